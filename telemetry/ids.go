@@ -1,0 +1,72 @@
+package telemetry
+
+import (
+	"encoding/hex"
+	"fmt"
+)
+
+// TraceID names a trace: 16 bytes, all zero is invalid (W3C Trace Context).
+// Shorter ids of older systems (64-bit Zipkin and Jaeger) are right-aligned.
+type TraceID [16]byte
+
+// SpanID names a span within its trace: 8 bytes, all zero is "none".
+type SpanID [8]byte
+
+// IsZero reports whether the id is the invalid all-zero id.
+func (t TraceID) IsZero() bool { return t == TraceID{} }
+
+// IsZero reports whether the id is the all-zero id: no span.
+func (s SpanID) IsZero() bool { return s == SpanID{} }
+
+// String is the id as 32 lower-case hex digits.
+func (t TraceID) String() string { return hex.EncodeToString(t[:]) }
+
+// String is the id as 16 lower-case hex digits.
+func (s SpanID) String() string { return hex.EncodeToString(s[:]) }
+
+// ParseTraceID reads 1 to 32 hex digits of either case. Fewer than 32 are the
+// id's low end, as Zipkin and Jaeger write 64-bit ids.
+func ParseTraceID(s string) (TraceID, error) {
+	var t TraceID
+	if err := parseHex(t[:], s); err != nil {
+		return TraceID{}, fmt.Errorf("trace id %q: %w", s, err)
+	}
+	return t, nil
+}
+
+// ParseSpanID reads 1 to 16 hex digits of either case.
+func ParseSpanID(s string) (SpanID, error) {
+	var id SpanID
+	if err := parseHex(id[:], s); err != nil {
+		return SpanID{}, fmt.Errorf("span id %q: %w", s, err)
+	}
+	return id, nil
+}
+
+func parseHex(dst []byte, s string) error {
+	if s == "" || len(s) > 2*len(dst) {
+		return fmt.Errorf("want 1 to %d hex digits, got %d characters", 2*len(dst), len(s))
+	}
+	for i := range dst {
+		dst[i] = 0
+	}
+	at := 2*len(dst) - len(s) // position of the first digit, in half bytes
+	for i := 0; i < len(s); i++ {
+		var d byte
+		switch c := s[i]; {
+		case c >= '0' && c <= '9':
+			d = c - '0'
+		case c >= 'a' && c <= 'f':
+			d = c - 'a' + 10
+		case c >= 'A' && c <= 'F':
+			d = c - 'A' + 10
+		default:
+			return fmt.Errorf("character %d is %q, not a hex digit", i+1, c)
+		}
+		if (at+i)%2 == 0 {
+			d <<= 4
+		}
+		dst[(at+i)/2] |= d
+	}
+	return nil
+}

@@ -1,0 +1,59 @@
+package telemetry
+
+import "time"
+
+// A SpanQuery says which traces to find: those with at least one span for
+// which every set field holds. Zero values ask nothing.
+type SpanQuery struct {
+	Service     string
+	Namespace   string
+	Operation   string // the span's name
+	Kind        string // as SpanKind.String writes it
+	Attributes  []AttributeMatch
+	MinDuration time.Duration
+	MaxDuration time.Duration
+	Status      string // "ok", "error", "unset"
+	From, To    int64  // the span's start, Unix nanoseconds, To exclusive; 0 is open
+	Limit       int    // traces wanted, newest first
+}
+
+// An AttributeMatch asks that a span or its resource has an attribute of this
+// key whose value, written as text, is Value.
+type AttributeMatch struct{ Key, Value string }
+
+// A TraceSummary is a trace as a search finds it.
+type TraceSummary struct {
+	TraceID       TraceID
+	Start         int64 // Unix nanoseconds, of the earliest span
+	Duration      int64 // nanoseconds, to the end of the latest
+	RootService   string
+	RootOperation string // "" where the root is not stored
+	Spans, Errors int
+	Services      []ServiceSpans // most spans first
+}
+
+// ServiceSpans is how many of a trace's spans a service has.
+type ServiceSpans struct {
+	Name  string `json:"name"`
+	Spans int    `json:"spans"`
+}
+
+// SearchStats says what a search cost.
+type SearchStats struct {
+	Spans  int // looked at
+	Blocks int // opened
+	Took   time.Duration
+}
+
+// A ServiceEntry is a service that the trace store knows, with its operations.
+type ServiceEntry struct {
+	Name       string           `json:"name"`
+	Namespace  string           `json:"namespace"`
+	Operations []OperationEntry `json:"operations"`
+}
+
+// An OperationEntry is an operation of a service.
+type OperationEntry struct {
+	Name string `json:"name"`
+	Kind string `json:"kind"`
+}

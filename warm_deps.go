@@ -1,0 +1,37 @@
+//go:build warm
+
+package binnacle
+
+import (
+	_ "github.com/cespare/xxhash/v2"
+	_ "github.com/cockroachdb/datadriven"
+	_ "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
+	_ "github.com/fsnotify/fsnotify"
+	_ "github.com/google/go-cmp/cmp"
+	_ "github.com/klauspost/compress/zstd"
+	_ "github.com/oklog/run"
+	_ "github.com/open-telemetry/opentelemetry-collector-contrib/receiver/jaegerreceiver"
+	_ "github.com/open-telemetry/opentelemetry-collector-contrib/receiver/zipkinreceiver"
+	_ "github.com/parquet-go/parquet-go"
+	_ "github.com/prometheus/client_golang/prometheus/promhttp"
+	_ "github.com/prometheus/prometheus/promql"
+	_ "github.com/prometheus/prometheus/tsdb"
+	_ "github.com/prometheus/prometheus/tsdb/wlog"
+	_ "github.com/prometheus/prometheus/web/api/v1"
+	_ "go.opentelemetry.io/collector/confmap/provider/envprovider"
+	_ "go.opentelemetry.io/collector/confmap/provider/yamlprovider"
+	_ "go.opentelemetry.io/collector/exporter/otlpexporter"
+	_ "go.opentelemetry.io/collector/otelcol"
+	_ "go.opentelemetry.io/collector/processor/batchprocessor"
+	_ "go.opentelemetry.io/collector/processor/memorylimiterprocessor"
+	_ "go.opentelemetry.io/collector/receiver/otlpreceiver"
+	_ "go.uber.org/goleak"
+	_ "go.yaml.in/yaml/v3"
+	_ "golang.org/x/sync/errgroup"
+	_ "google.golang.org/grpc"
+	_ "google.golang.org/protobuf/proto"
+	_ "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	_ "github.com/jaegertracing/jaeger-idl/model/v1"
+	_ "pgregory.net/rapid"
+)
