@@ -1,0 +1,188 @@
+// What docs/api/http.md says, as types. Times are Unix ms, durations ms.
+
+export type Health = 'ok' | 'degraded' | 'failing' | 'idle';
+export type NodeKind = 'service' | 'database' | 'queue' | 'external' | 'client';
+export type Protocol = 'http' | 'grpc' | 'tcp' | 'database' | 'messaging' | 'unknown';
+export const WINDOWS = ['1s', '10s', '1m', '5m'] as const;
+export type LiveWindow = (typeof WINDOWS)[number];
+
+export interface Signals {
+  rate: number;
+  error_rate: number;
+  throttled_rate: number;
+  p50: number | undefined;
+  p90: number | undefined;
+  p99: number | undefined;
+}
+
+export type Windows = Readonly<Record<string, Signals>>;
+
+export interface GraphNode {
+  id: string;
+  name: string;
+  namespace: string;
+  cluster: string;
+  kind: NodeKind;
+  system: string;
+  versions: string[];
+  health: Health;
+  windows: Windows;
+  last_seen: number;
+}
+
+export interface Exemplar {
+  trace_id: string;
+  span_id: string;
+  duration: number;
+  error: boolean;
+  time: number;
+}
+
+export interface Witnesses {
+  client_span: number;
+  server_span: number;
+  client_log: number;
+  server_log: number;
+}
+
+export interface GraphEdge {
+  id: string;
+  source: string;
+  target: string;
+  protocol: Protocol;
+  health: Health;
+  windows: Windows;
+  totals: { requests: number; errors: number; throttled: number };
+  witnesses: Witnesses;
+  /** Share of requests under mutual TLS, or -1 where no witness can tell. */
+  mtls: number;
+  throttled_by: { rule: string; rate: number }[];
+  exemplars: Exemplar[];
+  first_seen: number;
+  last_seen: number;
+}
+
+export interface Graph {
+  version: number;
+  time: number;
+  origin: 'live' | 'series';
+  nodes: GraphNode[];
+  edges: GraphEdge[];
+}
+
+export interface GraphDelta {
+  version: number;
+  time: number;
+  nodes: GraphNode[];
+  edges: GraphEdge[];
+  removed_nodes: string[];
+  removed_edges: string[];
+}
+
+export interface TraceSummary {
+  trace_id: string;
+  start: number;
+  duration: number;
+  root_service: string;
+  root_operation: string;
+  spans: number;
+  errors: number;
+  services: { name: string; spans: number }[];
+}
+
+export interface TraceSearch {
+  traces: TraceSummary[];
+  searched: { spans: number; blocks: number; took: number };
+}
+
+export type AttributeValue = string | number | boolean | AttributeValue[] | null;
+export type Attributes = Readonly<Record<string, AttributeValue>>;
+export type SpanKind = 'internal' | 'server' | 'client' | 'producer' | 'consumer';
+export type SpanStatus = 'unset' | 'ok' | 'error';
+
+export interface Span {
+  span_id: string;
+  parent_span_id: string;
+  name: string;
+  kind: SpanKind;
+  service: string;
+  namespace: string;
+  version: string;
+  start: number;
+  duration: number;
+  status: SpanStatus;
+  status_message: string;
+  attributes: Attributes;
+  resource: Attributes;
+  events: { time: number; name: string; attributes: Attributes }[];
+  links: { trace_id: string; span_id: string; attributes: Attributes }[];
+}
+
+export interface RequestLog {
+  service: string;
+  target: string;
+  side: string;
+  method: string;
+  path: string;
+  code: number;
+  flags: string;
+  start: number;
+  duration: number;
+}
+
+export interface Trace {
+  trace_id: string;
+  start: number;
+  duration: number;
+  spans: Span[];
+  requests: RequestLog[];
+}
+
+export interface ServiceEntry {
+  name: string;
+  namespace: string;
+  operations: { name: string; kind: string }[];
+}
+
+export interface QuotaKey {
+  key: string;
+  used: number;
+  limit: number;
+  limited: number;
+  limited_rate: number;
+  resets_in: number;
+}
+
+export interface QuotaRule {
+  id: string;
+  domain: string;
+  descriptor: string;
+  name: string;
+  unit: string;
+  requests_per_unit: number;
+  unlimited: boolean;
+  shadow_mode: boolean;
+  decisions: { total: number; ok: number; over_limit: number; near_limit: number; shadow: number };
+  rates: { ok: number; over_limit: number };
+  active_keys: number;
+  top: QuotaKey[];
+}
+
+export interface Quotas {
+  generation: number;
+  loaded_at: number;
+  error: string;
+  files: { name: string; domain: string }[];
+  rules: QuotaRule[];
+}
+
+export interface Status {
+  name: string;
+  version: string;
+  started: number;
+  ready: boolean;
+  ports: { address: string; speaks: string }[];
+  received: { spans: number; requests: number };
+  stored: { spans: number; bytes: number; blocks: number };
+  dropped: Readonly<Record<string, number>>;
+}

@@ -1,0 +1,150 @@
+import type { Graph, GraphDelta, GraphEdge, GraphNode, Signals } from '../api/types';
+
+// The service graph as the page knows it: the last snapshot with every delta since applied.
+//
+// Invariant: `version` only grows within one origin; a delta that does not follow is refused, so a late delta of a
+// stream that was since replaced cannot bring back what a snapshot has removed.
+// Invariant: an edge may name a node that has not arrived (snapshot and delta may cut between the two): it is kept
+// and answers `complete() === false` until both ends are there. Painters draw complete edges only.
+
+/** What a change touched. `shape` is true when a node or an edge came or went: only then is there anything to lay out. */
+export interface Change {
+  shape: boolean;
+  newNodes: string[];
+}
+
+const NO_SIGNALS: Signals = { rate: 0, error_rate: 0, throttled_rate: 0, p50: undefined, p90: undefined, p99: undefined };
+
+export class GraphModel {
+  readonly nodes = new Map<string, GraphNode>();
+  readonly edges = new Map<string, GraphEdge>();
+  version = -1;
+  time = 0;
+  origin: Graph['origin'] = 'live';
+  private readonly out = new Map<string, Set<string>>();
+  private readonly in = new Map<string, Set<string>>();
+
+  /** Replaces everything by a snapshot. Nodes that stay are not reported as new. */
+  reset(g: Graph): Change {
+    const before = new Set(this.nodes.keys());
+    const edgesBefore = new Set(this.edges.keys());
+    this.nodes.clear();
+    this.edges.clear();
+    this.out.clear();
+    this.in.clear();
+    for (const n of g.nodes) this.nodes.set(n.id, n);
+    for (const e of g.edges) this.putEdge(e);
+    this.version = g.version;
+    this.time = g.time;
+    this.origin = g.origin;
+    const newNodes = g.nodes.filter((n) => !before.has(n.id)).map((n) => n.id);
+    const sameEdges = edgesBefore.size === this.edges.size && g.edges.every((e) => edgesBefore.has(e.id));
+    return { newNodes, shape: newNodes.length > 0 || before.size !== this.nodes.size || !sameEdges };
+  }
+
+  /** Applies a delta; undefined when it is older than what is known. */
+  apply(d: GraphDelta): Change | undefined {
+    if (d.version <= this.version) return undefined;
+    let shape = false;
+    const newNodes: string[] = [];
+    for (const id of d.removed_edges) shape = this.dropEdge(id) || shape;
+    for (const id of d.removed_nodes) shape = this.nodes.delete(id) || shape;
+    for (const n of d.nodes) {
+      if (!this.nodes.has(n.id)) {
+        shape = true;
+        newNodes.push(n.id);
+      }
+      this.nodes.set(n.id, n);
+    }
+    for (const e of d.edges) {
+      if (!this.edges.has(e.id)) shape = true;
+      this.putEdge(e);
+    }
+    this.version = d.version;
+    this.time = d.time;
+    return { shape, newNodes };
+  }
+
+  complete(e: GraphEdge): boolean {
+    return this.nodes.has(e.source) && this.nodes.has(e.target);
+  }
+
+  outgoing(id: string): GraphEdge[] {
+    return this.collect(this.out.get(id));
+  }
+
+  incoming(id: string): GraphEdge[] {
+    return this.collect(this.in.get(id));
+  }
+
+  /** Ids of the nodes within `hops` of a node in either direction, itself included. */
+  neighbourhood(id: string, hops: number): Set<string> {
+    const seen = new Set([id]);
+    let rim = [id];
+    for (let i = 0; i < hops && rim.length > 0; i++) {
+      const next: string[] = [];
+      for (const at of rim) {
+        const around = [...this.outgoing(at).map((e) => e.target), ...this.incoming(at).map((e) => e.source)];
+        for (const other of around) {
+          if (!seen.has(other)) {
+            seen.add(other);
+            next.push(other);
+          }
+        }
+      }
+      rim = next;
+    }
+    return seen;
+  }
+
+  private collect(ids: Set<string> | undefined): GraphEdge[] {
+    const found: GraphEdge[] = [];
+    for (const id of ids ?? []) {
+      const e = this.edges.get(id);
+      if (e !== undefined) found.push(e);
+    }
+    return found;
+  }
+
+  private putEdge(e: GraphEdge): void {
+    this.edges.set(e.id, e);
+    link(this.out, e.source, e.id);
+    link(this.in, e.target, e.id);
+  }
+
+  private dropEdge(id: string): boolean {
+    const e = this.edges.get(id);
+    if (e === undefined) return false;
+    this.out.get(e.source)?.delete(id);
+    this.in.get(e.target)?.delete(id);
+    return this.edges.delete(id);
+  }
+}
+
+function link(index: Map<string, Set<string>>, key: string, id: string): void {
+  const set = index.get(key);
+  if (set === undefined) index.set(key, new Set([id]));
+  else set.add(id);
+}
+
+/** The signals of one window; a past range has only the window `range`, whatever was asked. No traffic reads as zeros. */
+export function signalsOf(of: { windows: Readonly<Record<string, Signals>> }, window: string): Signals {
+  return of.windows[window] ?? of.windows['range'] ?? NO_SIGNALS;
+}
+
+/** Share of a rate that failed, 0 where there is none. */
+export function errorShare(s: Signals): number {
+  return s.rate > 0 ? Math.min(1, s.error_rate / s.rate) : 0;
+}
+
+export function throttledShare(s: Signals): number {
+  return s.rate > 0 ? Math.min(1, s.throttled_rate / s.rate) : 0;
+}
+
+/** Failing things first, then degraded, each by the requests that it hurts: the order in which the compass points. */
+export function troubles(m: GraphModel, window: string): GraphNode[] {
+  const weight = (n: GraphNode): number => (n.health === 'failing' ? 1e9 : 0) + signalsOf(n, window).error_rate * 1000 + signalsOf(n, window).rate;
+  return [...m.nodes.values()]
+    .filter((n) => n.health === 'failing' || n.health === 'degraded')
+    .sort((a, b) => weight(b) - weight(a) || (a.id < b.id ? -1 : 1));
+}

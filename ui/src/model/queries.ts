@@ -1,0 +1,98 @@
+import type { GraphEdge, GraphNode, Witnesses } from '../api/types';
+
+// PromQL over the canonical series. The same request is in the store once per witness (caller's and callee's span and
+// proxy log), so a plain sum would count it up to four times: every query names one witness, the one that saw most,
+// which is how the server picks the figures of the graph as well.
+
+export interface Witness {
+  side: 'client' | 'server';
+  evidence: 'span' | 'log';
+}
+
+/** The witness that reported most requests of the given edges; the callee's log wins a tie, standing nearest to the work. */
+export function bestWitness(edges: readonly GraphEdge[]): Witness {
+  const sum = (k: keyof Witnesses): number => edges.reduce((n, e) => n + e.witnesses[k], 0);
+  const ranked: [Witness, number][] = [
+    [{ side: 'server', evidence: 'log' }, sum('server_log')],
+    [{ side: 'server', evidence: 'span' }, sum('server_span')],
+    [{ side: 'client', evidence: 'log' }, sum('client_log')],
+    [{ side: 'client', evidence: 'span' }, sum('client_span')],
+  ];
+  return ranked.reduce((best, r) => (r[1] > best[1] ? r : best))[0];
+}
+
+function quote(v: string): string {
+  return `"${v.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n')}"`;
+}
+
+function selector(labels: Record<string, string>): string {
+  return `binnacle_edge_duration_seconds{${Object.entries(labels).map(([k, v]) => `${k}=${quote(v)}`).join(',')}}`;
+}
+
+/** Labels that pick a node on one side of the edges. A service's kind is left out: stores may leave the commonest kind empty. */
+function end(prefix: 'source' | 'destination', n: GraphNode): Record<string, string> {
+  const labels: Record<string, string> = { [prefix]: n.name, [`${prefix}_namespace`]: n.namespace };
+  if (n.kind !== 'service') labels[`${prefix}_kind`] = n.kind;
+  return labels;
+}
+
+/** Selects the traffic into a node. */
+export function inbound(n: GraphNode, w: Witness): string {
+  return selector({ ...end('destination', n), ...w });
+}
+
+/** Selects the traffic out of a node. */
+export function outbound(n: GraphNode, w: Witness): string {
+  return selector({ ...end('source', n), ...w });
+}
+
+/** Selects the traffic of one edge. */
+export function between(source: GraphNode, target: GraphNode, protocol: string, w: Witness): string {
+  return selector({ ...end('source', source), ...end('destination', target), protocol, ...w });
+}
+
+export interface GoldenQueries {
+  /** Requests a second, a series an outcome. */
+  rate: string;
+  p50: string;
+  p90: string;
+  p99: string;
+  /** Requests in flight on average: Little's law, seconds of work done a second. */
+  inFlight: string;
+}
+
+/** The golden signals of a selector, each over a sliding window. */
+export function golden(select: string, window: string): GoldenQueries {
+  const rated = `rate(${select}[${window}])`;
+  const quantile = (q: number): string => `1000 * histogram_quantile(${q}, sum(${rated}))`;
+  return {
+    rate: `sum by (outcome) (histogram_count(${rated}))`,
+    p50: quantile(0.5),
+    p90: quantile(0.9),
+    p99: quantile(0.99),
+    inFlight: `sum(histogram_sum(${rated}))`,
+  };
+}
+
+/** Requests a second of the whole mesh by outcome: of each edge the witness that saw most. */
+export function meshRate(window: string): string {
+  const edge = 'source, source_namespace, destination, destination_namespace, protocol, outcome';
+  return `sum by (outcome) (max by (${edge}) (sum by (${edge}, side, evidence) (histogram_count(rate(binnacle_edge_duration_seconds[${window}])))))`;
+}
+
+/** Rate, errors and p99 of each operation of a service. */
+export function operations(n: GraphNode, window: string): { rate: string; p50: string; p99: string } {
+  const select = `binnacle_operation_duration_seconds{service=${quote(n.name)},namespace=${quote(n.namespace)}}`;
+  const rated = `rate(${select}[${window}])`;
+  return {
+    rate: `sum by (operation, kind, status) (histogram_count(${rated}))`,
+    p50: `1000 * histogram_quantile(0.5, sum by (operation, kind) (${rated}))`,
+    p99: `1000 * histogram_quantile(0.99, sum by (operation, kind) (${rated}))`,
+  };
+}
+
+/** A step that gives about `points` points, on a round number of seconds. */
+export function stepFor(spanMs: number, points: number): number {
+  const raw = spanMs / 1000 / points;
+  return [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600].find((s) => s >= raw) ?? 86400;
+}
