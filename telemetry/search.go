@@ -1,6 +1,13 @@
 package telemetry
 
-import "time"
+import (
+	"errors"
+	"time"
+)
+
+// ErrNotFound: the store holds nothing of what was asked for. Whoever reads a
+// trace recognises it by errors.Is; HTTP answers 404.
+var ErrNotFound = errors.New("not found")
 
 // A SpanQuery says which traces to find: those with at least one span for
 // which every set field holds. Zero values ask nothing.
