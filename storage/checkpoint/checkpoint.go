@@ -1,0 +1,213 @@
+// Package checkpoint keeps the state that sinks derive from the log, so that a
+// restart replays seconds of it and not all.
+//
+// A checkpoint is one file, named by the position up to which all its sections have
+// applied the log. All sections of one file are of the same position: the graph
+// and the series derive from one another, and a restart must not see one ahead
+// of the other (I2). A file is written under another name, synced and renamed,
+// so that a crash leaves the one before. The two newest are kept, and the log is
+// kept from the older one on: a damaged file then costs a longer replay, and no data.
+package checkpoint
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+const (
+	magic  = "BNCKPT1\n"
+	suffix = ".ckpt"
+	keep   = 2
+	// maxSection bounds what a damaged length can make Load allocate.
+	maxSection = 1 << 30
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli) //nolint:gochecknoglobals // immutable
+
+// A Section is one sink's part of a checkpoint.
+type Section struct {
+	Name string
+	Data []byte
+}
+
+// A Dir is a directory of checkpoints. Its methods are for one goroutine at a time.
+type Dir struct {
+	path string
+	log  *slog.Logger
+}
+
+// Open opens the directory, made if absent, and removes what a crash left half written.
+func Open(path string, logger *slog.Logger) (*Dir, error) {
+	if err := os.MkdirAll(path, 0o777); err != nil {
+		return nil, fmt.Errorf("open checkpoints: %w", err)
+	}
+	tmp, err := filepath.Glob(filepath.Join(path, "*.tmp"))
+	if err != nil {
+		return nil, fmt.Errorf("open checkpoints: %w", err)
+	}
+	for _, t := range tmp {
+		if err := os.Remove(t); err != nil {
+			return nil, fmt.Errorf("open checkpoints: %w", err)
+		}
+	}
+	return &Dir{path: path, log: logger}, nil
+}
+
+// Save makes a checkpoint at pos durable and drops all but the newest two. It
+// returns the position from which the log must be kept.
+func (d *Dir) Save(pos telemetry.Position, sections []Section) (oldest telemetry.Position, err error) {
+	var b bytes.Buffer
+	b.WriteString(magic)
+	b.Write(binary.LittleEndian.AppendUint64(nil, uint64(pos)))
+	for _, s := range sections {
+		b.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(s.Name))))
+		b.WriteString(s.Name)
+		b.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(s.Data))))
+		b.Write(s.Data)
+	}
+	b.Write(binary.LittleEndian.AppendUint32(nil, crc32.Checksum(b.Bytes(), castagnoli)))
+	name := filepath.Join(d.path, fmt.Sprintf("%020d%s", pos, suffix))
+	if err := writeDurably(name, b.Bytes()); err != nil {
+		return 0, fmt.Errorf("save checkpoint: %w", err)
+	}
+	all, err := d.list()
+	if err != nil {
+		return 0, err
+	}
+	for len(all) > keep {
+		if err := os.Remove(all[0].path); err != nil {
+			return 0, fmt.Errorf("drop old checkpoint: %w", err)
+		}
+		all = all[1:]
+	}
+	if len(all) < keep {
+		return 0, nil // the log from its beginning stands in for the second
+	}
+	return all[0].pos, nil
+}
+
+// Load reads the newest checkpoint that is whole. Position 0 and no sections
+// mean that there is none. A damaged file is set aside with a line in the log.
+func (d *Dir) Load() (telemetry.Position, []Section, error) {
+	all, err := d.list()
+	if err != nil {
+		return 0, nil, err
+	}
+	for _, f := range slices.Backward(all) {
+		sections, err := read(f)
+		if err == nil {
+			return f.pos, sections, nil
+		}
+		d.log.Error("a checkpoint is damaged and set aside; starting from the one before", "file", f.path, "err", err)
+		if err := os.Rename(f.path, f.path+".damaged"); err != nil {
+			return 0, nil, fmt.Errorf("set damaged checkpoint aside: %w", err)
+		}
+	}
+	return 0, nil, nil
+}
+
+type file struct {
+	path string
+	pos  telemetry.Position
+}
+
+// list is the checkpoints there are, oldest first.
+func (d *Dir) list() ([]file, error) {
+	entries, err := os.ReadDir(d.path)
+	if err != nil {
+		return nil, fmt.Errorf("list checkpoints: %w", err)
+	}
+	var all []file
+	for _, e := range entries {
+		base, ok := strings.CutSuffix(e.Name(), suffix)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseUint(base, 10, 64)
+		if err != nil {
+			continue // not ours
+		}
+		all = append(all, file{filepath.Join(d.path, e.Name()), telemetry.Position(n)})
+	}
+	slices.SortFunc(all, func(a, b file) int { return int(int64(a.pos) - int64(b.pos)) })
+	return all, nil
+}
+
+var errDamaged = errors.New("it ends early or its checksum is wrong")
+
+func read(f file) ([]Section, error) {
+	b, err := os.ReadFile(f.path)
+	if err != nil {
+		return nil, err
+	}
+	if len(b) < len(magic)+8+4 || string(b[:len(magic)]) != magic {
+		return nil, errDamaged
+	}
+	body, sum := b[:len(b)-4], binary.LittleEndian.Uint32(b[len(b)-4:])
+	if crc32.Checksum(body, castagnoli) != sum {
+		return nil, errDamaged
+	}
+	r := bytes.NewReader(body[len(magic):])
+	var pos uint64
+	if err := binary.Read(r, binary.LittleEndian, &pos); err != nil || telemetry.Position(pos) != f.pos {
+		return nil, fmt.Errorf("it is of position %d, not of %d as its name says", pos, f.pos)
+	}
+	var sections []Section
+	for r.Len() > 0 {
+		var n uint32
+		var size uint64
+		if err := binary.Read(r, binary.LittleEndian, &n); err != nil || int(n) > r.Len() {
+			return nil, errDamaged
+		}
+		name := make([]byte, n)
+		if _, err := io.ReadFull(r, name); err != nil {
+			return nil, errDamaged
+		}
+		if err := binary.Read(r, binary.LittleEndian, &size); err != nil || size > maxSection || int(size) > r.Len() {
+			return nil, errDamaged
+		}
+		data := make([]byte, size)
+		if _, err := io.ReadFull(r, data); err != nil {
+			return nil, errDamaged
+		}
+		sections = append(sections, Section{string(name), data})
+	}
+	return sections, nil
+}
+
+// writeDurably writes a file such that after a crash either all of it is there
+// under its name, or nothing.
+func writeDurably(name string, b []byte) (err error) {
+	tmp := name + ".tmp"
+	f, err := os.Create(tmp)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, name); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

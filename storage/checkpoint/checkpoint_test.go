@@ -1,0 +1,111 @@
+package checkpoint
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+func open(t *testing.T, path string) *Dir {
+	t.Helper()
+	d, err := Open(path, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func save(t *testing.T, d *Dir, pos telemetry.Position, text string) telemetry.Position {
+	t.Helper()
+	oldest, err := d.Save(pos, []Section{{"graph", []byte(text)}, {"empty", nil}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return oldest
+}
+
+func load(t *testing.T, d *Dir) (telemetry.Position, string) {
+	t.Helper()
+	pos, s, err := d.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pos == 0 {
+		return 0, ""
+	}
+	if s[0].Name != "graph" || s[1].Name != "empty" || len(s[1].Data) != 0 {
+		t.Fatalf("sections %v", s)
+	}
+	return pos, string(s[0].Data)
+}
+
+func TestNewestIsLoadedAndTwoAreKept(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	d := open(t, path)
+	if pos, _ := load(t, d); pos != 0 {
+		t.Fatalf("an empty directory gave position %d", pos)
+	}
+	var oldest []telemetry.Position
+	for _, p := range []telemetry.Position{7, 900, 10_000_000_000} {
+		oldest = append(oldest, save(t, d, p, "x"))
+	}
+	if diff := cmp.Diff([]telemetry.Position{0, 7, 900}, oldest); diff != "" {
+		t.Errorf("the log must be kept from (-want +got):\n%s", diff)
+	}
+	save(t, d, 10_000_000_001, "newest")
+	if pos, text := load(t, open(t, path)); pos != 10_000_000_001 || text != "newest" {
+		t.Errorf("loaded %d %q", pos, text)
+	}
+	if files, _ := os.ReadDir(path); len(files) != 2 {
+		t.Errorf("%d files, want 2", len(files))
+	}
+}
+
+// Whatever single byte or end of the newest file is damaged, the one before is loaded.
+func TestDamageFallsBack(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	d := open(t, path)
+	save(t, d, 1, "older")
+	save(t, d, 2, "newer")
+	name := filepath.Join(path, "00000000000000000002.ckpt")
+	whole, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range whole {
+		flipped := bytes.Clone(whole)
+		flipped[i] ^= 0x10
+		for _, bad := range [][]byte{flipped, whole[:i]} {
+			if err := os.WriteFile(name, bad, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if pos, text := load(t, d); pos != 1 || text != "older" {
+				t.Fatalf("byte %d damaged: loaded %d %q", i, pos, text)
+			}
+		}
+	}
+}
+
+func TestHalfWrittenIsRemoved(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	tmp := filepath.Join(path, "00000000000000000009.ckpt.tmp")
+	if err := os.WriteFile(tmp, []byte(magic), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if pos, _ := load(t, open(t, path)); pos != 0 {
+		t.Errorf("loaded %d from a half-written file", pos)
+	}
+	if _, err := os.Stat(tmp); !os.IsNotExist(err) {
+		t.Error("the half-written file is still there")
+	}
+}
