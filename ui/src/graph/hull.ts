@@ -1,0 +1,70 @@
+import { segmentDistance, type Point } from '../base/geometry';
+
+// A namespace's land: the field of distances to its nodes and to the shortest tree that links them, on a coarse grid.
+// The renderer draws its contour lines as a chart draws a coast and its depths. One field per namespace, computed when
+// the map's shape changes; panning and zooming cost nothing.
+
+export interface Hull {
+  group: string;
+  /** Left top corner of the first cell's centre, and the step between cells, in world units. */
+  x: number;
+  y: number;
+  step: number;
+  cols: number;
+  rows: number;
+  /** Distance at each cell's centre, row by row. */
+  field: Float32Array;
+  /** Where the name stands. */
+  label: Point;
+}
+
+/** How far the coast lies from a node; depth contours lie further out. */
+export const COAST = 58;
+const REACH = 150;
+const MAX_CELLS = 24_000;
+
+export function hull(group: string, points: readonly Point[]): Hull {
+  const xs = points.map((p) => p.x);
+  const ys = points.map((p) => p.y);
+  const x = Math.min(...xs) - REACH;
+  const y = Math.min(...ys) - REACH;
+  const w = Math.max(...xs) + REACH - x;
+  const h = Math.max(...ys) + REACH - y;
+  const step = Math.max(12, Math.sqrt((w * h) / MAX_CELLS));
+  const cols = Math.ceil(w / step) + 1;
+  const rows = Math.ceil(h / step) + 1;
+  const links = spanningTree(points);
+  const field = new Float32Array(cols * rows);
+  for (let r = 0; r < rows; r++) {
+    for (let c = 0; c < cols; c++) {
+      const p = { x: x + c * step, y: y + r * step };
+      // Exponential smooth minimum: bays are rounded where capes meet.
+      let sum = 0;
+      for (const pt of points) sum += Math.exp(-Math.hypot(p.x - pt.x, (p.y - pt.y - 10) * 0.92) / 24);
+      for (const [a, b] of links) sum += 0.4 * Math.exp(-segmentDistance(p, a, b) / 24);
+      field[r * cols + c] = Math.min(400, -24 * Math.log(sum + 1e-9));
+    }
+  }
+  const top = points.reduce((m, p) => (p.y < m.y || (p.y === m.y && p.x < m.x) ? p : m), points[0] ?? { x: 0, y: 0 });
+  return { group, x, y, step, cols, rows, field, label: { x: top.x, y: top.y - COAST - 12 } };
+}
+
+/** Prim's algorithm; up to a few hundred nodes a namespace this is far from mattering. */
+function spanningTree(points: readonly Point[]): [Point, Point][] {
+  const links: [Point, Point][] = [];
+  const rest = points.slice(1).map((p) => ({ p, near: points[0]!, d: Math.hypot(p.x - points[0]!.x, p.y - points[0]!.y) }));
+  while (rest.length > 0) {
+    let k = 0;
+    for (let i = 1; i < rest.length; i++) if (rest[i]!.d < rest[k]!.d) k = i;
+    const [next] = rest.splice(k, 1);
+    links.push([next!.near, next!.p]);
+    for (const r of rest) {
+      const d = Math.hypot(r.p.x - next!.p.x, r.p.y - next!.p.y);
+      if (d < r.d) {
+        r.d = d;
+        r.near = next!.p;
+      }
+    }
+  }
+  return links;
+}

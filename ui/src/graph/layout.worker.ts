@@ -1,0 +1,53 @@
+import type { Curve, Point } from '../base/geometry';
+import { hull, type Hull } from './hull';
+import { layout, type LayoutEdge, type LayoutNode } from './layout';
+import { Neighbours, route } from './route';
+
+// Everything that is computed once per shape of the graph, off the main thread: places, curves, coasts.
+
+export interface ChartRequest {
+  serial: number;
+  nodes: LayoutNode[];
+  edges: (LayoutEdge & { id: string })[];
+  pinned: [string, Point][];
+}
+
+export interface Chart {
+  serial: number;
+  places: [string, Point][];
+  curves: [string, Curve][];
+  hulls: Hull[];
+}
+
+export function chart(r: ChartRequest): Chart {
+  const places = layout({ nodes: r.nodes, edges: r.edges, pinned: new Map(r.pinned) });
+  const around = new Neighbours(places.values());
+  const seen = new Map<string, number>();
+  const curves = r.edges.flatMap((e): [string, Curve][] => {
+    const a = places.get(e.source);
+    const b = places.get(e.target);
+    if (a === undefined || b === undefined) return [];
+    // Several protocols between the same two, or a call back, lie side by side.
+    const pair = e.source < e.target ? `${e.source} ${e.target}` : `${e.target} ${e.source}`;
+    const twin = seen.get(pair) ?? 0;
+    seen.set(pair, twin + 1);
+    return [[e.id, route(a, b, around, twin)]];
+  });
+  const groups = new Map<string, Point[]>();
+  for (const n of r.nodes) {
+    const p = places.get(n.id);
+    if (p === undefined || n.group === '') continue;
+    const l = groups.get(n.group);
+    if (l === undefined) groups.set(n.group, [p]);
+    else l.push(p);
+  }
+  return { serial: r.serial, places: [...places], curves, hulls: [...groups].map(([g, points]) => hull(g, points)) };
+}
+
+// In vitest there is no worker scope; the function above is what is tested.
+if (typeof WorkerGlobalScope !== 'undefined' && self instanceof WorkerGlobalScope) {
+  self.onmessage = (e: MessageEvent<ChartRequest>) => {
+    const answer = chart(e.data);
+    self.postMessage(answer, { transfer: answer.hulls.map((h) => h.field.buffer) });
+  };
+}
