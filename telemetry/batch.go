@@ -33,13 +33,15 @@ type Batch struct {
 	Events    []Event // spans hold ranges of it
 	Links     []Link  // spans hold ranges of it
 
-	arena  []byte   // all strings, end to end
-	ends   []uint32 // ends[i] is where string i ends in arena; string 0 is ""
-	hashes []uint32 // hashes[i] belongs to string i
-	slots  []uint32 // open addressing by hash; holds StrID+1, 0 is free; len is a power of two
+	arena []byte   // all strings, end to end
+	ends  []uint32 // ends[i] is where string i ends in arena; string 0 is ""
+	slots []uint64 // open addressing by hash; holds hash<<32 | StrID, 0 is free; len is a power of two
 	// deduped says that slots covers all strings. A batch decoded from a record
 	// skips the table, which readers do not need; Intern builds it when asked.
 	deduped bool
+	// raw says that the table may hold what is not UTF-8, so that finding a text
+	// there does not prove it valid.
+	raw bool
 }
 
 // StrID names a string of one batch; 0 is the empty string, and the ids from 1
@@ -74,15 +76,14 @@ func (b *Batch) Reset() {
 	b.Links = b.Links[:0]
 	b.arena = b.arena[:0]
 	b.ends = b.ends[:0]
-	b.hashes = b.hashes[:0]
 	if len(b.slots) < minSlots {
-		b.slots = make([]uint32, minSlots)
+		b.slots = make([]uint64, minSlots)
 	} else {
 		clear(b.slots)
 	}
 	b.deduped = true
+	b.raw = false
 	b.ends = append(b.ends, 0)
-	b.hashes = append(b.hashes, 0)
 	for i := 1; i < len(wellKnown); i++ {
 		b.internNew([]byte(wellKnown[i]))
 	}
@@ -116,25 +117,42 @@ func (b *Batch) Str(id StrID) string { return unsafeString(b.Bytes(id)) }
 // CopyStr is string id as a string that may be kept.
 func (b *Batch) CopyStr(id StrID) string { return string(b.Bytes(id)) }
 
-// Intern puts s in the table, once, and returns its id. s is copied.
+// Intern puts s, which is UTF-8, in the table, once, and returns its id. s is
+// copied.
 func (b *Batch) Intern(s []byte) StrID {
 	if len(s) == 0 {
 		return 0
 	}
+	id, h, slot := b.find(s)
+	if id == 0 {
+		id = b.add(s, h, slot)
+	}
+	return id
+}
+
+// find looks s up: its id, or 0 with its hash and the slot where it belongs.
+func (b *Batch) find(s []byte) (id StrID, h uint32, slot uint32) {
 	if !b.deduped {
 		b.buildSlots()
 	}
-	h := uint32(maphash.Bytes(seed, s))
+	h = uint32(maphash.Bytes(seed, s))
 	mask := uint32(len(b.slots) - 1)
 	for i := h & mask; ; i = (i + 1) & mask {
 		v := b.slots[i]
 		if v == 0 {
-			return b.add(s, h, i)
+			return 0, h, i
 		}
-		if id := v - 1; b.hashes[id] == h && string(b.Bytes(StrID(id))) == string(s) {
-			return StrID(id)
+		if id := StrID(v); uint32(v>>32) == h && string(b.Bytes(id)) == string(s) {
+			return id, h, i
 		}
 	}
+}
+
+// InternRaw is Intern for bytes that need not be UTF-8, as the value of an
+// [AttrBytes] attribute is.
+func (b *Batch) InternRaw(s []byte) StrID {
+	b.raw = b.raw || !utf8.Valid(s)
+	return b.Intern(s)
 }
 
 // InternString is Intern for a string.
@@ -144,6 +162,19 @@ func (b *Batch) InternString(s string) StrID { return b.Intern(unsafeBytes(s)) }
 // U+FFFD, and text longer than limit bytes is cut at a character's edge.
 // changed says that either happened, so that the caller can count it.
 func (b *Batch) InternText(s []byte, limit int) (id StrID, changed bool) {
+	if len(s) == 0 {
+		return 0, false
+	}
+	if len(s) <= limit && !b.raw {
+		// Most texts are in the table already, and were valid when they came there.
+		id, h, slot := b.find(s)
+		if id != 0 {
+			return id, false
+		}
+		if utf8.Valid(s) {
+			return b.add(s, h, slot), false
+		}
+	}
 	if len(s) > limit {
 		changed = true
 		for limit > 0 && !utf8.RuneStart(s[limit]) {
@@ -186,20 +217,24 @@ func toValid(s []byte) []byte {
 
 func (b *Batch) internNew(s []byte) {
 	h := uint32(maphash.Bytes(seed, s))
+	b.add(s, h, b.free(h))
+}
+
+// free is the slot where a string of this hash, which is not in the table, belongs.
+func (b *Batch) free(h uint32) uint32 {
 	mask := uint32(len(b.slots) - 1)
 	i := h & mask
 	for b.slots[i] != 0 {
 		i = (i + 1) & mask
 	}
-	b.add(s, h, i)
+	return i
 }
 
 func (b *Batch) add(s []byte, h, slot uint32) StrID {
 	id := uint32(len(b.ends))
 	b.arena = append(b.arena, s...)
 	b.ends = append(b.ends, uint32(len(b.arena)))
-	b.hashes = append(b.hashes, h)
-	b.slots[slot] = id + 1
+	b.slots[slot] = uint64(h)<<32 | uint64(id)
 	if 2*len(b.ends) > len(b.slots) {
 		b.growSlots(2 * len(b.slots))
 	}
@@ -207,27 +242,27 @@ func (b *Batch) add(s []byte, h, slot uint32) StrID {
 }
 
 func (b *Batch) growSlots(n int) {
-	b.slots = make([]uint32, n)
-	mask := uint32(n - 1)
-	for id := 1; id < len(b.ends); id++ {
-		i := b.hashes[id] & mask
-		for b.slots[i] != 0 {
-			i = (i + 1) & mask
+	old := b.slots
+	b.slots = make([]uint64, n)
+	for _, v := range old {
+		if v != 0 {
+			b.slots[b.free(uint32(v>>32))] = v
 		}
-		b.slots[i] = uint32(id) + 1
 	}
 }
 
-// buildSlots gives a batch that was decoded from a record its table.
+// buildSlots gives a batch that was decoded from a record its table. Whether
+// all in it is UTF-8 is not known.
 func (b *Batch) buildSlots() {
-	b.hashes = b.hashes[:0]
-	for id := range b.ends {
-		b.hashes = append(b.hashes, uint32(maphash.Bytes(seed, b.Bytes(StrID(id)))))
-	}
 	n := minSlots
 	for n < 4*len(b.ends) {
 		n *= 2
 	}
-	b.growSlots(n)
+	b.slots = make([]uint64, n)
+	for id := 1; id < len(b.ends); id++ {
+		h := uint32(maphash.Bytes(seed, b.Bytes(StrID(id))))
+		b.slots[b.free(h)] = uint64(h)<<32 | uint64(id)
+	}
 	b.deduped = true
+	b.raw = true
 }
