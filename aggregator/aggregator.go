@@ -1,0 +1,100 @@
+package aggregator
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// An Aggregator keeps the canonical series.
+//
+// The problem: count each span and each hop once, at a cost of some hundred
+// nanoseconds, in memory that no sender can make grow, so that a crash and a replay
+// change no figure.
+//
+// Invariants:
+//   - Everything but the bookkeeping of what was written to the store is a
+//     function of the log's entries up to applied (I2, I6). Series leave memory by
+//     log time, in Consume, not by the wall's clock in Flush.
+//   - The sum of the counts of all operations ever, overflow and those that left
+//     included, is the number of spans consumed; likewise for edges.
+//   - live, the number of series that the limit counts, is at most cfg.MaxSeries;
+//     the overflow series, one an outcome or status, come on top.
+//
+// The way of a span: its resource and name are looked up in a table that lives
+// for the batch (spanTable); only the first span of each kind in a batch goes
+// through folding and the process-wide map. The way of an observation: the edge's
+// pointer is looked up, and its variants, few, are searched.
+//
+// Not chosen: sketches that merge any two scales (DDSketch): Prometheus' native
+// histograms have a fixed scale anyway; sharding by service over goroutines: one
+// goroutine is far from busy (see the benchmarks), and order would be lost.
+//
+// All methods are for one goroutine at a time: the one that delivers the log.
+type Aggregator struct {
+	cfg     Config
+	metrics metrics
+
+	applied telemetry.Position
+	now     int64 // log time: the greatest Batch.Received so far
+	sweepAt int64 // log time of the next search for idle series
+	replay  bool  // the entry being delivered was applied before: observations of it are left out
+
+	live       int
+	services   map[serviceKey]*service
+	operations map[operationKey]*operation
+	opOrder    []*operation // as they were made
+	edges      map[telemetry.Edge]*edge
+	byPointer  map[*telemetry.Edge]*edge
+	edgeOrder  []*edge // as they were made
+
+	opOverflow   [3]*series // by span status, made when needed
+	edgeOverflow [3]*series // by outcome
+
+	spans   spanTable
+	scratch []byte
+
+	flushed int64     // Unix ms of the newest flush, 0: none by this process
+	stale   []*series // left memory, and the store is still to be told
+	folded  [folds]uint64
+}
+
+// New makes an empty aggregator. Its own metrics go to reg.
+func New(cfg Config, reg prometheus.Registerer) (*Aggregator, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	a := &Aggregator{
+		cfg:        cfg,
+		services:   map[serviceKey]*service{},
+		operations: map[operationKey]*operation{},
+		edges:      map[telemetry.Edge]*edge{},
+		byPointer:  map[*telemetry.Edge]*edge{},
+	}
+	var err error
+	a.metrics, err = newMetrics(reg)
+	return a, err
+}
+
+// Consume counts the spans of an entry. It must be called for an entry before
+// topology is, so that Observe knows which entry the observations derive from.
+// It implements [telemetry.Sink] and returns no error.
+func (a *Aggregator) Consume(e telemetry.Entry) error {
+	a.replay = e.Position <= a.applied
+	if a.replay {
+		return nil
+	}
+	a.applied = e.Position
+	a.now = max(a.now, e.Batch.Received)
+	a.consumeSpans(e.Batch)
+	a.sweep()
+	a.metrics.spans.Add(float64(len(e.Batch.Spans)))
+	a.publish()
+	return nil
+}
+
+// Applied is the position of the newest entry that the state contains.
+func (a *Aggregator) Applied() telemetry.Position { return a.applied }
+
+// Len is how many series are in memory, overflow left out.
+func (a *Aggregator) Len() int { return a.live }

@@ -1,0 +1,169 @@
+package aggregator
+
+import (
+	"strconv"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// maxVariants bounds the series of one edge that differ in code or flags, which
+// senders choose. Beyond it they are left out: what remains are two sides, two
+// kinds of evidence, three outcomes and four states of TLS.
+const maxVariants = 64
+
+// maxPointers bounds how many of topology's pointers one edge answers to.
+const maxPointers = 8
+
+// variant is what tells the series of one edge apart.
+type variant struct {
+	code     int32 // -1: none
+	flags    telemetry.ResponseFlags
+	side     telemetry.Side
+	evidence telemetry.Evidence
+	outcome  telemetry.Outcome
+	tls      telemetry.TLS
+}
+
+// An edge is the series of one edge of the graph.
+type edge struct {
+	key      telemetry.Edge
+	pointers []*telemetry.Edge
+	variants []variant
+	series   []*series // as variants
+}
+
+// Observe counts one request on an edge as one witness saw it. Topology calls it
+// while it consumes an entry, after the aggregator has consumed the same; what
+// derives from an entry that was applied before is left out (I2).
+func (a *Aggregator) Observe(o telemetry.Observation) {
+	if a.replay {
+		return
+	}
+	v := variant{
+		code: o.Code, flags: o.Response,
+		side: o.Side, evidence: o.Evidence, outcome: o.Outcome, tls: o.TLS,
+	}
+	if !codeKnown(o.Edge.Protocol, o.Code) {
+		v.code = -1
+	}
+	s := a.edgeSeries(o.Edge, v)
+	s.lastSeen = a.now
+	a.note(s.fold)
+	s.observe(o.At, o.Duration, &o.TraceID, &o.SpanID, o.Outcome == telemetry.OutcomeError)
+	a.metrics.observations.Inc()
+}
+
+// codeKnown says whether a code is one that the protocol knows; a sender may
+// put any number there.
+func codeKnown(p telemetry.Protocol, code int32) bool {
+	switch p {
+	case telemetry.ProtocolHTTP:
+		return code == 0 || code >= 100 && code <= 599
+	case telemetry.ProtocolGRPC:
+		return code >= 0 && code <= 16
+	default:
+		return false
+	}
+}
+
+func (a *Aggregator) edgeSeries(p *telemetry.Edge, v variant) *series {
+	e := a.byPointer[p]
+	if e == nil {
+		if e = a.edges[*p]; e == nil {
+			if a.live >= a.cfg.MaxSeries {
+				return a.overflowEdge(v.outcome)
+			}
+			e = a.addEdge(*p)
+		}
+		a.point(p, e)
+	}
+	for i := range e.variants {
+		if e.variants[i] == v {
+			return e.series[i]
+		}
+	}
+	f := foldNone
+	if len(e.variants) >= maxVariants && (v.code != -1 || v.flags != 0) {
+		v.code, v.flags, f = -1, 0, foldCodes
+		for i := range e.variants {
+			if e.variants[i] == v {
+				a.note(f)
+				return e.series[i]
+			}
+		}
+	}
+	if a.live >= a.cfg.MaxSeries {
+		return a.overflowEdge(v.outcome)
+	}
+	a.note(f)
+	return a.addVariant(e, v)
+}
+
+func (a *Aggregator) addEdge(key telemetry.Edge) *edge {
+	e := &edge{key: key}
+	a.edges[key] = e
+	a.edgeOrder = append(a.edgeOrder, e)
+	return e
+}
+
+// point makes e answer to pointer p. Topology makes an edge anew when it comes
+// back after a long time; the oldest pointers are forgotten.
+func (a *Aggregator) point(p *telemetry.Edge, e *edge) {
+	if len(e.pointers) >= maxPointers {
+		delete(a.byPointer, e.pointers[0])
+		e.pointers = append(e.pointers[:0], e.pointers[1:]...)
+	}
+	e.pointers = append(e.pointers, p)
+	a.byPointer[p] = e
+}
+
+func (a *Aggregator) addVariant(e *edge, v variant) *series {
+	s := a.add(edgeLabels(&e.key, v), foldNone)
+	e.variants = append(e.variants, v)
+	e.series = append(e.series, s)
+	return s
+}
+
+func (a *Aggregator) overflowEdge(o telemetry.Outcome) *series {
+	s := &a.edgeOverflow[o]
+	if *s == nil {
+		*s = a.newSeries(labels.FromStrings(labels.MetricName, EdgeMetric, "outcome", o.String(), "overflow", "true"), foldSeries)
+	}
+	return *s
+}
+
+func edgeLabels(e *telemetry.Edge, v variant) labels.Labels {
+	b := labels.NewScratchBuilder(32)
+	b.Add(labels.MetricName, EdgeMetric)
+	if v.code >= 0 {
+		b.Add("code", strconv.Itoa(int(v.code)))
+	}
+	d, s := &e.Target, &e.Source
+	addLabel(&b, "destination", d.Node.Name)
+	addLabel(&b, "destination_app", d.App)
+	addLabel(&b, "destination_cluster", d.Node.Cluster)
+	addLabel(&b, "destination_kind", d.Node.Kind.String())
+	addLabel(&b, "destination_namespace", d.Node.Namespace)
+	addLabel(&b, "destination_principal", d.Principal)
+	addLabel(&b, "destination_system", d.System)
+	addLabel(&b, "destination_version", d.Version)
+	addLabel(&b, "destination_workload", d.Workload)
+	b.Add("evidence", v.evidence.String())
+	addLabel(&b, "flags", v.flags.String())
+	b.Add("outcome", v.outcome.String())
+	b.Add("protocol", e.Protocol.String())
+	b.Add("side", v.side.String())
+	addLabel(&b, "source", s.Node.Name)
+	addLabel(&b, "source_app", s.App)
+	addLabel(&b, "source_cluster", s.Node.Cluster)
+	addLabel(&b, "source_kind", s.Node.Kind.String())
+	addLabel(&b, "source_namespace", s.Node.Namespace)
+	addLabel(&b, "source_principal", s.Principal)
+	addLabel(&b, "source_system", s.System)
+	addLabel(&b, "source_version", s.Version)
+	addLabel(&b, "source_workload", s.Workload)
+	addLabel(&b, "tls", v.tls.String())
+	return b.Labels()
+}

@@ -1,0 +1,86 @@
+package aggregator
+
+// Series leave memory when they have seen nothing for cfg.IdleAfter.
+//
+// They leave by the log's time and while an entry is consumed, so that a replay
+// lets the same ones go at the same place: a series that left, came back and counts
+// from 0 again must do so in the replay too, or the store would see the
+// old count after the new one and take it for an increase. Where no entry
+// comes, none leaves; none is added either.
+//
+// A series that comes back starts at 0. Flush marks its end in the store
+// as stale and puts a zero before its new samples, so that increase() and rate()
+// see neither a gap nor a request twice.
+
+// sweeps is how many searches there are in one IdleAfter.
+const sweeps = 15
+
+func (a *Aggregator) sweep() {
+	if a.now < a.sweepAt {
+		return
+	}
+	idle := a.cfg.IdleAfter.Nanoseconds()
+	a.sweepAt = a.now + idle/sweeps
+	limit := a.now - idle
+	before := a.live
+	a.sweepOperations(limit)
+	a.sweepEdges(limit)
+	a.metrics.evicted.Add(float64(before - a.live))
+}
+
+func (a *Aggregator) sweepOperations(limit int64) {
+	keep := a.opOrder[:0]
+	for _, op := range a.opOrder {
+		if op.lastSeen >= limit {
+			keep = append(keep, op)
+			continue
+		}
+		a.retire(&op.series)
+		delete(a.operations, op.key)
+		svc := op.service
+		if svc.operations[op.key.name]--; svc.operations[op.key.name] == 0 {
+			delete(svc.operations, op.key.name)
+		}
+		if len(svc.operations) == 0 {
+			delete(a.services, svc.key)
+		}
+	}
+	clear(a.opOrder[len(keep):])
+	a.opOrder = keep
+}
+
+func (a *Aggregator) sweepEdges(limit int64) {
+	keep := a.edgeOrder[:0]
+	for _, e := range a.edgeOrder {
+		n := 0
+		for i, s := range e.series {
+			if s.lastSeen < limit {
+				a.retire(s)
+				continue
+			}
+			e.series[n], e.variants[n] = s, e.variants[i]
+			n++
+		}
+		clear(e.series[n:])
+		e.series, e.variants = e.series[:n], e.variants[:n]
+		if n > 0 {
+			keep = append(keep, e)
+			continue
+		}
+		delete(a.edges, e.key)
+		for _, p := range e.pointers {
+			delete(a.byPointer, p)
+		}
+	}
+	clear(a.edgeOrder[len(keep):])
+	a.edgeOrder = keep
+}
+
+// retire takes a series off the books. What it counted since the last flush is
+// written by the next one, before the mark of its end.
+func (a *Aggregator) retire(s *series) {
+	a.live--
+	if a.flushed != 0 && len(a.stale) < a.cfg.MaxSeries {
+		a.stale = append(a.stale, s)
+	}
+}

@@ -1,0 +1,115 @@
+package series
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb"
+	"github.com/prometheus/prometheus/util/compression"
+)
+
+// blockRange is the time that the newest samples stay in memory and in the
+// write-ahead log before they become a block.
+const blockRange = 2 * time.Hour
+
+// Sizes that keep an idle database under 10 MB of memory. Prometheus' own
+// defaults are for millions of series.
+const (
+	stripes       = 1 << 10   // entries of the hash map of series; the map's locks are per entry
+	writeBuffer   = 256 << 10 // of the head's chunk file
+	walSegment    = 16 << 20
+	chunkSegment  = 64 << 20
+	replayThreads = 2
+)
+
+// A DB is the series store. All methods may be called at once from many
+// goroutines.
+type DB struct {
+	tsdb *tsdb.DB
+	cfg  Config
+}
+
+// Open opens the database in dir, which is made if absent, and replays its
+// write-ahead log; a torn end is cut and logged. The directory is locked while
+// it is open. The database's own metrics (prometheus_tsdb_*) go to reg.
+func Open(dir string, cfg Config, logger *slog.Logger, reg prometheus.Registerer) (*DB, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("open series store: %w", err)
+	}
+	o := tsdb.DefaultOptions()
+	o.RetentionDuration = cfg.RetentionAge.Milliseconds()
+	o.MaxBytes = cfg.RetentionBytes
+	o.MinBlockDuration = blockRange.Milliseconds()
+	o.MaxBlockDuration = longestBlock(cfg.RetentionAge).Milliseconds()
+	o.WALSegmentSize = walSegment
+	o.WALCompression = compression.Snappy
+	o.WALReplayConcurrency = replayThreads
+	o.MaxBlockChunkSegmentSize = chunkSegment
+	o.StripeSize = stripes
+	o.HeadChunksWriteBufferSize = writeBuffer
+	o.OutOfOrderTimeWindow = cfg.OutOfOrderWindow.Milliseconds()
+	o.EnableExemplarStorage = cfg.MaxExemplars > 0
+	o.MaxExemplars = cfg.MaxExemplars
+	db, err := tsdb.Open(dir, logger, reg, o, tsdb.NewDBStats())
+	if err != nil {
+		return nil, fmt.Errorf("open series store %s: %w; if another process holds it, stop that one; if it is damaged, move the directory away: "+
+			"metrics older than the log are lost then, traces are not", dir, err)
+	}
+	return &DB{tsdb: db, cfg: cfg}, nil
+}
+
+// longestBlock is at most a tenth of what is kept, so that retention goes in
+// small steps, and at most 31 days, as Prometheus has it.
+func longestBlock(retention time.Duration) time.Duration {
+	const most = 31 * 24 * time.Hour
+	if retention == 0 {
+		return most
+	}
+	return max(blockRange, min(most, retention/10))
+}
+
+// AppenderV2 begins a batch of samples. Samples of one series must come with
+// rising timestamps. Nothing is visible before Commit.
+func (db *DB) AppenderV2(ctx context.Context) storage.AppenderV2 { return db.tsdb.AppenderV2(ctx) }
+
+// Querier reads samples within [mint, maxt], Unix milliseconds.
+func (db *DB) Querier(mint, maxt int64) (storage.Querier, error) { return db.tsdb.Querier(mint, maxt) }
+
+// ChunkQuerier is Querier for encoded chunks, as remote read wants them.
+func (db *DB) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, error) {
+	return db.tsdb.ChunkQuerier(mint, maxt)
+}
+
+// ExemplarQuerier reads exemplars.
+func (db *DB) ExemplarQuerier(ctx context.Context) (storage.ExemplarQuerier, error) {
+	return db.tsdb.ExemplarQuerier(ctx)
+}
+
+// Stats are figures of the newest block, the one in memory: the cardinality of
+// metrics and labels.
+func (db *DB) Stats(label string, limit int) *tsdb.Stats { return db.tsdb.Head().Stats(label, limit) }
+
+// BlockMetas describe the blocks on disk.
+func (db *DB) BlockMetas() []tsdb.BlockMeta { return db.tsdb.BlockMetas() }
+
+// Series is how many series the newest block holds.
+func (db *DB) Series() uint64 { return db.tsdb.Head().NumSeries() }
+
+// StartTime is the time of the oldest sample, Unix milliseconds.
+func (db *DB) StartTime() (int64, error) { return db.tsdb.StartTime() }
+
+// Retention is how long samples are kept at most, and how many bytes.
+func (db *DB) Retention() (time.Duration, int64) { return db.cfg.RetentionAge, db.cfg.RetentionBytes }
+
+// Close waits for compaction to end and releases the directory. Samples that
+// were committed are on disk.
+func (db *DB) Close() error {
+	if err := db.tsdb.Close(); err != nil {
+		return fmt.Errorf("close series store: %w", err)
+	}
+	return nil
+}
