@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -159,6 +160,34 @@ func TestReadmeIsTrue(t *testing.T) {
 		if strings.HasSuffix(part, "/") && !strings.ContainsAny(part, " :*") && !strings.HasPrefix(part, "/") {
 			if _, err := os.Stat(filepath.Join(root, part)); err != nil {
 				t.Errorf("README names the folder %s: %v", part, err)
+			}
+		}
+	}
+}
+
+// cores are the packages whose state must be a function of their input (I6).
+var cores = []string{"telemetry", "topology", "aggregator", "aggregator/views", "quota/window", "quota/rule", "quota/top"}
+
+// A core that asked for the time, for chance or for the disk could not be replayed.
+func TestCoresArePure(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join("..", "..")
+	for _, p := range packages(t) {
+		if !slices.Contains(cores, p.ImportPath) {
+			continue
+		}
+		for _, imp := range p.Imports {
+			if imp == "os" || imp == "math/rand" || imp == "math/rand/v2" || imp == "net" {
+				t.Errorf("%s imports %s; a core takes what it needs as an argument", p.ImportPath, imp)
+			}
+		}
+		for _, f := range p.GoFiles {
+			src, err := os.ReadFile(filepath.Join(root, p.ImportPath, f))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(string(src), "time.Now(") || strings.Contains(string(src), "time.Since(") {
+				t.Errorf("%s/%s asks for the time; take it as an argument", p.ImportPath, f)
 			}
 		}
 	}
