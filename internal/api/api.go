@@ -1,0 +1,102 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/binnacle-mesh/binnacle/internal/query"
+)
+
+// Deps is what the API answers from. Every field but Now must be set.
+type Deps struct {
+	Query *query.Engine
+	// Prometheus answers the paths of Prometheus' query API, by their whole path.
+	Prometheus http.Handler
+	// Quotas is what /api/v1/quotas shows: anything that encoding/json writes as
+	// docs/api/http.md says.
+	Quotas func() any
+	Status func() Status
+	// Ready is nil when the server can do its work, or says what it waits for.
+	Ready func() error
+	// Reload reads the configuration again; its error says why the old one stays.
+	Reload     func(context.Context) error
+	Web        fs.FS // the web view, index.html at its root
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer // for this package's own metrics
+	Gatherer   prometheus.Gatherer   // what /metrics shows
+	Now        func() time.Time      // time.Now when nil
+}
+
+// An API is the web port's handler.
+type API struct {
+	cfg     Config
+	deps    Deps
+	log     *slog.Logger
+	now     func() time.Time
+	metrics *metrics
+	mux     *http.ServeMux
+	routes  []route
+	turns   chan struct{} // a place for each request that may search
+	graphs  graphCache
+	hub     *hub
+	web     *webView
+	origins *http.CrossOriginProtection
+	gzips   sync.Pool // of *gzip.Writer
+}
+
+// New is the web port's handler. Close it when the server shuts down
+// (http.Server.RegisterOnShutdown), or streams keep the server from ending.
+func New(cfg Config, deps Deps) (*API, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	if err := deps.check(); err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	m, err := newMetrics(deps.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	web, err := newWebView(deps.Web)
+	if err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	a := &API{
+		cfg: cfg, deps: deps, log: deps.Logger, now: deps.Now, metrics: m, web: web,
+		mux: http.NewServeMux(), turns: make(chan struct{}, cfg.MaxConcurrentQueries),
+		origins: http.NewCrossOriginProtection(),
+	}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	a.hub = newHub(deps.Query.Live(), &a.graphs, m, a.log)
+	a.register()
+	return a, nil
+}
+
+func (d *Deps) check() error {
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{
+		{"Query", d.Query != nil}, {"Prometheus", d.Prometheus != nil}, {"Quotas", d.Quotas != nil}, {"Status", d.Status != nil},
+		{"Ready", d.Ready != nil}, {"Reload", d.Reload != nil}, {"Web", d.Web != nil}, {"Logger", d.Logger != nil},
+		{"Registerer", d.Registerer != nil}, {"Gatherer", d.Gatherer != nil},
+	} {
+		if !f.set {
+			return errors.New("Deps." + f.name + " is not set")
+		}
+	}
+	return nil
+}
+
+// Close ends all streams and refuses new ones. Other requests are answered on.
+func (a *API) Close() { a.hub.close() }

@@ -1,0 +1,81 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// Status is what this server is and how it fares, as docs/api/http.md has it.
+type Status struct {
+	Name     string            `json:"name"`
+	Version  string            `json:"version"`
+	Started  int64             `json:"started"` // Unix ms
+	Ready    bool              `json:"ready"`
+	Ports    []Port            `json:"ports"`
+	Received Received          `json:"received"`
+	Stored   Stored            `json:"stored"`
+	Log      LogStatus         `json:"log"`
+	Series   uint64            `json:"series"`
+	Dropped  map[string]uint64 `json:"dropped"` // by reason
+}
+
+// Port is an address that the server listens on.
+type Port struct {
+	Address string `json:"address"`
+	Speaks  string `json:"speaks"`
+}
+
+// Received counts what was acknowledged since the start.
+type Received struct {
+	Spans    uint64 `json:"spans"`
+	Requests uint64 `json:"requests"`
+}
+
+// Stored is what the trace store holds.
+type Stored struct {
+	Spans  uint64 `json:"spans"`
+	Bytes  uint64 `json:"bytes"`
+	Blocks uint64 `json:"blocks"`
+}
+
+// LogStatus is how the log fares: Lag is how many records the slowest sink has
+// not applied.
+type LogStatus struct {
+	Bytes uint64 `json:"bytes"`
+	Lag   uint64 `json:"lag"`
+}
+
+func (a *API) status(w http.ResponseWriter, r *http.Request) {
+	s := a.deps.Status()
+	if s.Ports == nil {
+		s.Ports = []Port{}
+	}
+	if s.Dropped == nil {
+		s.Dropped = map[string]uint64{}
+	}
+	a.answerValue(w, r, s)
+}
+
+func (a *API) quotas(w http.ResponseWriter, r *http.Request) {
+	a.answerValue(w, r, a.deps.Quotas())
+}
+
+func (a *API) services(w http.ResponseWriter, r *http.Request) {
+	services, err := a.deps.Query.Services(r.Context())
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	for i := range services {
+		if services[i].Operations == nil {
+			services[i].Operations = []telemetry.OperationEntry{}
+		}
+	}
+	if services == nil {
+		services = []telemetry.ServiceEntry{}
+	}
+	a.answerValue(w, r, struct {
+		Services []telemetry.ServiceEntry `json:"services"`
+	}{services})
+}

@@ -1,0 +1,90 @@
+package api
+
+import (
+	"net/http"
+	"runtime/debug"
+	"strings"
+)
+
+// ServeHTTP answers a request.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.metrics.inFlight.Inc()
+	defer a.metrics.inFlight.Dec()
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	if !a.guardHost(w, r) {
+		return
+	}
+	if err := a.origins.Check(r); err != nil {
+		a.metrics.refused.WithLabelValues("cross_site").Inc()
+		a.problem(w, r, http.StatusForbidden, "a page of another site asked for a change: "+err.Error())
+		return
+	}
+	if _, pattern := a.mux.Handler(r); pattern == "" {
+		a.notRouted(w, r)
+		return
+	}
+	a.mux.ServeHTTP(w, r)
+}
+
+// recovered answers for a handler that panicked, if nothing is answered yet.
+func (a *API) recovered(w *writer, r *http.Request, v any) {
+	if v == http.ErrAbortHandler { //nolint:errorlint // panics carry the value itself
+		w.broken = true
+		return
+	}
+	a.metrics.panics.Inc()
+	a.log.Error("a handler panicked; this is a bug", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
+	if w.code != 0 {
+		w.broken = true
+		return
+	}
+	a.problem(w, r, http.StatusInternalServerError, "a bug in the server; its log has more")
+}
+
+// A writer remembers which status was sent. It passes on what a
+// http.ResponseController asks for.
+type writer struct {
+	http.ResponseWriter
+	code   int
+	broken bool // the answer stopped in its middle
+}
+
+func (w *writer) WriteHeader(code int) {
+	if w.code == 0 && code >= 200 {
+		w.code = code
+	}
+	w.ResponseWriter.WriteHeader(code)
+}
+
+func (w *writer) Write(b []byte) (int, error) {
+	if w.code == 0 {
+		w.code = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *writer) status() int {
+	if w.code == 0 {
+		return http.StatusOK
+	}
+	return w.code
+}
+
+// acceptsGzip reads Accept-Encoding as far as it concerns gzip.
+func acceptsGzip(r *http.Request) bool {
+	for part := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
+		name, q, _ := strings.Cut(strings.TrimSpace(part), ";")
+		if name = strings.TrimSpace(name); !strings.EqualFold(name, "gzip") && name != "*" {
+			continue
+		}
+		q = strings.ReplaceAll(q, " ", "")
+		return q != "q=0" && q != "q=0.0" && q != "q=0.00" && q != "q=0.000"
+	}
+	return false
+}

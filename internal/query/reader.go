@@ -1,0 +1,44 @@
+package query
+
+import (
+	"context"
+	"time"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// A TraceStore is where spans and requests are kept.
+//
+// All methods are called concurrently, and must return soon after ctx is done.
+type TraceStore interface {
+	// Trace is all that is stored of one trace: its spans and its requests, and
+	// nothing of any other trace, in any order. The batch belongs to the caller. An
+	// error that is telemetry.ErrNotFound says that nothing is stored.
+	Trace(ctx context.Context, id telemetry.TraceID) (*telemetry.Batch, error)
+
+	// Search is the newest q.Limit traces that have a span for which all of q
+	// holds, newest first.
+	Search(ctx context.Context, q telemetry.SpanQuery) ([]telemetry.TraceSummary, telemetry.SearchStats, error)
+
+	// Services is every service of which spans are stored, in any order. The
+	// caller does not change what it points to.
+	Services(ctx context.Context) ([]telemetry.ServiceEntry, error)
+}
+
+// A LiveGraph is the service graph as it is now.
+type LiveGraph interface {
+	// Snapshot is the newest graph. It is never nil and never changes (I5); a
+	// graph that differs has a greater Version and is another pointer.
+	Snapshot() *telemetry.Graph
+
+	// Changed is closed when the next snapshot is published. To miss none, take
+	// the channel first and the snapshot after.
+	Changed() <-chan struct{}
+}
+
+// A PastGraph is the service graph of any range that the series store holds.
+type PastGraph interface {
+	// Graph is the graph of from (inclusive) to to (exclusive), with one window
+	// named "range" and with totals of that range alone. It belongs to the caller.
+	Graph(ctx context.Context, from, to time.Time) (*telemetry.Graph, error)
+}
