@@ -155,7 +155,7 @@ func FuzzLoad(f *testing.F) {
 				k, v, _ := strings.Cut(p, "_")
 				e = append(e, Entry{[]byte(k), []byte(v)})
 			}
-			if !set.HasDomain(r.Domain) {
+			if !set.HasDomain([]byte(r.Domain)) {
 				t.Fatalf("rule %s has a domain that is not in the set", r.ID)
 			}
 			if set.Find([]byte(r.Domain), e, &m, &scratch) {

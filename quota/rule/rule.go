@@ -9,7 +9,9 @@ package rule
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/types/known/structpb"
@@ -104,11 +106,11 @@ type Set struct {
 	domains map[string]*node
 }
 
-// Domains returns how many domains there are.
-func (s *Set) Domains() int { return len(s.domains) }
+// Domains returns the domains for which there are rules, sorted.
+func (s *Set) Domains() []string { return slices.Sorted(maps.Keys(s.domains)) }
 
 // HasDomain says whether any rule file has this domain.
-func (s *Set) HasDomain(domain string) bool { return s.domains[domain] != nil }
+func (s *Set) HasDomain(domain []byte) bool { return s.domains[string(domain)] != nil }
 
 // node is a level of the tree: what may follow the entries matched so far.
 type node struct {

@@ -1,0 +1,129 @@
+package quota
+
+import (
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// The engine is a collector of its own: its counters live with the rules and are read when asked for, so that series come and go
+// with the rule files and a decision pays for no metric object.
+
+var _ prometheus.Collector = (*Engine)(nil)
+
+// originalNames are envoyproxy/ratelimit's metrics as its statsd mapping names them, which dashboards expect. key1 and key2 are
+// the first two levels of a rule, as key or key_value; deeper levels add up.
+var originalNames = [...]string{"total_hits", "over_limit", "near_limit", "within_limit", "shadow_mode", "total_negative_hits"}
+
+func decisionsDesc() *prometheus.Desc {
+	return prometheus.NewDesc("binnacle_quota_decisions_total",
+		"Decisions by rule; outcome is ok, over_limit (refused) or shadow (passed, but would have been refused).",
+		[]string{"domain", "rule", "outcome"}, nil)
+}
+
+func originalDesc(name string) *prometheus.Desc {
+	return prometheus.NewDesc("ratelimit_service_rate_limit_"+name,
+		"Hits by rule, under the name of envoyproxy/ratelimit.", []string{"domain", "key1", "key2"}, nil)
+}
+
+func droppedDesc() *prometheus.Desc {
+	return prometheus.NewDesc("binnacle_quota_dropped_total",
+		"What a bound kept from being held apart: shared_counter (decisions by a counter that a rule's new keys share, max_keys), "+
+			"refused_full (decisions refused since even those were used up), detailed_series (hits counted in the rule's series, "+
+			"max_detailed_series), edges (a pair of services forgotten for another, max_edges).",
+		[]string{"reason"}, nil)
+}
+
+func simpleDesc(name, help string) *prometheus.Desc { return prometheus.NewDesc(name, help, nil, nil) }
+
+// Describe says nothing, which makes the collector an unchecked one: its series follow the rule files.
+func (e *Engine) Describe(chan<- *prometheus.Desc) {}
+
+// Collect sends all metrics.
+func (e *Engine) Collect(out chan<- prometheus.Metric) {
+	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge := func(name, help string, v float64) {
+		out <- prometheus.MustNewConstMetric(simpleDesc(name, help), prometheus.GaugeValue, v)
+	}
+	desc := decisionsDesc()
+	e.EachRule(func(c RuleCount) {
+		counter(desc, c.OK, c.Domain, c.Rule, "ok")
+		counter(desc, c.Over, c.Domain, c.Rule, "over_limit")
+		counter(desc, c.Shadow, c.Domain, c.Rule, "shadow")
+	})
+	original := e.originalHits()
+	for i, name := range originalNames {
+		d := originalDesc(name)
+		for at, values := range original {
+			if i < 5 || values[i] > 0 {
+				counter(d, values[i], at.domain, at.key1, at.key2)
+			}
+		}
+	}
+	dropped := droppedDesc()
+	counter(dropped, e.sharedHits.Load(), "shared_counter")
+	counter(dropped, e.fullHits.Load(), "refused_full")
+	counter(dropped, e.droppedDetail.Load(), "detailed_series")
+	counter(dropped, e.edges.Evicted(), "edges")
+	counter(simpleDesc("binnacle_quota_shadowed_requests_total", "Requests that passed only because of the global shadow_mode."), e.shadowed.Load())
+	counter(simpleDesc("ratelimit_service_config_load_success", "Loadings of rule files that succeeded."), e.reloads.Load())
+	counter(simpleDesc("ratelimit_service_config_load_error", "Loadings of rule files that failed and left the old rules in force."), e.failures.Load())
+	keys, shared := e.table.Len()
+	gauge("binnacle_quota_keys", "Keys with a counter of their own.", float64(keys))
+	gauge("binnacle_quota_shared_counters", "Counters shared by a rule's keys, for want of room.", float64(shared))
+	bad := 0.0
+	if e.failure.Load() != nil {
+		bad = 1
+	}
+	gauge("binnacle_quota_rules_refused", "1 while the rule files as they are now are refused and older rules are in force.", bad)
+}
+
+// place is where the original counts a hit.
+type place struct{ domain, key1, key2 string }
+
+// originalHits adds up hits by place.
+func (e *Engine) originalHits() map[place][len(originalNames)]uint64 {
+	all := make(map[place][len(originalNames)]uint64)
+	add := func(domain string, path []string, h *hits) {
+		at := place{domain: domain}
+		if len(path) > 0 {
+			at.key1 = statName(path[0])
+		}
+		if len(path) > 1 {
+			at.key2 = statName(path[1])
+		}
+		v := all[at]
+		for i, n := range [...]uint64{h.total.Load(), h.over.Load(), h.near.Load(), h.within.Load(), h.shadow.Load(), h.negative.Load()} {
+			v[i] += n
+		}
+		all[at] = v
+	}
+	g := e.current.Load()
+	for i := range g.rules {
+		c := &g.rules[i]
+		if c.rule.Limit.Unlimited {
+			continue // not counted there
+		}
+		for j := range c.stats.stripes {
+			add(c.rule.Domain, c.rule.Path, &c.stats.stripes[j].hits)
+		}
+		c.stats.detailMu.RLock()
+		for key, h := range c.stats.detail {
+			add(c.rule.Domain, strings.Split(valid([]byte(key)), "."), h)
+		}
+		c.stats.detailMu.RUnlock()
+	}
+	for _, domain := range g.domains {
+		if s := g.overrides[domain]; s.decisions() != (decisions{}) {
+			for j := range s.stripes {
+				add(domain, []string{"(request)"}, &s.stripes[j].hits)
+			}
+		}
+	}
+	return all
+}
+
+// statName replaces what statsd gives a meaning to, as the original does.
+func statName(s string) string { return strings.NewReplacer(":", "_", "|", "_").Replace(s) }

@@ -1,0 +1,106 @@
+package quota
+
+import (
+	"github.com/binnacle-mesh/binnacle/quota/rule"
+	"github.com/binnacle-mesh/binnacle/quota/window"
+)
+
+// maxLabel bounds the name under which a key is shown, in bytes.
+const maxLabel = 256
+
+// notice remembers a decision for people: keys that are refused, keys that use much, services that are throttled. On the way of a
+// request that passes it usually costs two comparisons.
+func (e *Engine) notice(stats *ruleStats, req *Request, d *Decision, i int, hit *window.Hit, r *window.Result) {
+	switch {
+	case r.Full:
+		e.fullHits.Add(1)
+	case r.Shared:
+		e.sharedHits.Add(1)
+	}
+	entries, patterns := req.Descriptors[i].Entries, d.matches[i].Patterns
+	if r.Over {
+		t := seconds(d.Now)
+		stats.limited.Lock()
+		if it, fresh := stats.limited.Add(hit.Key, 1, t); fresh {
+			it.Label = appendLabel(it.Label[:0], entries, patterns)
+			it.Tag = uint32(hit.Limit)
+		}
+		stats.limited.Unlock()
+		if d.Statuses[i].Over && !e.cfg.ShadowMode {
+			e.noticeEdge(req, d, i, t)
+		}
+	}
+	if r.After != r.Before && !r.Shared && !hit.Refund && stats.busiest.Worth(r.Before, r.After, hit.Limit, r.Start) {
+		stats.busiest.Lock()
+		if it, fresh := stats.busiest.Offer(hit.Key, r.After, hit.Limit, r.Start); fresh {
+			it.Label = appendLabel(it.Label[:0], entries, patterns)
+		}
+		stats.busiest.Unlock()
+	}
+}
+
+// noticeEdge remembers between which services a request was refused, where its descriptors say: the refused one first, else any
+// other of the request.
+func (e *Engine) noticeEdge(req *Request, d *Decision, i int, t float64) {
+	source := side(req, i, e.cfg.SourceKeys)
+	destination := side(req, i, e.cfg.DestinationKeys)
+	if source == nil && destination == nil {
+		return
+	}
+	id := d.Statuses[i].Rule
+	d.key = appendText(d.key[:0], source)
+	d.key = appendText(d.key, destination)
+	if id != nil {
+		d.key = append(d.key, id.ID...)
+	} else {
+		d.key = append(append(d.key, req.Domain...), overrideID("")...)
+	}
+	k := e.hash(d.key)
+	e.edges.Lock()
+	if it, fresh := e.edges.Add(k, 1, t); fresh {
+		it.Label = append(it.Label[:0], d.key...)
+	}
+	e.edges.Unlock()
+}
+
+func side(req *Request, first int, keys []string) []byte {
+	if v := valueOf(req.Descriptors[first].Entries, keys); v != nil {
+		return v
+	}
+	for i := range req.Descriptors {
+		if v := valueOf(req.Descriptors[i].Entries, keys); v != nil {
+			return v
+		}
+	}
+	return nil
+}
+
+func valueOf(entries []rule.Entry, keys []string) []byte {
+	for i := range entries {
+		for _, k := range keys {
+			if string(entries[i].Key) == k && len(entries[i].Value) > 0 {
+				return entries[i].Value[:min(len(entries[i].Value), maxLabel)]
+			}
+		}
+	}
+	return nil
+}
+
+// appendLabel writes a descriptor as "client_id=mobile, path=/checkout", cut where it gets too long.
+func appendLabel(dst []byte, entries []rule.Entry, patterns []string) []byte {
+	for i := range entries {
+		if i > 0 {
+			dst = append(dst, ", "...)
+		}
+		dst = append(dst, entries[i].Key...)
+		if i < len(patterns) && patterns[i] != "" {
+			dst = append(append(dst, '='), patterns[i]...)
+		} else if len(entries[i].Value) > 0 {
+			dst = append(append(dst, '='), entries[i].Value...)
+		}
+		if len(dst) > maxLabel {
+			return append(dst[:maxLabel], "…"...)
+		}
+	}
+	return dst
+}
