@@ -1,0 +1,191 @@
+// Package app is the one place that wires the rooms together.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/binnacle-mesh/binnacle/aggregator"
+	"github.com/binnacle-mesh/binnacle/collector"
+	"github.com/binnacle-mesh/binnacle/collector/embedded"
+	"github.com/binnacle-mesh/binnacle/internal/api"
+	"github.com/binnacle-mesh/binnacle/internal/config"
+	"github.com/binnacle-mesh/binnacle/quota"
+	"github.com/binnacle-mesh/binnacle/storage/block"
+	"github.com/binnacle-mesh/binnacle/storage/checkpoint"
+	"github.com/binnacle-mesh/binnacle/storage/series"
+	"github.com/binnacle-mesh/binnacle/storage/wal"
+	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/topology"
+)
+
+// grace is how long a stopping server waits for what is under way.
+const grace = 5 * time.Second
+
+// An App is a server whose state is restored and whose ports are open, but on
+// which nothing runs yet.
+type App struct {
+	cfg     config.Config
+	version string
+	started time.Time
+	log     *slog.Logger
+	reg     *prometheus.Registry
+
+	pool      *collector.Pool
+	collector *collector.Collector
+	embedded  *embedded.Collector
+	pipeline  *pipeline
+	topology  *topology.Topology
+	signals   *aggregator.Aggregator
+	blocks    *block.Store
+	series    *series.DB
+	quota     *quota.Engine
+	api       *api.API
+	listeners []*listener
+}
+
+// Serve runs a server until ctx ends.
+func Serve(ctx context.Context, cfg config.Config, version string) error {
+	a, err := New(ctx, cfg, version, NewLogger(cfg.Log, os.Stderr))
+	if err != nil {
+		return err
+	}
+	return a.Run(ctx)
+}
+
+// New opens the stores, restores what was derived from the log, and opens the
+// ports. The order is that of the data's way: stores, sinks, path, receivers, API.
+func New(ctx context.Context, cfg config.Config, version string, log *slog.Logger) (_ *App, err error) {
+	a := &App{cfg: cfg, version: version, started: time.Now(), log: log, reg: prometheus.NewRegistry()}
+	a.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.closeAll())
+		}
+	}()
+	if err := a.openStores(); err != nil {
+		return nil, err
+	}
+	if a.quota, err = quota.New(cfg.Quota, log.With("room", "quota"), a.reg, time.Now()); err != nil {
+		return nil, err
+	}
+	if err := a.restore(); err != nil {
+		return nil, err
+	}
+	if err := a.openReceivers(ctx); err != nil {
+		return nil, err
+	}
+	return a, a.openAPI(ctx)
+}
+
+func (a *App) path(elem ...string) string {
+	return filepath.Join(append([]string{a.cfg.Data}, elem...)...)
+}
+
+// openStores opens what is on disk, apart from the log.
+func (a *App) openStores() (err error) {
+	if err := os.MkdirAll(a.cfg.Data, 0o755); err != nil {
+		return fmt.Errorf("open data directory: %w", err)
+	}
+	if a.series, err = series.Open(a.path("series"), a.cfg.Storage.Series, a.log.With("room", "series"), a.reg); err != nil {
+		return err
+	}
+	a.blocks, err = block.Open(a.path("blocks"), a.cfg.Storage.Blocks, a.log.With("room", "blocks"), a.reg)
+	return err
+}
+
+// restore makes the sinks and brings them to the log's end.
+func (a *App) restore() (err error) {
+	log := a.log.With("room", "pipeline")
+	a.pool = collector.NewPool()
+	a.signals = aggregator.New(a.cfg.Aggregator, a.reg)
+	a.topology = topology.New(a.cfg.Topology, a.signals, a.reg)
+	p := newPipeline(log, a.reg, a.cfg.Storage.CheckpointInterval, a.pool.Put)
+	a.pipeline = p
+	p.blocks = a.blocks
+	p.sections = []section{{"topology", a.topology}, {"aggregator", a.signals}}
+	if p.ckpt, err = checkpoint.Open(a.path("checkpoints"), log); err != nil {
+		return err
+	}
+	return p.restore(func(after telemetry.Position) (*wal.Log, error) {
+		return wal.Open(a.path("wal"), a.cfg.Storage.WAL, after, log, a.reg)
+	})
+}
+
+// Run serves until ctx ends or something fails, then stops in order: no new
+// data, then what is under way, then what it wrote.
+func (a *App) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var wg sync.WaitGroup
+	fail := func(what string, err error) {
+		if err != nil {
+			stop(fmt.Errorf("%s: %w", what, err))
+		}
+	}
+	go a.pipeline.run(a.periodic())
+	wg.Go(func() {
+		select {
+		case err := <-a.pipeline.failed:
+			fail("pipeline", err)
+		case <-ctx.Done():
+		}
+	})
+	wg.Go(func() { fail("quota", a.quota.Run(ctx)) })
+	for _, l := range a.listeners {
+		wg.Go(func() { fail(l.field, l.serve()) })
+		a.log.Info("listening", "address", l.Addr().String(), "speaks", l.speaks)
+	}
+	if err := a.embedded.Start(ctx); err != nil {
+		fail("collector", err)
+	}
+	<-ctx.Done()
+	a.log.Info("stopping")
+	err := a.shutdown()
+	wg.Wait()
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		err = errors.Join(cause, err)
+	}
+	return err
+}
+
+func (a *App) shutdown() error {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	err := a.embedded.Stop(ctx)
+	var wg sync.WaitGroup
+	for _, l := range a.listeners {
+		wg.Go(func() { l.stop(ctx) })
+	}
+	wg.Wait()
+	a.listeners = nil
+	return errors.Join(err, a.collector.Close(ctx), a.closeAll())
+}
+
+// closeAll closes what is open, last opened first. It is what a failed New and
+// a stopping Run have in common.
+func (a *App) closeAll() error {
+	var errs []error
+	for _, l := range a.listeners {
+		errs = append(errs, l.Close())
+	}
+	if a.pipeline != nil {
+		errs = append(errs, a.pipeline.close())
+	}
+	if a.blocks != nil {
+		errs = append(errs, a.blocks.Close())
+	}
+	if a.series != nil {
+		errs = append(errs, a.series.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,96 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc"
+)
+
+// A listener is an open port and what is spoken there.
+type listener struct {
+	field  string // of the configuration
+	speaks string
+	net.Listener
+	serve func() error
+	stop  func(ctx context.Context) // returns when what was under way is answered, or ctx ends
+}
+
+// open opens a port, or says who may be in the way.
+func open(ctx context.Context, field, addr string) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("listen.%s: %s is in use, perhaps by another Binnacle; stop it, or set listen.%s to another address", field, addr, field)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen.%s: %w", field, err)
+	}
+	return l, nil
+}
+
+// addGRPC opens a gRPC port; register puts the services on it.
+func (a *App) addGRPC(ctx context.Context, field, addr, speaks string, register func(*grpc.Server)) error {
+	if addr == "" {
+		return nil
+	}
+	l, err := open(ctx, field, addr)
+	if err != nil {
+		return err
+	}
+	s := grpc.NewServer(a.grpcOptions()...)
+	register(s)
+	a.listeners = append(a.listeners, &listener{field: field, speaks: speaks, Listener: l,
+		serve: func() error { return s.Serve(l) },
+		stop: func(ctx context.Context) {
+			// Streams of access logs never end by themselves: after the grace they are cut.
+			done := make(chan struct{})
+			go func() { s.GracefulStop(); close(done) }()
+			select {
+			case <-done:
+			case <-ctx.Done():
+				s.Stop()
+				<-done
+			}
+		},
+	})
+	return nil
+}
+
+// addHTTP opens an HTTP port. shut is called before the connections are drained.
+func (a *App) addHTTP(ctx context.Context, field, addr, speaks string, h http.Handler, bodyTimeout time.Duration, shut func()) error {
+	if addr == "" {
+		return nil
+	}
+	l, err := open(ctx, field, addr)
+	if err != nil {
+		return err
+	}
+	s := &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: bodyTimeout, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	if shut != nil {
+		s.RegisterOnShutdown(shut)
+	}
+	a.listeners = append(a.listeners, &listener{field: field, speaks: speaks, Listener: l,
+		serve: func() error {
+			if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		},
+		stop: func(ctx context.Context) {
+			if s.Shutdown(ctx) != nil {
+				_ = s.Close()
+			}
+		},
+	})
+	return nil
+}
