@@ -1,0 +1,299 @@
+package rls_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	ratelimitv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/ratelimit/v3"
+	pb "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	"github.com/binnacle-mesh/binnacle/internal/wire"
+	"github.com/binnacle-mesh/binnacle/quota"
+	"github.com/binnacle-mesh/binnacle/quota/rls"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// dial serves what register registers and returns a connection to it.
+func dial(t testing.TB, register func(*grpc.Server), opts ...grpc.ServerOption) *grpc.ClientConn {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := grpc.NewServer(opts...)
+	register(s)
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = s.Serve(l) })
+	c, err := grpc.NewClient(l.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = c.Close()
+		s.Stop()
+		wg.Wait()
+	})
+	return c
+}
+
+func request(domain string, pairs ...string) *pb.RateLimitRequest {
+	d := &ratelimitv3.RateLimitDescriptor{}
+	for _, p := range pairs {
+		k, v, _ := strings.Cut(p, "=")
+		d.Entries = append(d.Entries, &ratelimitv3.RateLimitDescriptor_Entry{Key: k, Value: v})
+	}
+	return &pb.RateLimitRequest{Domain: domain, Descriptors: []*ratelimitv3.RateLimitDescriptor{d}}
+}
+
+const yearly = `
+domain: d
+descriptors:
+- {key: tenant, rate_limit: {unit: year, requests_per_unit: 1000}}
+`
+
+// TestGeneratedClient: the client that proxies' own code is generated from, over a real connection, with either codec on the server.
+func TestGeneratedClient(t *testing.T) {
+	t.Parallel()
+	for name, opts := range map[string][]grpc.ServerOption{
+		"frames": {grpc.ForceServerCodecV2(wire.Codec{})}, "default codec": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _, _, err := newService(t, quota.DefaultConfig(), map[string]string{"f.yaml": yearly})
+			if err != nil {
+				t.Fatal(err)
+			}
+			client := pb.NewRateLimitServiceClient(dial(t, func(g *grpc.Server) { rls.Register(g, s) }, opts...))
+			got, err := client.ShouldRateLimit(t.Context(), request("d", "tenant=a"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := &pb.RateLimitResponse{
+				OverallCode: pb.RateLimitResponse_OK,
+				Statuses: []*pb.RateLimitResponse_DescriptorStatus{{
+					Code: pb.RateLimitResponse_OK, LimitRemaining: 999,
+					CurrentLimit: &pb.RateLimitResponse_RateLimit{RequestsPerUnit: 1000, Unit: pb.RateLimitResponse_RateLimit_YEAR},
+				}},
+			}
+			if d := got.Statuses[0].DurationUntilReset.AsDuration(); d <= 0 || d > 365*24*time.Hour {
+				t.Errorf("resets in %v", d)
+			}
+			got.Statuses[0].DurationUntilReset = nil
+			if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+				t.Fatalf("-want +got:\n%s", diff)
+			}
+			if _, err := client.ShouldRateLimit(t.Context(), request("")); status.Code(err) != codes.InvalidArgument {
+				t.Fatalf("a request without a domain: %v, want InvalidArgument", err)
+			}
+		})
+	}
+}
+
+// TestExactOverGRPC: 64 clients on their own streams ask for more than there is. Exactly the limit is admitted.
+func TestExactOverGRPC(t *testing.T) {
+	t.Parallel()
+	s, e, _, err := newService(t, quota.DefaultConfig(), map[string]string{"f.yaml": yearly})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := dial(t, func(g *grpc.Server) { rls.Register(g, s) }, grpc.ForceServerCodecV2(wire.Codec{}))
+	client := pb.NewRateLimitServiceClient(conn)
+	var admitted [2]atomic.Int64
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			for i := range 40 {
+				r, err := client.ShouldRateLimit(context.Background(), request("d", fmt.Sprintf("tenant=%d", i%2)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if r.OverallCode == pb.RateLimitResponse_OK {
+					admitted[i%2].Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for i := range admitted {
+		if n := admitted[i].Load(); n != 1000 {
+			t.Errorf("tenant %d: %d admitted, want 1000", i, n)
+		}
+	}
+	d := e.Status(time.Now()).Rules[0].Decisions
+	if d.OK != 2000 || d.OverLimit != 560 || d.Total != 2560 {
+		t.Errorf("the rule counted %+v", d)
+	}
+}
+
+func TestInvalidRequestsAreCounted(t *testing.T) {
+	t.Parallel()
+	reg := prometheus.NewPedanticRegistry()
+	e, err := quota.New(quota.DefaultConfig(), silent(), reg, time.Unix(0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := rls.New(e, e.Config(), reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []*pb.RateLimitRequest{request(""), {Domain: "d"}} {
+		b, err := proto.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.ShouldRateLimit(b, nil, time.Unix(0, 0)); err == nil {
+			t.Errorf("%v was answered", r)
+		}
+	}
+	if _, err := s.ShouldRateLimit([]byte{0xff}, nil, time.Unix(0, 0)); err == nil {
+		t.Error("garbage was answered")
+	}
+	err = testutil.GatherAndCompare(reg, strings.NewReader(`
+# HELP binnacle_quota_rls_invalid_requests_total Rate limit requests that could not be decided, by reason: malformed, too_large, no_domain, no_descriptors, bad_unit.
+# TYPE binnacle_quota_rls_invalid_requests_total counter
+binnacle_quota_rls_invalid_requests_total{reason="bad_unit"} 0
+binnacle_quota_rls_invalid_requests_total{reason="malformed"} 1
+binnacle_quota_rls_invalid_requests_total{reason="no_descriptors"} 1
+binnacle_quota_rls_invalid_requests_total{reason="no_domain"} 1
+binnacle_quota_rls_invalid_requests_total{reason="too_large"} 0
+# HELP ratelimit_service_should_rate_limit_error All of binnacle_quota_rls_invalid_requests_total, under the name of envoyproxy/ratelimit.
+# TYPE ratelimit_service_should_rate_limit_error counter
+ratelimit_service_should_rate_limit_error{err_type="service_error"} 3
+`), "binnacle_quota_rls_invalid_requests_total", "ratelimit_service_should_rate_limit_error")
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+const nested = `
+domain: shop
+descriptors:
+- key: source_cluster
+  descriptors:
+  - key: destination_cluster
+    value: cart*
+    share_threshold: true
+    rate_limit: {unit: minute, requests_per_unit: %d, name: edge}
+- key: tenant
+  detailed_metric: true
+  rate_limit: {unit: hour, requests_per_unit: 1000000}
+`
+
+// TestDecisionDoesNotAllocate covers decoding, a passing and a refusing decision with all their bookkeeping, and encoding.
+func TestDecisionDoesNotAllocate(t *testing.T) {
+	for name, limit := range map[string]int{"admitted": 1 << 30, "refused": 0} {
+		s, _, _, err := newService(t, quota.DefaultConfig(), map[string]string{"f.yaml": fmt.Sprintf(nested, limit)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := request("shop", "source_cluster=frontend", "destination_cluster=cart-v2")
+		r.Descriptors = append(r.Descriptors, request("", "tenant=acme").Descriptors...)
+		in, err := proto.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, now := make([]byte, 0, 256), time.Unix(1_700_000_000, 0)
+		if n := testing.AllocsPerRun(1000, func() {
+			if out, err = s.ShouldRateLimit(in, out[:0], now); err != nil {
+				t.Fatal(err)
+			}
+		}); n != 0 {
+			t.Errorf("%s: %v allocations a decision", name, n)
+		}
+	}
+}
+
+// BenchmarkDecision is a decision by itself: bytes to bytes.
+func BenchmarkDecision(b *testing.B) {
+	s, _, _, err := newService(b, quota.DefaultConfig(), map[string]string{"f.yaml": fmt.Sprintf(nested, 1<<30)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ins := make([][]byte, 10_000)
+	for i := range ins {
+		if ins[i], err = proto.Marshal(request("shop", "source_cluster=frontend", fmt.Sprintf("destination_cluster=cart%07d", i))); err != nil {
+			b.Fatal(err)
+		}
+	}
+	out, now := make([]byte, 0, 256), time.Unix(1_700_000_000, 0)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if out, err = s.ShouldRateLimit(ins[i%len(ins)], out[:0], now); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkOverGRPC prints what a decision costs beside the same call to a handler that returns an empty answer, both over real
+// connections and measured in turns. The client's cost is in both; `make bench` charges the server alone.
+func BenchmarkOverGRPC(b *testing.B) {
+	s, _, _, err := newService(b, quota.DefaultConfig(), map[string]string{"f.yaml": strings.Replace(yearly, "1000}", "4000000000}", 1)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	empty := func(g *grpc.Server) {
+		g.RegisterService(&grpc.ServiceDesc{
+			ServiceName: "envoy.service.ratelimit.v3.RateLimitService", HandlerType: (*any)(nil),
+			Methods: []grpc.MethodDesc{{MethodName: "ShouldRateLimit", Handler: wire.Unary("", func(context.Context, struct{}, []byte) ([]byte, error) {
+				return nil, nil
+			})}},
+		}, struct{}{})
+	}
+	codec := grpc.ForceServerCodecV2(wire.Codec{})
+	ours := dial(b, func(g *grpc.Server) { rls.Register(g, s) }, codec)
+	floor := dial(b, empty, codec)
+	raw, err := proto.Marshal(request("d", "tenant=customer-0000001"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	run := func(conn *grpc.ClientConn, n int) time.Duration {
+		start := time.Now()
+		var wg sync.WaitGroup
+		for range 16 {
+			wg.Go(func() {
+				for range n / 16 {
+					var in, out wire.Frame
+					in.Set(raw)
+					if err := conn.Invoke(context.Background(), "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit", &in, &out, grpc.ForceCodecV2(wire.Codec{})); err != nil {
+						b.Error(err)
+						return
+					}
+					out.Free()
+				}
+			})
+		}
+		wg.Wait()
+		return time.Since(start)
+	}
+	const turn = 8000
+	run(ours, turn)
+	run(floor, turn)
+	var a, f time.Duration
+	calls := 0
+	for b.Loop() {
+		a += run(ours, turn)
+		f += run(floor, turn)
+		calls += turn
+	}
+	b.ReportMetric(float64(a.Nanoseconds())/float64(calls), "decision-ns/call")
+	b.ReportMetric(float64(f.Nanoseconds())/float64(calls), "empty-ns/call")
+	b.ReportMetric(float64(a)/float64(f), "of-empty")
+}
