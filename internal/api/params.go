@@ -68,11 +68,15 @@ func (p *params) number(otherwise, least, most int, names ...string) int {
 		return otherwise
 	}
 	n, err := strconv.Atoi(v)
-	if err != nil || n < least || n > most {
-		p.fail(name, fmt.Sprintf("%s is not a whole number from %d to %d", quote(v), least, most))
-		return otherwise
+	switch {
+	case err != nil:
+		p.fail(name, quote(v)+" is not a whole number")
+	case n < least || n > most:
+		p.fail(name, fmt.Sprintf("%s is not between %d and %d", v, least, most))
+	default:
+		return n
 	}
-	return n
+	return otherwise
 }
 
 // duration is a duration as Go writes it: 5ms, 1.5s, 2h30m.

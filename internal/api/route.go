@@ -137,8 +137,8 @@ func (a *API) takeTurn(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// notRouted answers what the mux would answer with plain text: a known path
-// that was asked by a method that it does not know.
+// notRouted answers for a path that nothing is at, and for one that was asked
+// by the wrong method, which the mux would answer with plain text.
 func (a *API) notRouted(w http.ResponseWriter, r *http.Request) {
 	var allow []string
 	for _, m := range []string{http.MethodGet, http.MethodPost} {
@@ -149,9 +149,9 @@ func (a *API) notRouted(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if len(allow) == 0 {
-		a.problem(w, r, http.StatusNotFound, fmt.Sprintf("nothing is served at %s %s", r.Method, r.URL.Path))
+		a.problem(w, r, http.StatusNotFound, fmt.Sprintf("nothing is served at %s; docs/api/http.md lists what is", quote(r.URL.Path)))
 		return
 	}
 	w.Header().Set("Allow", strings.Join(allow, ", "))
-	a.problem(w, r, http.StatusMethodNotAllowed, fmt.Sprintf("%s cannot be asked by %s, only by %s", r.URL.Path, r.Method, strings.Join(allow, " or ")))
+	a.problem(w, r, http.StatusMethodNotAllowed, fmt.Sprintf("%s cannot be asked by %s, only by %s", quote(r.URL.Path), r.Method, strings.Join(allow, " or ")))
 }

@@ -101,7 +101,7 @@ func (a *API) webPage(w http.ResponseWriter, r *http.Request) {
 	case isPageAddress(name) && (name == "" || acceptsHTML(r)):
 		f = a.web.index
 	default:
-		a.problem(w, r, http.StatusNotFound, fmt.Sprintf("nothing is served at %s; docs/api/http.md lists what is", quote(r.URL.Path)))
+		a.notRouted(w, r)
 		return
 	}
 	h := w.Header()

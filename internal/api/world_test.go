@@ -1,0 +1,344 @@
+package api
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/binnacle-mesh/binnacle/internal/query"
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// noon is the moment at which the tests' world stands still.
+var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC) //nolint:gochecknoglobals // immutable
+
+// A world is an API over readers that hold what a test puts into them.
+type world struct {
+	api   *API
+	store *memoryStore
+	live  *liveGraph
+	past  *pastGraph
+	reg   *prometheus.Registry
+	log   *syncBuffer
+
+	mu       sync.Mutex
+	readyErr error
+	loadErr  error
+}
+
+func newWorld(t testing.TB, change ...func(*Config, *Deps)) *world {
+	t.Helper()
+	w := &world{
+		store: &memoryStore{batches: map[telemetry.TraceID][]byte{}},
+		live:  newLiveGraph(&telemetry.Graph{Version: 1, Time: noon.UnixMilli(), Origin: "live"}),
+		past:  &pastGraph{}, reg: prometheus.NewRegistry(), log: &syncBuffer{},
+	}
+	cfg := DefaultConfig()
+	deps := Deps{
+		Query: query.New(w.store, w.live, w.past, query.DefaultLimits()),
+		Prometheus: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			fmt.Fprintf(rw, "prometheus was asked %s %s", r.Method, r.URL.Path)
+		}),
+		Quotas: func() any { return map[string]any{"generation": 3, "rules": []string{}} },
+		Status: func() Status { return Status{Name: "binnacle", Version: "test", Ready: true} },
+		Ready: func() error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.readyErr
+		},
+		Reload: func(context.Context) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.loadErr
+		},
+		Web: fstest.MapFS{
+			"index.html":            {Data: []byte("<!doctype html><title>Binnacle</title>" + strings.Repeat("<p>the map</p>", 200))},
+			"assets/main-4f2a.js":   {Data: []byte("console.log('map')")},
+			"assets/layout-77aa.js": {Data: []byte(strings.Repeat("const layout = 1;\n", 200))},
+			"favicon.svg":           {Data: []byte("<svg/>")},
+		},
+		Logger: slog.New(slog.NewTextHandler(w.log, nil)), Registerer: w.reg, Gatherer: w.reg,
+		Now: func() time.Time { return noon },
+	}
+	for _, c := range change {
+		c(&cfg, &deps)
+	}
+	a, err := New(cfg, deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.api = a
+	t.Cleanup(a.Close)
+	return w
+}
+
+// ask is a request answered.
+func (w *world) ask(method, target string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, target, nil)
+	r.Host = "127.0.0.1:8700"
+	for i := 0; i+1 < len(header); i += 2 {
+		if header[i] == "Host" {
+			r.Host = header[i+1]
+			continue
+		}
+		r.Header.Set(header[i], header[i+1])
+	}
+	rec := httptest.NewRecorder()
+	w.api.ServeHTTP(rec, r)
+	return rec
+}
+
+// counter is a counter's value, over all its series with these label values.
+func (w *world) counter(t testing.TB, name string, labels ...string) float64 {
+	t.Helper()
+	families, err := w.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := 0.0
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			have := map[string]string{}
+			for _, l := range m.GetLabel() {
+				have[l.GetName()] = l.GetValue()
+			}
+			match := true
+			for i := 0; i+1 < len(labels); i += 2 {
+				match = match && have[labels[i]] == labels[i+1]
+			}
+			if match {
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	return sum
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// A memoryStore keeps traces as records, and searches them one by one: the
+// naive reading of query.TraceStore's contract.
+type memoryStore struct {
+	mu      sync.Mutex
+	batches map[telemetry.TraceID][]byte
+	err     error         // returned by all
+	block   chan struct{} // Search waits for it, or for its context
+}
+
+func (s *memoryStore) put(id telemetry.TraceID, b *telemetry.Batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.batches[id] = b.AppendRecord(nil)
+}
+
+func (s *memoryStore) all() ([]*query.Trace, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return nil, s.err
+	}
+	var out []*query.Trace
+	for id, rec := range s.batches {
+		b := telemetry.NewBatch()
+		if err := b.DecodeRecord(rec); err != nil {
+			return nil, err
+		}
+		out = append(out, query.NewTrace(id, b))
+	}
+	slices.SortFunc(out, func(a, b *query.Trace) int {
+		return cmp.Or(cmp.Compare(b.Start, a.Start), bytes.Compare(a.ID[:], b.ID[:]))
+	})
+	return out, nil
+}
+
+func (s *memoryStore) Trace(_ context.Context, id telemetry.TraceID) (*telemetry.Batch, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return nil, s.err
+	}
+	rec, ok := s.batches[id]
+	if !ok {
+		return nil, fmt.Errorf("memory: %w", telemetry.ErrNotFound)
+	}
+	b := telemetry.NewBatch()
+	return b, b.DecodeRecord(rec)
+}
+
+func (s *memoryStore) Search(ctx context.Context, q telemetry.SpanQuery) ([]telemetry.TraceSummary, telemetry.SearchStats, error) {
+	if s.block != nil {
+		select {
+		case <-s.block:
+		case <-ctx.Done():
+			return nil, telemetry.SearchStats{}, ctx.Err()
+		}
+	}
+	traces, err := s.all()
+	if err != nil {
+		return nil, telemetry.SearchStats{}, err
+	}
+	var out []telemetry.TraceSummary
+	stats := telemetry.SearchStats{Blocks: 1, Took: 1250 * time.Microsecond}
+	for _, t := range traces {
+		stats.Spans += len(t.Spans)
+		if len(out) < q.Limit && slices.ContainsFunc(t.Spans, func(i int) bool { return matches(t, &t.Batch.Spans[i], &q) }) {
+			out = append(out, summarise(t))
+		}
+	}
+	return out, stats, nil
+}
+
+func matches(t *query.Trace, s *telemetry.Span, q *telemetry.SpanQuery) bool {
+	b := t.Batch
+	res := b.Resources[s.Resource]
+	for _, want := range q.Attributes {
+		has := func(r telemetry.Range) bool {
+			return slices.ContainsFunc(b.AttrsOf(r), func(a telemetry.Attr) bool {
+				j := jsonWriter{}
+				j.attribute(b, a)
+				return b.Str(a.Key) == want.Key && strings.Trim(string(j.b), `"`) == want.Value
+			})
+		}
+		if !has(s.Attrs) && !has(res.Attrs) {
+			return false
+		}
+	}
+	return (q.Service == "" || q.Service == t.Service(s)) &&
+		(q.Namespace == "" || q.Namespace == b.Str(res.Identity.Namespace)) &&
+		(q.Operation == "" || q.Operation == b.Str(s.Name)) &&
+		(q.Kind == "" || q.Kind == s.Kind.String()) &&
+		(q.Status == "" || q.Status == s.Status.String()) &&
+		s.Duration >= int64(q.MinDuration) && (q.MaxDuration == 0 || s.Duration <= int64(q.MaxDuration)) &&
+		s.Start >= q.From && s.Start < q.To
+}
+
+func summarise(t *query.Trace) telemetry.TraceSummary {
+	out := telemetry.TraceSummary{TraceID: t.ID, Start: t.Start, Duration: t.End - t.Start, Spans: len(t.Spans)}
+	for _, i := range t.Spans {
+		if s := &t.Batch.Spans[i]; s.ParentID.IsZero() {
+			out.RootService, out.RootOperation = strings.Clone(t.Service(s)), t.Batch.CopyStr(s.Name)
+		}
+	}
+	shares, _ := t.Shares()
+	for _, x := range shares {
+		out.Errors += x.Errors
+		out.Services = append(out.Services, telemetry.ServiceSpans{Name: strings.Clone(x.Name), Spans: x.Spans})
+	}
+	slices.SortStableFunc(out.Services, func(a, b telemetry.ServiceSpans) int { return cmp.Compare(b.Spans, a.Spans) })
+	return out
+}
+
+func (s *memoryStore) Services(context.Context) ([]telemetry.ServiceEntry, error) {
+	traces, err := s.all()
+	if err != nil {
+		return nil, err
+	}
+	var out []telemetry.ServiceEntry
+	for _, t := range traces {
+		for _, i := range t.Spans {
+			sp := &t.Batch.Spans[i]
+			name, ns := strings.Clone(t.Service(sp)), t.Batch.CopyStr(t.Batch.Resources[sp.Resource].Identity.Namespace)
+			at := slices.IndexFunc(out, func(e telemetry.ServiceEntry) bool { return e.Name == name && e.Namespace == ns })
+			if at < 0 {
+				at = len(out)
+				out = append(out, telemetry.ServiceEntry{Name: name, Namespace: ns})
+			}
+			op := telemetry.OperationEntry{Name: t.Batch.CopyStr(sp.Name), Kind: sp.Kind.String()}
+			if !slices.Contains(out[at].Operations, op) {
+				out[at].Operations = append(out[at].Operations, op)
+			}
+		}
+	}
+	return out, nil
+}
+
+// A liveGraph is a snapshot that a test replaces.
+type liveGraph struct {
+	mu      sync.Mutex
+	graph   *telemetry.Graph
+	changed chan struct{}
+	panics  bool
+}
+
+func newLiveGraph(g *telemetry.Graph) *liveGraph {
+	return &liveGraph{graph: g, changed: make(chan struct{})}
+}
+
+func (l *liveGraph) Snapshot() *telemetry.Graph {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.panics {
+		panic("the graph's owner has a bug")
+	}
+	return l.graph
+}
+
+func (l *liveGraph) Changed() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.changed
+}
+
+func (l *liveGraph) set(g *telemetry.Graph) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.graph = g
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// A pastGraph answers any range with the same graph, and remembers the range.
+type pastGraph struct {
+	mu       sync.Mutex
+	graph    *telemetry.Graph
+	from, to time.Time
+	err      error
+}
+
+func (p *pastGraph) Graph(_ context.Context, from, to time.Time) (*telemetry.Graph, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.from, p.to = from, to
+	return p.graph, p.err
+}
+
+// body is an answer's bytes, uncompressed.
+func body(t testing.TB, rec *httptest.ResponseRecorder) []byte {
+	t.Helper()
+	b, err := io.ReadAll(rec.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
