@@ -1,0 +1,140 @@
+package collector
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// An Appender makes batches durable.
+//
+// Append returns when the batch is on disk (I1), or with the reason why it is
+// not: telemetry.ErrOverloaded, telemetry.ErrClosed, the context's error, or the
+// disk's. It takes the batch over in every case: the caller must not touch it
+// after the call, and the appender gives it back to the [Pool] when the last sink
+// has returned. It is safe for concurrent use.
+type Appender interface {
+	Append(ctx context.Context, b *telemetry.Batch) (telemetry.Position, error)
+}
+
+// A Collector is what all receivers share: the log behind them, the bytes in
+// flight, and the counters. It is safe for concurrent use.
+type Collector struct {
+	cfg      Config
+	log      Appender
+	pool     *Pool
+	now      func() time.Time
+	inflight atomic.Int64
+	vectors  *vectors
+}
+
+// New makes a collector in front of log. now is the wall's clock; batches carry
+// it on as their time of admission.
+func New(cfg Config, log Appender, pool *Pool, reg prometheus.Registerer, now func() time.Time) (*Collector, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("collector: %w", err)
+	}
+	c := &Collector{cfg: cfg, log: log, pool: pool, now: now}
+	v, err := newVectors(reg, func() float64 { return float64(c.inflight.Load()) })
+	if err != nil {
+		return nil, err
+	}
+	c.vectors = v
+	return c, nil
+}
+
+// Intake is the way in for one protocol; the name is its label in the counters.
+func (c *Collector) Intake(protocol string) *Intake {
+	return &Intake{c: c, counters: c.vectors.of(protocol)}
+}
+
+// An Intake is the collector as one protocol's receiver uses it: Admit, Fill,
+// decode, Append, Leave. It is safe for concurrent use.
+type Intake struct {
+	c        *Collector
+	counters counters
+}
+
+// Config is the collector's.
+func (in *Intake) Config() *Config { return &in.c.cfg }
+
+// Admit reserves n bytes for a message, or refuses it. Each admission must be
+// followed by a Leave of as many bytes.
+func (in *Intake) Admit(n int) error {
+	if held := in.c.inflight.Add(int64(n)); held > in.c.cfg.MaxInflightBytes {
+		in.c.inflight.Add(-int64(n))
+		return in.Refuse(&Refusal{
+			Reason:     Overloaded,
+			RetryAfter: in.c.cfg.RetryDelay,
+			Err: fmt.Errorf("%w: %d bytes would be in flight, the limit is %d (collector.max_inflight_bytes)",
+				telemetry.ErrOverloaded, held, in.c.cfg.MaxInflightBytes),
+		})
+	}
+	return nil
+}
+
+// Leave gives back what Admit reserved.
+func (in *Intake) Leave(n int) { in.c.inflight.Add(-int64(n)) }
+
+// Refuse counts a refusal, and returns it.
+func (in *Intake) Refuse(r *Refusal) *Refusal {
+	in.counters.refused[r.Reason].Inc()
+	return r
+}
+
+// Begin readies f to take what a message holds: an empty batch out of the
+// pool, the limits, and no counts.
+func (in *Intake) Begin(f *Fill) {
+	*f = Fill{Batch: in.c.pool.Get(), Limits: &in.c.cfg.Limits, in: in}
+	f.Batch.Received = in.c.now().UnixNano()
+}
+
+// Abandon gives the batch back unused: the message was malformed.
+func (in *Intake) Abandon(f *Fill) {
+	in.c.pool.Put(f.Batch)
+	f.Batch = nil
+}
+
+// Append makes what f holds durable, and counts it; size is the message's, in
+// bytes. The error is a *Refusal, already counted. Either way f's batch is gone.
+//
+// What was dropped and repaired is counted only where the message was taken,
+// since a sender that is refused will send the same again.
+func (in *Intake) Append(ctx context.Context, f *Fill, size int) error {
+	b := f.Batch
+	f.Batch = nil
+	spans, requests := len(b.Spans), len(b.Requests)
+	if spans+requests == 0 {
+		in.c.pool.Put(b)
+	} else if _, err := in.c.log.Append(ctx, b); err != nil {
+		return in.Refuse(appendRefusal(err, in.c.cfg.RetryDelay))
+	}
+	in.counters.messages.Inc()
+	in.counters.bytes.Add(float64(size))
+	in.counters.spans.Add(float64(spans))
+	in.counters.requests.Add(float64(requests))
+	in.count(f)
+	return nil
+}
+
+func (in *Intake) count(f *Fill) {
+	for i, n := range f.dropped {
+		if n != 0 {
+			in.counters.dropped[i].Add(float64(n))
+		}
+	}
+	for i, n := range f.repaired {
+		if n != 0 {
+			in.counters.repaired[i].Add(float64(n))
+		}
+	}
+}
+
+// Dropped counts n log entries that were lost for a reason outside the message
+// that held them.
+func (in *Intake) Dropped(d Drop, n int) { in.counters.dropped[d].Add(float64(n)) }

@@ -1,0 +1,154 @@
+// Package pb reads the protobuf wire format in place: a message is walked field
+// by field, and every value is a view of the bytes that came off the connection.
+//
+// It knows no message and allocates nothing. The receivers' decoders are
+// written over it, one function a message type. It is not a general library: groups,
+// which no format that we read has had for a decade, are an error.
+//
+// Source: protobuf.dev/programming-guides/encoding.
+package pb
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+)
+
+// Errors of a walk. All mean that the bytes are not a message.
+var (
+	ErrTruncated = errors.New("it ends in the middle of a field")
+	ErrVarint    = errors.New("it has a number of more than 64 bits")
+	ErrTag       = errors.New("it has a field number out of range")
+	ErrWireType  = errors.New("it has a group or an unknown wire type")
+)
+
+// A Tag is a field's number and wire type, as it is on the wire: number<<3 | type.
+type Tag uint32
+
+// The wire types.
+const (
+	Varint  = 0
+	Fixed64 = 1
+	Bytes   = 2
+	Fixed32 = 5
+)
+
+// A Reader walks one message:
+//
+//	for r := pb.Over(b); r.Next(); {
+//		switch r.Tag {
+//		case 1<<3 | pb.Bytes:
+//			name = r.Bytes()
+//		case 6<<3 | pb.Varint:
+//			kind = r.Uint
+//		}
+//	}
+//
+// Next reads the whole field, so that one which the switch does not know is
+// skipped. A known number with another wire type is such a field, as it is for
+// protobuf's own decoders. After the loop Err says whether it ended well.
+type Reader struct {
+	rest []byte
+	Tag  Tag
+	Uint uint64 // the value of a varint, fixed64 or fixed32 field
+	val  []byte // the value of a bytes field
+	Err  error
+}
+
+// Over returns a reader at the start of message b.
+func Over(b []byte) Reader { return Reader{rest: b} }
+
+// Bytes is the value of the field that Next read, a view of the message.
+func (r *Reader) Bytes() []byte { return r.val }
+
+// Next reads the next field. It is false at the end, and at an error.
+func (r *Reader) Next() bool {
+	b := r.rest
+	if len(b) == 0 {
+		return false
+	}
+	tag, n := uint64(b[0]), 1
+	if tag >= 0x80 {
+		if tag, n = uvarint(b); n <= 0 {
+			return r.fail(n)
+		}
+	}
+	if tag < 8 || tag > math.MaxUint32 {
+		r.Err = ErrTag
+		return false
+	}
+	b = b[n:]
+	r.Tag = Tag(tag)
+	switch tag & 7 {
+	case Bytes:
+		if len(b) == 0 {
+			r.Err = ErrTruncated
+			return false
+		}
+		size, n := uint64(b[0]), 1
+		if size >= 0x80 {
+			if size, n = uvarint(b); n <= 0 {
+				return r.fail(n)
+			}
+		}
+		b = b[n:]
+		if size > uint64(len(b)) {
+			r.Err = ErrTruncated
+			return false
+		}
+		r.val, r.rest = b[:size], b[size:]
+	case Varint:
+		if len(b) > 0 && b[0] < 0x80 {
+			r.Uint, r.rest = uint64(b[0]), b[1:]
+			break
+		}
+		v, n := uvarint(b)
+		if n <= 0 {
+			return r.fail(n)
+		}
+		r.Uint, r.rest = v, b[n:]
+	case Fixed64:
+		if len(b) < 8 {
+			r.Err = ErrTruncated
+			return false
+		}
+		r.Uint, r.rest = binary.LittleEndian.Uint64(b), b[8:]
+	case Fixed32:
+		if len(b) < 4 {
+			r.Err = ErrTruncated
+			return false
+		}
+		r.Uint, r.rest = uint64(binary.LittleEndian.Uint32(b)), b[4:]
+	default:
+		r.Err = ErrWireType
+		return false
+	}
+	return true
+}
+
+func (r *Reader) fail(n int) bool {
+	r.Err = ErrTruncated
+	if n < 0 {
+		r.Err = ErrVarint
+	}
+	return false
+}
+
+// uvarint is binary.Uvarint, kept out of Next's fast path.
+//
+//go:noinline
+func uvarint(b []byte) (uint64, int) { return binary.Uvarint(b) }
+
+// AppendUvarint, AppendTag and AppendBytes write what Reader reads; replies are
+// small enough to be written by hand as well.
+func AppendUvarint(dst []byte, field int, v uint64) []byte {
+	dst = binary.AppendUvarint(dst, uint64(field)<<3|Varint)
+	return binary.AppendUvarint(dst, v)
+}
+
+// AppendBytes appends a bytes, text or message field.
+func AppendBytes[T ~[]byte | ~string](dst []byte, field int, v T) []byte {
+	dst = binary.AppendUvarint(dst, uint64(field)<<3|Bytes)
+	dst = binary.AppendUvarint(dst, uint64(len(v)))
+	return append(dst, v...)
+}

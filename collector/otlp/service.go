@@ -1,0 +1,134 @@
+package otlp
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/status"
+
+	"github.com/binnacle-mesh/binnacle/collector"
+	"github.com/binnacle-mesh/binnacle/collector/internal/pb"
+	"github.com/binnacle-mesh/binnacle/internal/wire"
+)
+
+// Service receives OTLP traces. One Service may stand on several gRPC servers
+// and HTTP muxes at once; it is safe for concurrent use.
+type Service struct {
+	in       *collector.Intake
+	decoders sync.Pool
+
+	// For HTTP; see body.go.
+	bodies        sync.Pool
+	gzip, zstd    encoding.Compressor
+	decompressing chan struct{} // holds as many as may decompress at once
+}
+
+// New makes a Service that puts what it receives through in.
+func New(in *collector.Intake) *Service {
+	return &Service{
+		in:            in,
+		decoders:      sync.Pool{New: func() any { return new(decoder) }},
+		bodies:        sync.Pool{New: func() any { return new(body) }},
+		gzip:          collector.Gzip(),
+		zstd:          collector.Zstd(),
+		decompressing: make(chan struct{}, runtime.GOMAXPROCS(0)),
+	}
+}
+
+const (
+	serviceName  = "opentelemetry.proto.collector.trace.v1.TraceService"
+	exportMethod = "/" + serviceName + "/Export"
+)
+
+// Register puts the TraceService on a gRPC server. The server should have
+// wire.Codec (it works without, at the price of a copy), and a
+// grpc.MaxRecvMsgSize of at least collector.max_message_bytes.
+func (s *Service) Register(r grpc.ServiceRegistrar) {
+	handler := wire.Unary(exportMethod, func(ctx context.Context, s *Service, msg []byte) ([]byte, error) {
+		return s.export(ctx, msg)
+	})
+	r.RegisterService(&grpc.ServiceDesc{
+		ServiceName: serviceName,
+		HandlerType: (*any)(nil),
+		Methods: []grpc.MethodDesc{{
+			MethodName: "Export",
+			Handler: func(srv any, ctx context.Context, dec func(any) error, ic grpc.UnaryServerInterceptor) (any, error) {
+				return handler(srv, ctx, s.counted(dec), ic)
+			},
+		}},
+		Metadata: "opentelemetry/proto/collector/trace/v1/trace_service.proto",
+	}, s)
+}
+
+// counted is dec with the messages counted that gRPC itself refuses: those
+// over the server's size limit, and those that do not decompress.
+func (s *Service) counted(dec func(any) error) func(any) error {
+	return func(v any) error {
+		err := dec(v)
+		if err == nil {
+			return nil
+		}
+		reason := collector.Malformed
+		if status.Code(err) == codes.ResourceExhausted {
+			reason = collector.TooLarge
+		}
+		s.in.Refuse(&collector.Refusal{Reason: reason, Err: err})
+		return err
+	}
+}
+
+// export is an Export call: the reply's bytes, or a *collector.Refusal.
+func (s *Service) export(ctx context.Context, msg []byte) ([]byte, error) {
+	if limit := s.in.Config().MaxMessageBytes; len(msg) > limit {
+		return nil, s.in.Refuse(tooLarge(limit))
+	}
+	if err := s.in.Admit(len(msg)); err != nil {
+		return nil, err
+	}
+	defer s.in.Leave(len(msg))
+	rejected, first, err := s.take(ctx, msg, (*decoder).proto)
+	if err != nil || rejected == 0 {
+		return nil, err
+	}
+	return partialSuccess(rejected, first), nil
+}
+
+// take decodes an admitted message and makes it durable. It returns how many
+// spans were rejected, and what was wrong with the first.
+func (s *Service) take(ctx context.Context, msg []byte, decode func(*decoder, []byte) error) (rejected int, first string, err error) {
+	d := s.decoders.Get().(*decoder)
+	defer s.decoders.Put(d)
+	d.begin(s.in)
+	if err := decode(d, msg); err != nil {
+		s.in.Abandon(&d.Fill)
+		return 0, "", s.in.Refuse(&collector.Refusal{
+			Reason: collector.Malformed,
+			Err:    fmt.Errorf("the export request cannot be decoded: %w", err),
+		})
+	}
+	rejected, first = d.Rejected()
+	return rejected, first, s.in.Append(ctx, &d.Fill, len(msg))
+}
+
+func tooLarge(limit int) *collector.Refusal {
+	return &collector.Refusal{
+		Reason: collector.TooLarge,
+		Err:    fmt.Errorf("the export request is larger than %d bytes, decompressed (collector.max_message_bytes): send smaller batches", limit),
+	}
+}
+
+// partialSuccess is an ExportTraceServiceResponse that says what was rejected.
+func partialSuccess(rejected int, first string) []byte {
+	inner := pb.AppendUvarint(nil, 1, uint64(rejected))
+	inner = pb.AppendBytes(inner, 2, rejectedMessage(rejected, first))
+	return pb.AppendBytes(nil, 1, inner)
+}
+
+func rejectedMessage(rejected int, first string) string {
+	return fmt.Sprintf("%d spans were rejected; the first: span %s", rejected, first)
+}
