@@ -1,0 +1,460 @@
+package quota
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// ask asks n times and returns how many were admitted.
+func ask(t testing.TB, e *Engine, now time.Time, n int, descriptors ...Descriptor) (admitted int) {
+	t.Helper()
+	var d Decision
+	for range n {
+		req := Request{Domain: []byte("shop"), Descriptors: descriptors}
+		if err := e.Decide(&req, &d, now); err != nil {
+			t.Fatal(err)
+		}
+		if !d.Over {
+			admitted++
+		}
+	}
+	return admitted
+}
+
+const shop = `
+domain: shop
+descriptors:
+- key: client_id
+  descriptors:
+  - {key: path, value: /checkout, rate_limit: {unit: minute, requests_per_unit: 60}}
+- {key: quiet, shadow_mode: true, rate_limit: {unit: hour, requests_per_unit: 1, name: q}}
+- {key: free, rate_limit: {unlimited: true}}
+`
+
+// TestStatusJSON holds the body of GET /api/v1/quotas against docs/api/http.md.
+func TestStatusJSON(t *testing.T) {
+	t.Parallel()
+	e, _ := newEngine(t, t.TempDir(), DefaultConfig(), shop)
+	start := time.Unix(1_700_000_040, 0) // 1,700,000,040 is a whole minute
+	for s := range 12 {
+		now := start.Add(time.Duration(s) * time.Second)
+		e.Tick(now)
+		ask(t, e, now, 10, descriptor("client_id=mobile", "path=/checkout"))
+		ask(t, e, now, 1, descriptor("client_id=web", "path=/checkout"))
+	}
+	ask(t, e, start, 2, descriptor("quiet=x"))
+	ask(t, e, start, 1, descriptor("free=x"))
+	got := e.Status(start.Add(12 * time.Second))
+	if r := got.Rules[0].Top[0].LimitedRate; r < 0.9 || r > 1.0 { // 60 refusals, fading by a minute
+		t.Errorf("limited_rate %v, want a little under 1", r)
+	}
+	got.Rules[0].Top[0].LimitedRate, got.Rules[1].Top[0].LimitedRate = 1, 1
+	b, err := json.MarshalIndent(got, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{
+ "generation": 1,
+ "loaded_at": 0,
+ "error": "",
+ "files": [
+  {
+   "name": "rules.yaml",
+   "domain": "shop"
+  }
+ ],
+ "rules": [
+  {
+   "id": "shop/client_id/path_/checkout",
+   "domain": "shop",
+   "descriptor": "client_id / path=/checkout",
+   "name": "",
+   "unit": "minute",
+   "requests_per_unit": 60,
+   "unlimited": false,
+   "shadow_mode": false,
+   "quota_mode": false,
+   "decisions": {
+    "total": 132,
+    "ok": 72,
+    "over_limit": 60,
+    "near_limit": 12,
+    "shadow": 0
+   },
+   "rates": {
+    "ok": 5,
+    "over_limit": 6
+   },
+   "active_keys": 2,
+   "top": [
+    {
+     "key": "client_id=mobile, path=/checkout",
+     "used": 60,
+     "limit": 60,
+     "limited": 60,
+     "limited_rate": 1,
+     "resets_in": 48000
+    },
+    {
+     "key": "client_id=web, path=/checkout",
+     "used": 12,
+     "limit": 60,
+     "limited": 0,
+     "limited_rate": 0,
+     "resets_in": 48000
+    }
+   ]
+  },
+  {
+   "id": "shop/quiet",
+   "domain": "shop",
+   "descriptor": "quiet",
+   "name": "q",
+   "unit": "hour",
+   "requests_per_unit": 1,
+   "unlimited": false,
+   "shadow_mode": true,
+   "quota_mode": false,
+   "decisions": {
+    "total": 2,
+    "ok": 1,
+    "over_limit": 0,
+    "near_limit": 1,
+    "shadow": 1
+   },
+   "rates": {
+    "ok": 0.1,
+    "over_limit": 0
+   },
+   "active_keys": 1,
+   "top": [
+    {
+     "key": "quiet=x",
+     "used": 1,
+     "limit": 1,
+     "limited": 1,
+     "limited_rate": 1,
+     "resets_in": 2748000
+    }
+   ]
+  },
+  {
+   "id": "shop/free",
+   "domain": "shop",
+   "descriptor": "free",
+   "name": "",
+   "unit": "",
+   "requests_per_unit": 0,
+   "unlimited": true,
+   "shadow_mode": false,
+   "quota_mode": false,
+   "decisions": {
+    "total": 1,
+    "ok": 1,
+    "over_limit": 0,
+    "near_limit": 0,
+    "shadow": 0
+   },
+   "rates": {
+    "ok": 0.1,
+    "over_limit": 0
+   },
+   "active_keys": 0,
+   "top": []
+  }
+ ]
+}`
+	if diff := cmp.Diff(want, string(b)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestMetrics: our own series and those of envoyproxy/ratelimit, hits that straddle a limit split as it splits them.
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	cfg := DefaultConfig()
+	cfg.MaxDetailedSeries = 2
+	e, reg := newEngine(t, t.TempDir(), cfg, `
+domain: shop
+descriptors:
+- key: client
+  descriptors:
+  - {key: path, rate_limit: {unit: year, requests_per_unit: 10}}
+- {key: quiet, shadow_mode: true, rate_limit: {unit: year, requests_per_unit: 1}}
+- {key: who, detailed_metric: true, rate_limit: {unit: year, requests_per_unit: 1}}
+`)
+	now := time.Unix(1_700_000_000, 0)
+	seven := descriptor("client=a", "path=/x")
+	seven.Hits, seven.OwnHits = 7, true
+	ask(t, e, now, 2, seven) // 7 within; then 3 up to the limit (2 of them above 8: near) and 4 over
+	back := seven
+	back.Negative = true
+	ask(t, e, now, 1, back)
+	ask(t, e, now, 3, descriptor("quiet=x"))
+	for _, who := range []string{"who=ann", "who=bob", "who=eve", "who=eve", "who=\xff"} {
+		ask(t, e, now, 1, descriptor(who))
+	}
+	own := descriptor("whatever=x")
+	own.OwnLimit, own.Override.Unit = true, 1
+	ask(t, e, now, 1, own)
+	err := testutil.GatherAndCompare(reg, strings.NewReader(`
+# HELP binnacle_quota_decisions_total Decisions by rule; outcome is ok, over_limit (refused) or shadow (passed, but would have been refused).
+# TYPE binnacle_quota_decisions_total counter
+binnacle_quota_decisions_total{domain="shop",outcome="ok",rule="shop/client/path"} 2
+binnacle_quota_decisions_total{domain="shop",outcome="over_limit",rule="shop/client/path"} 1
+binnacle_quota_decisions_total{domain="shop",outcome="shadow",rule="shop/client/path"} 0
+binnacle_quota_decisions_total{domain="shop",outcome="ok",rule="shop/quiet"} 1
+binnacle_quota_decisions_total{domain="shop",outcome="over_limit",rule="shop/quiet"} 0
+binnacle_quota_decisions_total{domain="shop",outcome="shadow",rule="shop/quiet"} 2
+binnacle_quota_decisions_total{domain="shop",outcome="ok",rule="shop/who"} 4
+binnacle_quota_decisions_total{domain="shop",outcome="over_limit",rule="shop/who"} 1
+binnacle_quota_decisions_total{domain="shop",outcome="shadow",rule="shop/who"} 0
+binnacle_quota_decisions_total{domain="shop",outcome="ok",rule="shop/(request)"} 0
+binnacle_quota_decisions_total{domain="shop",outcome="over_limit",rule="shop/(request)"} 1
+binnacle_quota_decisions_total{domain="shop",outcome="shadow",rule="shop/(request)"} 0
+# HELP binnacle_quota_dropped_total What a bound kept from being held apart: shared_counter (decisions by a counter that a rule's new keys share, max_keys), refused_full (decisions refused since even those were used up), detailed_series (hits counted in the rule's series, max_detailed_series), edges (a pair of services forgotten for another, max_edges).
+# TYPE binnacle_quota_dropped_total counter
+binnacle_quota_dropped_total{reason="detailed_series"} 3
+binnacle_quota_dropped_total{reason="edges"} 0
+binnacle_quota_dropped_total{reason="refused_full"} 0
+binnacle_quota_dropped_total{reason="shared_counter"} 0
+# HELP ratelimit_service_rate_limit_near_limit Hits by rule, under the name of envoyproxy/ratelimit.
+# TYPE ratelimit_service_rate_limit_near_limit counter
+ratelimit_service_rate_limit_near_limit{domain="shop",key1="(request)",key2=""} 0
+ratelimit_service_rate_limit_near_limit{domain="shop",key1="client",key2="path"} 2
+ratelimit_service_rate_limit_near_limit{domain="shop",key1="quiet",key2=""} 1
+ratelimit_service_rate_limit_near_limit{domain="shop",key1="who",key2=""} 2
+ratelimit_service_rate_limit_near_limit{domain="shop",key1="who_ann",key2=""} 1
+ratelimit_service_rate_limit_near_limit{domain="shop",key1="who_bob",key2=""} 1
+# HELP ratelimit_service_rate_limit_over_limit Hits by rule, under the name of envoyproxy/ratelimit.
+# TYPE ratelimit_service_rate_limit_over_limit counter
+ratelimit_service_rate_limit_over_limit{domain="shop",key1="(request)",key2=""} 1
+ratelimit_service_rate_limit_over_limit{domain="shop",key1="client",key2="path"} 4
+ratelimit_service_rate_limit_over_limit{domain="shop",key1="quiet",key2=""} 2
+ratelimit_service_rate_limit_over_limit{domain="shop",key1="who",key2=""} 1
+ratelimit_service_rate_limit_over_limit{domain="shop",key1="who_ann",key2=""} 0
+ratelimit_service_rate_limit_over_limit{domain="shop",key1="who_bob",key2=""} 0
+# HELP ratelimit_service_rate_limit_shadow_mode Hits by rule, under the name of envoyproxy/ratelimit.
+# TYPE ratelimit_service_rate_limit_shadow_mode counter
+ratelimit_service_rate_limit_shadow_mode{domain="shop",key1="(request)",key2=""} 0
+ratelimit_service_rate_limit_shadow_mode{domain="shop",key1="client",key2="path"} 0
+ratelimit_service_rate_limit_shadow_mode{domain="shop",key1="quiet",key2=""} 2
+ratelimit_service_rate_limit_shadow_mode{domain="shop",key1="who",key2=""} 0
+ratelimit_service_rate_limit_shadow_mode{domain="shop",key1="who_ann",key2=""} 0
+ratelimit_service_rate_limit_shadow_mode{domain="shop",key1="who_bob",key2=""} 0
+# HELP ratelimit_service_rate_limit_total_hits Hits by rule, under the name of envoyproxy/ratelimit.
+# TYPE ratelimit_service_rate_limit_total_hits counter
+ratelimit_service_rate_limit_total_hits{domain="shop",key1="(request)",key2=""} 1
+ratelimit_service_rate_limit_total_hits{domain="shop",key1="client",key2="path"} 14
+ratelimit_service_rate_limit_total_hits{domain="shop",key1="quiet",key2=""} 3
+ratelimit_service_rate_limit_total_hits{domain="shop",key1="who",key2=""} 3
+ratelimit_service_rate_limit_total_hits{domain="shop",key1="who_ann",key2=""} 1
+ratelimit_service_rate_limit_total_hits{domain="shop",key1="who_bob",key2=""} 1
+# HELP ratelimit_service_rate_limit_total_negative_hits Hits by rule, under the name of envoyproxy/ratelimit.
+# TYPE ratelimit_service_rate_limit_total_negative_hits counter
+ratelimit_service_rate_limit_total_negative_hits{domain="shop",key1="client",key2="path"} 7
+# HELP ratelimit_service_rate_limit_within_limit Hits by rule, under the name of envoyproxy/ratelimit.
+# TYPE ratelimit_service_rate_limit_within_limit counter
+ratelimit_service_rate_limit_within_limit{domain="shop",key1="(request)",key2=""} 0
+ratelimit_service_rate_limit_within_limit{domain="shop",key1="client",key2="path"} 7
+ratelimit_service_rate_limit_within_limit{domain="shop",key1="quiet",key2=""} 1
+ratelimit_service_rate_limit_within_limit{domain="shop",key1="who",key2=""} 2
+ratelimit_service_rate_limit_within_limit{domain="shop",key1="who_ann",key2=""} 1
+ratelimit_service_rate_limit_within_limit{domain="shop",key1="who_bob",key2=""} 1
+`), "binnacle_quota_decisions_total", "binnacle_quota_dropped_total", "ratelimit_service_rate_limit_total_hits",
+		"ratelimit_service_rate_limit_over_limit", "ratelimit_service_rate_limit_near_limit", "ratelimit_service_rate_limit_within_limit",
+		"ratelimit_service_rate_limit_shadow_mode", "ratelimit_service_rate_limit_total_negative_hits")
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestKeyFlood: a client that makes up keys without end gets memory for max_keys of them, is refused early beyond that, and does
+// not take anything from a key that was there before.
+func TestKeyFlood(t *testing.T) {
+	t.Parallel()
+	cfg := DefaultConfig()
+	cfg.MaxKeys, cfg.MaxEdges = 1000, 10
+	e, _ := newEngine(t, t.TempDir(), cfg, `
+domain: shop
+descriptors:
+- key: source_cluster
+  descriptors:
+  - {key: destination_cluster, detailed_metric: true, rate_limit: {unit: year, requests_per_unit: 3}}
+`)
+	now := time.Unix(1_700_000_000, 0)
+	victim := descriptor("source_cluster=frontend", "destination_cluster=cart")
+	if n := ask(t, e, now, 2, victim); n != 2 {
+		t.Fatalf("%d admitted of the first 2", n)
+	}
+	for i := range 20_000 {
+		ask(t, e, now, 1, descriptor(fmt.Sprintf("source_cluster=%d", i), "destination_cluster=cart"))
+	}
+	if n := ask(t, e, now, 5, victim); n != 1 {
+		t.Errorf("%d admitted after the flood, want the 1 that was left", n)
+	}
+	keys, shared := e.table.Len()
+	if keys > 1000 || shared > shards || e.sharedHits.Load() < 18_000 {
+		t.Errorf("%d keys of 1000, %d shared counters, %d decisions by them", keys, shared, e.sharedHits.Load())
+	}
+	if n := len(e.ThrottledEdges(now)); n > 10 {
+		t.Errorf("%d edges of 10", n)
+	}
+	if n := len(e.Status(now).Rules[0].Top); n != topShown {
+		t.Errorf("%d keys shown", n)
+	}
+	if n := e.detailed.Load(); n != int64(cfg.MaxDetailedSeries) {
+		t.Errorf("%d detailed series of %d", n, cfg.MaxDetailedSeries)
+	}
+}
+
+// TestLongValues: what a client sends is cut before it is remembered.
+func TestLongValues(t *testing.T) {
+	t.Parallel()
+	e, _ := newEngine(t, t.TempDir(), DefaultConfig(), strings.Replace(shop, "60}", "0}", 1))
+	long := strings.Repeat("x", 1<<20)
+	now := time.Unix(1_700_000_000, 0)
+	ask(t, e, now, 1, descriptor("client_id="+long, "path=/checkout"), descriptor("source_cluster="+long))
+	if n := len(e.Status(now).Rules[0].Top[0].Key); n > 2*maxLabel {
+		t.Errorf("a key of %d bytes is shown", n)
+	}
+	if n := len(e.ThrottledEdges(now)[0].Source); n > 2*maxLabel {
+		t.Errorf("a source of %d bytes is remembered", n)
+	}
+}
+
+func TestNewRefusesBadRules(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	bad := filepath.Join(dir, "bad.yaml")
+	if err := os.WriteFile(bad, []byte("descriptors:"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct{ path, want string }{
+		"bad file": {bad, "bad.yaml:1: the file has no domain"},
+		"no file":  {filepath.Join(dir, "absent.yaml"), "no such file"},
+	} {
+		cfg := DefaultConfig()
+		cfg.Files = []string{tt.path}
+		if _, err := New(cfg, silent(), prometheus.NewRegistry(), time.Now()); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", name, err, tt.want)
+		}
+	}
+}
+
+func TestConfigValidate(t *testing.T) {
+	t.Parallel()
+	for want, change := range map[string]func(*Config){
+		"near_limit_ratio":    func(c *Config) { c.NearLimitRatio = 0 },
+		"max_keys":            func(c *Config) { c.MaxKeys = 0 },
+		"max_detailed_series": func(c *Config) { c.MaxDetailedSeries = -1 },
+		"max_edges":           func(c *Config) { c.MaxEdges = 0 },
+		"files[1]":            func(c *Config) { c.Files = []string{"a", ""} },
+		"headers.remaining":   func(c *Config) { c.Headers.Enabled, c.Headers.Remaining = true, "X Left" },
+	} {
+		c := DefaultConfig()
+		if err := c.Validate(); err != nil {
+			t.Fatalf("the default: %v", err)
+		}
+		change(&c)
+		if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), want+":") {
+			t.Errorf("%v, want an error about %s", err, want)
+		}
+	}
+}
+
+// TestReloadWhileDeciding: files that change under load, good and bad, let through exactly what the counters allow.
+func TestReloadWhileDeciding(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	const yaml = "domain: shop\ndescriptors:\n- {key: a, rate_limit: {unit: year, requests_per_unit: 5000}}\n"
+	e, _ := newEngine(t, dir, DefaultConfig(), yaml)
+	now := time.Unix(1_700_000_000, 0)
+	var admitted atomic.Int64
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() { admitted.Add(int64(ask(t, e, now, 1000, descriptor("a=x")))) })
+	}
+	wg.Go(func() {
+		for i := range 50 {
+			content := fmt.Sprintf("%s# %d\n", yaml, i)
+			if i%2 == 1 {
+				content = "no: rules"
+			}
+			if err := os.WriteFile(filepath.Join(dir, "rules.yaml"), []byte(content), 0o600); err != nil {
+				t.Error(err)
+			}
+			if err := e.Reload(now); (err != nil) != (i%2 == 1) {
+				t.Errorf("reload %d: %v", i, err)
+			}
+			e.Status(now)
+			e.Tick(now)
+		}
+	})
+	wg.Wait()
+	if n := admitted.Load(); n != 5000 {
+		t.Errorf("%d admitted, want 5000", n)
+	}
+	if s := e.Status(now); s.Generation != 26 || s.Error == "" || s.Rules[0].Decisions.Total != 8000 {
+		t.Errorf("generation %d, error %q, %d decisions", s.Generation, s.Error, s.Rules[0].Decisions.Total)
+	}
+}
+
+// TestRunReloads: a changed file, a replaced one (as kubelet and editors do it) and a bad one are noticed without being told.
+func TestRunReloads(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	e, _ := newEngine(t, dir, DefaultConfig(), shop)
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := e.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	defer wg.Wait()
+	defer cancel()
+	until := func(what string, done func(Status) bool) {
+		t.Helper()
+		for range 1500 { // 30 s, of which milliseconds are used
+			if done(e.Status(time.Now())) {
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		t.Fatalf("%s was not noticed", what)
+	}
+	file := filepath.Join(dir, "rules.yaml")
+	if err := os.WriteFile(file, []byte(shop+"# changed\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	until("a written file", func(s Status) bool { return s.Generation == 2 })
+	if err := os.WriteFile(file+".new", []byte("domain: other"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		t.Fatal(err)
+	}
+	until("a replaced file", func(s Status) bool { return s.Generation == 3 && s.Files[0].Domain == "other" })
+	if err := os.WriteFile(file, []byte("nonsense: 1"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	until("a bad file", func(s Status) bool {
+		return s.Generation == 3 && strings.Contains(s.Error, `key "nonsense" is not known`)
+	})
+}
