@@ -61,11 +61,11 @@ export function record<T>(item: Check<T>): Check<Record<string, T>> {
 }
 
 export function object<T extends object>(fields: { [K in keyof T]-?: Check<T[K]> }): Check<T> {
-  const entries = Object.entries(fields) as [keyof T & string, Check<T[keyof T]>][];
+  const entries = Object.entries(fields) as [string, Check<unknown>][];
   return (v, p) => {
     if (typeof v !== 'object' || v === null || Array.isArray(v)) throw new ShapeError(p, 'an object', v);
     const source = v as Record<string, unknown>;
-    const out: Partial<T> = {};
+    const out: Record<string, unknown> = {};
     for (const [k, check] of entries) out[k] = check(source[k], p === '' ? k : `${p}.${k}`);
     return out as T;
   };

@@ -6,7 +6,7 @@ import type {
 
 const str = or(text, '');
 const zero = or(num, 0);
-const health = or(word<Health>(['ok', 'degraded', 'failing', 'idle'], 'idle'), 'idle');
+const health: Check<Health> = or<Health, Health>(word<Health>(['ok', 'degraded', 'failing', 'idle'], 'idle'), 'idle');
 
 const signals = object<Signals>({
   rate: zero, error_rate: zero, throttled_rate: zero,

@@ -1,0 +1,175 @@
+import { alpha, css, type RGBA } from '../base/color';
+import { clock, when } from '../base/format';
+import { clamp } from '../base/geometry';
+import { onFrame, type PaintHandle } from '../base/raf';
+
+// The recorder at the foot of the map: the mesh's traffic on a strip of paper, errors and refusals as needles from
+// below. Drag over it to see the map of that time; the needle at the right end is now.
+
+export interface BarographData {
+  /** Unix ms. */
+  times: number[];
+  rate: number[];
+  errors: number[];
+  throttled: number[];
+}
+
+export interface BarographLook {
+  ink: RGBA;
+  ink2: RGBA;
+  line: RGBA;
+  ok: RGBA;
+  failing: RGBA;
+  throttled: RGBA;
+  brass: RGBA;
+}
+
+const FONT = '10.5px ui-sans-serif, "Inter", "Segoe UI", system-ui, "Liberation Sans", sans-serif';
+
+export class Barograph {
+  private readonly canvas = document.createElement('canvas');
+  private readonly pen: CanvasRenderingContext2D;
+  private readonly paint: PaintHandle;
+  private readonly resizing: ResizeObserver;
+  private data: BarographData = { times: [], rate: [], errors: [], throttled: [] };
+  private from = 0;
+  private to = 1;
+  private chosen: { from: number; to: number } | undefined;
+  private drag: { start: number; at: number } | undefined;
+  private hover: number | undefined;
+
+  constructor(
+    private readonly host: HTMLElement,
+    private look: BarographLook,
+    private readonly choose: (from: number, to: number) => void,
+  ) {
+    const pen = this.canvas.getContext('2d');
+    if (pen === null) throw new Error('this browser gives no 2D canvas');
+    this.pen = pen;
+    host.append(this.canvas);
+    this.paint = onFrame(() => this.draw());
+    this.resizing = new ResizeObserver(() => this.paint.now());
+    this.resizing.observe(host);
+    const timeAt = (x: number): number => this.from + (clamp(x, 0, host.clientWidth) / host.clientWidth) * (this.to - this.from);
+    this.canvas.addEventListener('pointerdown', (e) => {
+      this.canvas.setPointerCapture(e.pointerId);
+      this.drag = { start: timeAt(e.offsetX), at: timeAt(e.offsetX) };
+    });
+    this.canvas.addEventListener('pointermove', (e) => {
+      this.hover = timeAt(e.offsetX);
+      if (this.drag !== undefined) this.drag.at = this.hover;
+      this.paint.now();
+    });
+    this.canvas.addEventListener('pointerleave', () => {
+      this.hover = undefined;
+      this.paint.now();
+    });
+    this.canvas.addEventListener('pointerup', () => {
+      const d = this.drag;
+      this.drag = undefined;
+      if (d === undefined) return;
+      const span = this.to - this.from;
+      const click = Math.abs(d.at - d.start) < span * 0.006;
+      const a = click ? d.start - span / 48 : Math.min(d.start, d.at);
+      const b = click ? d.start + span / 48 : Math.max(d.start, d.at);
+      this.choose(Math.round(a), Math.round(Math.min(b, this.to)));
+    });
+  }
+
+  dispose(): void {
+    this.resizing.disconnect();
+    this.paint.dispose();
+    this.canvas.remove();
+  }
+
+  set(data: BarographData, from: number, to: number, chosen: { from: number; to: number } | undefined, look: BarographLook): void {
+    this.data = data;
+    this.from = from;
+    this.to = to;
+    this.chosen = chosen;
+    this.look = look;
+    this.paint.now();
+  }
+
+  private draw(): void {
+    const { pen, look, data } = this;
+    const dpr = Math.min(2, devicePixelRatio);
+    const w = this.host.clientWidth;
+    const h = this.host.clientHeight;
+    if (this.canvas.width !== Math.round(w * dpr) || this.canvas.height !== Math.round(h * dpr)) {
+      this.canvas.width = Math.round(w * dpr);
+      this.canvas.height = Math.round(h * dpr);
+      this.canvas.style.width = `${w}px`;
+      this.canvas.style.height = `${h}px`;
+    }
+    pen.setTransform(dpr, 0, 0, dpr, 0, 0);
+    pen.clearRect(0, 0, w, h);
+    const span = this.to - this.from;
+    const x = (t: number): number => ((t - this.from) / span) * w;
+    const floor = h - 15;
+    pen.font = FONT;
+    pen.textBaseline = 'alphabetic';
+    pen.textAlign = 'center';
+    const step = [60_000, 300_000, 600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 21_600_000].find((s) => (s / span) * w > 84) ?? 86_400_000;
+    for (let t = Math.ceil(this.from / step) * step; t < this.to; t += step) {
+      pen.fillStyle = css(look.line);
+      pen.fillRect(Math.round(x(t)), 0, 1, floor);
+      pen.fillStyle = css(look.ink);
+      if (x(t) > 20 && x(t) < w - 34) pen.fillText(when(t, this.to), x(t), h - 3);
+    }
+    const top = Math.max(1e-9, ...data.rate) * 1.12;
+    const y = (v: number): number => floor - (v / top) * (floor - 4);
+    if (data.times.length > 1) {
+      pen.beginPath();
+      pen.moveTo(x(data.times[0]!), floor);
+      data.times.forEach((t, i) => pen.lineTo(x(t), y(data.rate[i]!)));
+      pen.lineTo(x(data.times[data.times.length - 1]!), floor);
+      pen.fillStyle = css(alpha(look.ok, 0.13));
+      pen.fill();
+      pen.beginPath();
+      data.times.forEach((t, i) => pen.lineTo(x(t), y(data.rate[i]!)));
+      pen.strokeStyle = css(alpha(look.ok, 0.9));
+      pen.lineWidth = 1.2;
+      pen.stroke();
+      // Needles: relative to the rate, at a scale of their own, since one error in a hundred must be seen.
+      const width = Math.max(1.2, (w / data.times.length) * 0.55);
+      data.times.forEach((t, i) => {
+        const rate = Math.max(1e-9, data.rate[i]!);
+        const needle = (v: number): number => (v / rate < 0.001 ? 0 : (floor - 4) * Math.min(0.9, Math.sqrt(v / rate) * 0.9));
+        const bad = needle(data.errors[i]!);
+        const refused = needle(data.throttled[i]!);
+        if (refused > 0) {
+          pen.fillStyle = css(alpha(look.throttled, 0.75));
+          pen.fillRect(x(t) - width / 2, floor - refused, width, refused);
+        }
+        if (bad > 0) {
+          pen.fillStyle = css(look.failing);
+          pen.fillRect(x(t) - width / 2, floor - bad, width * 0.6, bad);
+        }
+      });
+    }
+    pen.fillStyle = css(look.line);
+    pen.fillRect(0, floor, w, 1);
+    const brush = this.drag === undefined ? this.chosen : { from: Math.min(this.drag.start, this.drag.at), to: Math.max(this.drag.start, this.drag.at) };
+    if (brush !== undefined) {
+      const a = x(brush.from);
+      const b = Math.max(a + 2, x(brush.to));
+      pen.fillStyle = css(alpha(look.brass, 0.18));
+      pen.fillRect(a, 0, b - a, floor);
+      pen.fillStyle = css(look.brass);
+      pen.fillRect(a, 0, 1.5, floor);
+      pen.fillRect(b - 1.5, 0, 1.5, floor);
+    } else {
+      pen.fillStyle = css(look.brass);
+      pen.fillRect(w - 2, 0, 2, floor);
+    }
+    if (this.hover !== undefined) {
+      const hx = x(this.hover);
+      pen.fillStyle = css(alpha(look.ink2, 0.7));
+      pen.fillRect(hx, 0, 1, floor);
+      pen.textAlign = hx > w - 60 ? 'right' : hx < 60 ? 'left' : 'center';
+      pen.fillStyle = css(look.ink2);
+      pen.fillText(clock(this.hover), hx, 10);
+    }
+  }
+}

@@ -1,0 +1,8 @@
+import { render } from 'preact';
+import { followGraph } from './pages/live';
+import { App } from './pages/shell';
+
+const root = document.getElementById('app');
+if (root === null) throw new Error('BUG: index.html has no #app');
+followGraph();
+render(<App />, root);

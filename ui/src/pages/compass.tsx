@@ -1,0 +1,67 @@
+import type { JSX } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+import type { MapView } from '../graph/view';
+import { troubles } from '../model/graph';
+import { useKeys } from '../widgets/keys';
+import { param, patch } from '../widgets/route';
+import { graph, graphVersion } from './live';
+
+// The binnacle itself: while all is well the needle rests to the north; when something fails it points there, from the
+// middle of what is seen, and a press goes there, one trouble after another.
+
+export function Compass(p: { view: { current: MapView | undefined }; moved: Set<() => void>; window: string }): JSX.Element {
+  const needle = useRef<SVGGElement>(null);
+  const bad = graphVersion.value >= 0 ? troubles(graph, p.window) : [];
+  const target = bad[0]?.id;
+
+  useEffect(() => {
+    const turn = (): void => {
+      const v = p.view.current;
+      const at = v !== undefined && target !== undefined ? v.place(target) : undefined;
+      let angle = 0;
+      if (v !== undefined && at !== undefined) {
+        const s = v.camera.toScreen(at);
+        angle = (Math.atan2(s.y - v.camera.height / 2, s.x - v.camera.width / 2) * 180) / Math.PI + 90;
+      }
+      if (needle.current !== null) needle.current.style.transform = `rotate(${angle.toFixed(1)}deg)`;
+    };
+    turn();
+    p.moved.add(turn);
+    return () => {
+      p.moved.delete(turn);
+    };
+  }, [target]);
+
+  const visit = (): void => {
+    if (bad.length === 0) {
+      p.view.current?.fit();
+      return;
+    }
+    const at = bad.findIndex((n) => n.id === param('node'));
+    const next = bad[(at + 1) % bad.length];
+    if (next === undefined) return;
+    patch({ node: next.id, edge: undefined, focus: undefined });
+    p.view.current?.flyTo(next.id);
+  };
+  useKeys({ n: visit });
+
+  const failing = bad.filter((n) => n.health === 'failing').length;
+  const degraded = bad.length - failing;
+  const words = bad.length === 0 ? 'All well' : [failing > 0 ? `${failing} failing` : '', degraded > 0 ? `${degraded} degraded` : ''].filter((w) => w !== '').join(', ');
+  return (
+    <button type="button" class={`compass ${failing > 0 ? 'failing' : degraded > 0 ? 'degraded' : 'calm'}`} onClick={visit} title={bad.length === 0 ? 'Show all' : 'Go to the next trouble (n)'}>
+      <svg viewBox="-50 -50 100 100" width="84" height="84" aria-hidden="true">
+        <circle r="48" class="case" />
+        <circle r="42" class="card" />
+        {Array.from({ length: 24 }, (_, i) => <line key={i} y1="-41" y2={i % 6 === 0 ? -33 : -37} transform={`rotate(${i * 15})`} class={i % 6 === 0 ? 'tick main' : 'tick'} />)}
+        <text y="-22" class="letter">N</text>
+        <g ref={needle} class="needle">
+          <path d="M0-31 5.5 0H-5.5Z" class="north" />
+          <path d="M0 31 5.5 0H-5.5Z" class="south" />
+          <circle r="2.6" class="pin" />
+        </g>
+      </svg>
+      <span>{words}</span>
+    </button>
+  );
+}

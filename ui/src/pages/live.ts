@@ -1,0 +1,79 @@
+import { effect, signal } from '@preact/signals';
+import { fetchGraph } from '../api/client';
+import { openStream, type StreamState } from '../api/stream';
+import { GraphModel, type Change } from '../model/graph';
+import { range } from '../widgets/route';
+
+// The one graph of the page: fed by the stream while live, by one answer for a past range. Pages read `graphVersion`
+// to be told of changes; the map listens to the changes themselves.
+
+export const graph = new GraphModel();
+export const graphVersion = signal(0);
+export const connection = signal<StreamState>({ kind: 'connecting' });
+/** Why a past range could not be had. */
+export const pastError = signal<string | undefined>(undefined);
+/** True once there was any answer for what is looked at. */
+export const loaded = signal(false);
+
+type Listener = (c: Change) => void;
+const listeners = new Set<Listener>();
+
+export function onGraphChange(f: Listener): () => void {
+  listeners.add(f);
+  return () => listeners.delete(f);
+}
+
+function tell(c: Change): void {
+  graphVersion.value++;
+  for (const f of listeners) f(c);
+}
+
+const retries = signal(0);
+
+export function retryPast(): void {
+  retries.value++;
+}
+
+/** Follows the address between live and past; call once. */
+export function followGraph(): void {
+  let key = '';
+  let stop: (() => void) | undefined;
+  effect(() => {
+    const r = range.value;
+    const next = `${r === undefined ? 'live' : `${r.from}-${r.to}`}#${retries.value}`;
+    if (next === key) return;
+    key = next;
+    stop?.();
+    loaded.value = false;
+    pastError.value = undefined;
+    if (r === undefined) {
+      stop = openStream({
+        snapshot: (g) => {
+          const c = graph.reset(g);
+          loaded.value = true;
+          tell(c);
+        },
+        delta: (d) => {
+          const c = graph.apply(d);
+          if (c !== undefined) tell(c);
+        },
+        state: (s) => {
+          connection.value = s;
+        },
+      });
+      return;
+    }
+    const abort = new AbortController();
+    stop = () => abort.abort();
+    fetchGraph(r, abort.signal).then(
+      (g) => {
+        const c = graph.reset(g);
+        loaded.value = true;
+        tell(c);
+      },
+      (e: unknown) => {
+        if (!abort.signal.aborted) pastError.value = e instanceof Error ? e.message : String(e);
+      },
+    );
+  });
+}

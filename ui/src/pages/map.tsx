@@ -1,0 +1,171 @@
+import { useSignalEffect } from '@preact/signals';
+import type { JSX } from 'preact';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { GraphEdge, GraphNode, LiveWindow } from '../api/types';
+import { WINDOWS } from '../api/types';
+import { duration, percent, rate } from '../base/format';
+import type { Point } from '../base/geometry';
+import { MapView, type Hit } from '../graph/view';
+import { errorShare, signalsOf } from '../model/graph';
+import { useKeys } from '../widgets/keys';
+import { HealthMark, Icon, Segments } from '../widgets/parts';
+import { go, href, param, patch, range } from '../widgets/route';
+import { Failure, HowToSend, Loading, Nothing } from '../widgets/states';
+import { colors } from '../widgets/theme';
+import { Compass } from './compass';
+import { connection, graph, graphVersion, loaded, onGraphChange, pastError, retryPast } from './live';
+import { MapPanel } from './mappanel';
+import { TimeStrip } from './timestrip';
+
+export function mapWindow(): LiveWindow {
+  const w = param('win');
+  return WINDOWS.find((k) => k === w) ?? '10s';
+}
+
+export function MapPage(): JSX.Element {
+  const host = useRef<HTMLDivElement>(null);
+  const view = useRef<MapView | undefined>(undefined);
+  const [broken, setBroken] = useState<string | undefined>(undefined);
+  const [hover, setHover] = useState<{ hit: Hit; at: Point }>({ hit: {}, at: { x: 0, y: 0 } });
+  const moved = useRef(new Set<() => void>());
+  const node = param('node');
+  const edge = param('edge');
+  const focus = Number(param('focus') ?? 0);
+  const hasPanel = (node !== undefined && graph.nodes.has(node)) || (edge !== undefined && graph.edges.has(edge));
+  // Only what this component draws itself; the map hears of changes directly.
+  const empty = graphVersion.value >= 0 && graph.nodes.size === 0;
+
+  useEffect(() => {
+    if (host.current === null) return;
+    let v: MapView;
+    try {
+      v = new MapView(host.current, graph, colors(), {
+        select,
+        open: (hit) => {
+          if (hit.node !== undefined) go(href('/service', { id: hit.node }));
+        },
+        hover: (hit, at) => setHover((h) => (h.hit.node === hit.node && h.hit.edge === hit.edge && hit.node === undefined && hit.edge === undefined ? h : { hit, at })),
+        moved: () => moved.current.forEach((f) => f()),
+        lost: () => setBroken('The graphics context was lost, as happens when the graphics driver restarts.'),
+      });
+    } catch (e) {
+      setBroken(e instanceof Error ? e.message : String(e));
+      return;
+    }
+    view.current = v;
+    const off = onGraphChange((c) => v.changed(c));
+    return () => {
+      off();
+      v.dispose();
+      view.current = undefined;
+    };
+  }, [broken === undefined]);
+
+  useSignalEffect(() => view.current?.setPalette(colors()));
+
+  useEffect(() => {
+    const v = view.current;
+    if (v === undefined) return;
+    v.inset.right = hasPanel ? 430 : 60;
+    v.setLooks({
+      selectedNode: node, selectedEdge: edge, window: mapWindow(),
+      focus: node !== undefined && focus > 0 ? graph.neighbourhood(node, focus) : undefined,
+    });
+  });
+  useEffect(() => {
+    if (node !== undefined) view.current?.reveal(node);
+  }, [node, hasPanel]);
+  useEffect(() => {
+    if (node !== undefined && focus > 0) view.current?.fit(graph.neighbourhood(node, focus));
+  }, [focus, focus > 0 ? node : undefined]);
+
+  const step = (dx: number, dy: number): void => {
+    const next = view.current?.neighbour(param('node'), dx, dy);
+    if (next !== undefined) select({ node: next });
+  };
+  useKeys({
+    ArrowLeft: (e) => (e.shiftKey ? view.current?.panBy(80, 0) : step(-1, 0)),
+    ArrowRight: (e) => (e.shiftKey ? view.current?.panBy(-80, 0) : step(1, 0)),
+    ArrowUp: (e) => (e.shiftKey ? view.current?.panBy(0, 80) : step(0, -1)),
+    ArrowDown: (e) => (e.shiftKey ? view.current?.panBy(0, -80) : step(0, 1)),
+    Escape: () => (focus > 0 ? patch({ focus: undefined }) : patch({ node: undefined, edge: undefined })),
+    Enter: () => node !== undefined && go(href('/service', { id: node })),
+    f: () => toggleFocus(node, focus),
+    0: () => view.current?.fit(),
+    '+': () => view.current?.zoomBy(1.25),
+    '=': () => view.current?.zoomBy(1.25),
+    '-': () => view.current?.zoomBy(0.8),
+  });
+
+  const failed = broken ?? pastError.value ?? (connection.value.kind === 'broken' ? connection.value.reason : undefined);
+  return (
+    <div class={`map ${hasPanel ? 'with-panel' : ''}`}>
+      <div ref={host} class="map-host" tabIndex={0} role="application" aria-label="Service map. Arrow keys move the selection, Enter opens a service, F focuses, Escape lets go." />
+      {failed !== undefined ? (
+        <div class="map-state"><Failure title={broken === undefined ? 'No map to show' : 'The map cannot be drawn'} error={failed} retry={broken !== undefined ? () => setBroken(undefined) : retryPast} /></div>
+      ) : !loaded.value ? (
+        <div class="map-state"><Loading what={range.value === undefined ? 'Waiting for the first picture of the mesh.' : 'Reading that time from the series store.'} /></div>
+      ) : empty ? (
+        <div class="map-state">{range.value === undefined ? <Nothing title="Open water: nothing has reported yet"><HowToSend /></Nothing> : <Nothing title="Nothing was seen at that time"><p>No traffic is stored for this range. Choose another on the strip below, or go back to live.</p></Nothing>}</div>
+      ) : null}
+      {failed === undefined && loaded.value && !empty ? (
+        <>
+          <Tools view={view} />
+          <Compass view={view} moved={moved.current} window={mapWindow()} />
+          <Tip hit={hover.hit} at={hover.at} />
+        </>
+      ) : null}
+      {hasPanel ? <MapPanel node={node} edge={edge} focus={focus} toggleFocus={() => toggleFocus(node, focus)} setFocus={(n) => patch({ focus: n > 0 ? String(n) : undefined })} /> : null}
+      <TimeStrip />
+    </div>
+  );
+}
+
+function select(hit: Hit): void {
+  patch({ node: hit.node, edge: hit.edge, ...(hit.node === undefined ? { focus: undefined } : {}) });
+}
+
+function toggleFocus(node: string | undefined, focus: number): void {
+  if (node !== undefined) patch({ focus: focus > 0 ? undefined : '1' });
+}
+
+function Tools(p: { view: { current: MapView | undefined } }): JSX.Element {
+  const v = (): MapView | undefined => p.view.current;
+  return (
+    <div class="tools">
+      <div class="tool-group">
+        <button type="button" title="Nearer (+)" aria-label="Zoom in" onClick={() => v()?.zoomBy(1.3)}><Icon name="plus" /></button>
+        <button type="button" title="Further (−)" aria-label="Zoom out" onClick={() => v()?.zoomBy(1 / 1.3)}><Icon name="minus" /></button>
+        <button type="button" title="Show all (0)" aria-label="Show all" onClick={() => v()?.fit()}><Icon name="fit" /></button>
+        <button type="button" title="Draw the map anew: all nodes get fresh places" aria-label="Draw the map anew" onClick={() => v()?.tidy()}><Icon name="tidy" /></button>
+      </div>
+      {range.value === undefined ? <Segments label="Figures over the last" options={WINDOWS} value={mapWindow()} set={(w) => patch({ win: w === '10s' ? undefined : w })} /> : null}
+    </div>
+  );
+}
+
+function Tip(p: { hit: Hit; at: Point }): JSX.Element | null {
+  if (graphVersion.value < 0) return null;
+  const n = p.hit.node === undefined ? undefined : graph.nodes.get(p.hit.node);
+  const e = p.hit.edge === undefined ? undefined : graph.edges.get(p.hit.edge);
+  const of: GraphNode | GraphEdge | undefined = n ?? e;
+  if (of === undefined) return null;
+  const s = signalsOf(of, mapWindow());
+  const title = n !== undefined ? n.name : `${graph.nodes.get(e!.source)?.name ?? e!.source} → ${graph.nodes.get(e!.target)?.name ?? e!.target}`;
+  const small = n !== undefined ? [n.namespace, n.kind === 'service' ? n.versions.join(' ') : n.system || n.kind].filter((x) => x !== '').join(' · ') : [e!.protocol, e!.mtls < 0 ? '' : e!.mtls > 0.995 ? 'mTLS' : e!.mtls > 0 ? `mTLS ${percent(e!.mtls)}` : 'plaintext'].filter((x) => x !== '').join(' · ');
+  return (
+    <div class="tip" style={{ transform: `translate(${p.at.x + 16}px, ${p.at.y + 14}px)` }}>
+      <strong><HealthMark health={of.health} /> {title}</strong>
+      <small>{small}</small>
+      {s.rate > 0 ? (
+        <dl>
+          <dt>rate</dt><dd>{rate(s.rate)}</dd>
+          <dt>errors</dt><dd class={errorShare(s) > 0.01 ? 'bad' : ''}>{percent(errorShare(s))}</dd>
+          {s.throttled_rate > 0 ? <><dt>throttled</dt><dd class="throttled">{rate(s.throttled_rate)}</dd></> : null}
+          <dt>p50</dt><dd>{duration(s.p50)}</dd>
+          <dt>p99</dt><dd>{duration(s.p99)}</dd>
+        </dl>
+      ) : <small>{n !== undefined && graph.incoming(n.id).length === 0 ? 'calls others; nothing calls it' : 'no traffic in this window'}</small>}
+    </div>
+  );
+}
