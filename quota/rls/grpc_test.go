@@ -199,6 +199,9 @@ descriptors:
 
 // TestDecisionDoesNotAllocate covers decoding, a passing and a refusing decision with all their bookkeeping, and encoding.
 func TestDecisionDoesNotAllocate(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector makes pools forget on purpose")
+	}
 	for name, limit := range map[string]int{"admitted": 1 << 30, "refused": 0} {
 		s, _, _, err := newService(t, quota.DefaultConfig(), map[string]string{"f.yaml": fmt.Sprintf(nested, limit)})
 		if err != nil {
