@@ -59,4 +59,3 @@ func documentedPaths(text string) []string {
 
 // blank leaves the names of variables out.
 func blank(p string) string { return regexp.MustCompile(`\{[^}]*\}`).ReplaceAllString(p, "*") }
-

@@ -96,8 +96,8 @@ func appendMillis(b []byte, ns int64) []byte {
 	return b
 }
 
-// appendFloat writes any number that JSON has, and what it has not as the text
-// that protobuf's JSON mapping gives it.
+// appendFloat writes any number that JSON has as ECMAScript would, and what JSON
+// has not as the text that protobuf's JSON mapping gives it.
 func appendFloat(b []byte, f float64) []byte {
 	switch {
 	case math.IsNaN(f):
@@ -107,7 +107,14 @@ func appendFloat(b []byte, f float64) []byte {
 	case math.IsInf(f, -1):
 		return append(b, `"-Infinity"`...)
 	}
-	return strconv.AppendFloat(b, f, 'g', -1, 64)
+	if m := math.Abs(f); m == 0 || m >= 1e-6 && m < 1e21 {
+		return strconv.AppendFloat(b, f, 'f', -1, 64)
+	}
+	b = strconv.AppendFloat(b, f, 'e', -1, 64)
+	if n := len(b); b[n-2] == '0' && b[n-4] == 'e' { // e-09 is e-9
+		b = append(b[:n-2], b[n-1])
+	}
+	return b
 }
 
 // appendSignal writes a rate or a latency to six digits: what lies below is

@@ -12,7 +12,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 )
 
-// TestStories asks what the files under testdata ask, and compares the answers
+// TestStories asks what the files under testdata/stories ask, and compares the answers
 // with theirs. Each begins in the same shop. With -rewrite the answers are written anew.
 //
 //	ask [method=POST] [show=Header-Name]...
@@ -23,7 +23,7 @@ import (
 // reload-fails.
 func TestStories(t *testing.T) {
 	t.Parallel()
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+	datadriven.Walk(t, "testdata/stories", func(t *testing.T, path string) {
 		w := shop(newWorld(t))
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			switch d.Cmd {

@@ -1,0 +1,169 @@
+package api
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"testing"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// fixtures are the files of the shared payloads whose names match a pattern of
+// path.Match or lie under a folder, by their path.
+func fixtures(t *testing.T, patterns ...string) map[string][]byte {
+	t.Helper()
+	const archive = "../../../shared/data/wire-fixtures.tar.gz"
+	f, err := os.Open(archive)
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Skipf("NOT PROVEN: the shared payloads are not here (%s), so conformance with Jaeger's own files was not tested", archive)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string][]byte{}
+	for r := tar.NewReader(z); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range patterns {
+			if ok, err := path.Match(p, h.Name); err != nil {
+				t.Fatal(err)
+			} else if ok {
+				b, err := io.ReadAll(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				out[h.Name] = b
+			}
+		}
+	}
+	if len(out) < len(patterns) {
+		t.Fatalf("of %v only %d files are in %s", patterns, len(out), archive)
+	}
+	return out
+}
+
+// readOTLP reads OTLP JSON with OpenTelemetry's own decoder.
+func readOTLP(t tester, b []byte) ptrace.Traces {
+	t.Helper()
+	td, err := (&ptrace.JSONUnmarshaler{}).UnmarshalTraces(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return td
+}
+
+// batchOf is OpenTelemetry's model as a batch, span by span: what the collector
+// does from the bytes, done naively.
+func batchOf(td ptrace.Traces) *telemetry.Batch {
+	b := telemetry.NewBatch()
+	for _, rs := range td.ResourceSpans().All() {
+		res := telemetry.Resource{Attrs: attrsOf(b, rs.Resource().Attributes())}
+		if v, ok := rs.Resource().Attributes().Get("service.name"); ok {
+			res.Identity.Service = b.InternString(v.Str())
+		}
+		b.Resources = append(b.Resources, res)
+		for _, ss := range rs.ScopeSpans().All() {
+			for _, s := range ss.Spans().All() {
+				addPdataSpan(b, ss.Scope(), s)
+			}
+		}
+	}
+	return b
+}
+
+func addPdataSpan(b *telemetry.Batch, scope pcommon.InstrumentationScope, s ptrace.Span) {
+	events := telemetry.Range{Start: uint32(len(b.Events)), Len: uint32(s.Events().Len())}
+	for _, e := range s.Events().All() {
+		b.Events = append(b.Events, telemetry.Event{Time: int64(e.Timestamp()), Name: b.InternString(e.Name()), Attrs: attrsOf(b, e.Attributes())})
+	}
+	links := telemetry.Range{Start: uint32(len(b.Links)), Len: uint32(s.Links().Len())}
+	for _, l := range s.Links().All() {
+		b.Links = append(b.Links, telemetry.Link{TraceID: telemetry.TraceID(l.TraceID()), SpanID: telemetry.SpanID(l.SpanID()), Attrs: attrsOf(b, l.Attributes())})
+	}
+	b.Spans = append(b.Spans, telemetry.Span{
+		TraceID: telemetry.TraceID(s.TraceID()), SpanID: telemetry.SpanID(s.SpanID()), ParentID: telemetry.SpanID(s.ParentSpanID()),
+		Start: int64(s.StartTimestamp()), Duration: int64(s.EndTimestamp() - s.StartTimestamp()),
+		Name: b.InternString(s.Name()), StatusMessage: b.InternString(s.Status().Message()), TraceState: b.InternString(s.TraceState().AsRaw()),
+		Resource: uint32(len(b.Resources) - 1), ScopeName: b.InternString(scope.Name()), ScopeVersion: b.InternString(scope.Version()),
+		Attrs: attrsOf(b, s.Attributes()), Events: events, Links: links, Flags: s.Flags(),
+		Kind: telemetry.SpanKind(s.Kind()), Status: telemetry.Status(s.Status().Code()),
+	})
+	b.FinishSpan(len(b.Spans) - 1)
+}
+
+func attrsOf(b *telemetry.Batch, m pcommon.Map) telemetry.Range {
+	var list []kv
+	for k, v := range m.All() {
+		switch v.Type() {
+		case pcommon.ValueTypeInt:
+			list = append(list, kv{k, int(v.Int())})
+		case pcommon.ValueTypeDouble:
+			list = append(list, kv{k, v.Double()})
+		case pcommon.ValueTypeBool:
+			list = append(list, kv{k, v.Bool()})
+		case pcommon.ValueTypeBytes:
+			list = append(list, kv{k, v.Bytes().AsRaw()})
+		case pcommon.ValueTypeMap, pcommon.ValueTypeSlice:
+			list = append(list, kv{k, jsonText(v.AsString())})
+		default:
+			list = append(list, kv{k, strings.Clone(v.AsString())})
+		}
+	}
+	return addAttrs(b, list...)
+}
+
+// traceByTrace is the traces of td, each alone, in the order of appearance.
+func traceByTrace(td ptrace.Traces) []ptrace.Traces {
+	var ids []pcommon.TraceID
+	byID := map[pcommon.TraceID]ptrace.Traces{}
+	for _, rs := range td.ResourceSpans().All() {
+		for _, ss := range rs.ScopeSpans().All() {
+			for _, s := range ss.Spans().All() {
+				one, ok := byID[s.TraceID()]
+				if !ok {
+					one = ptrace.NewTraces()
+					byID[s.TraceID()] = one
+					ids = append(ids, s.TraceID())
+				}
+				r := one.ResourceSpans().AppendEmpty()
+				rs.Resource().CopyTo(r.Resource())
+				sc := r.ScopeSpans().AppendEmpty()
+				ss.Scope().CopyTo(sc.Scope())
+				s.CopyTo(sc.Spans().AppendEmpty())
+			}
+		}
+	}
+	out := make([]ptrace.Traces, len(ids))
+	for i, id := range ids {
+		out[i] = byID[id]
+	}
+	return out
+}
+
+func pcommonTime(ns uint64) pcommon.Timestamp { return pcommon.Timestamp(ns) }
+
+// A tester is a *testing.T or a *rapid.T.
+type tester interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
