@@ -1,0 +1,104 @@
+package topology
+
+import "github.com/binnacle-mesh/binnacle/telemetry"
+
+// adopt is called when a service becomes known: by its own telemetry, or
+// because a mesh names it. Nodes that were drawn for its name before are merged into
+// it: their edges are re-homed, with all that was counted there.
+func (t *Topology) adopt(service uint32) {
+	ns := &t.nodes
+	key := ns.list[service].key
+	t.scratch.epoch++ // what names meant may have changed
+	if t.scratch.epoch == 0 {
+		clear(t.scratch.peers)
+		t.scratch.epoch = 1
+	}
+	strays := append([]uint32(nil), ns.strays[key.Name]...)
+	for _, id := range ns.services[key.Name] {
+		if id != service && !ns.list[id].reporter {
+			strays = append(strays, id)
+		}
+	}
+	for _, stray := range strays {
+		if !ns.list[stray].reporter {
+			t.adoptStray(stray)
+		}
+	}
+}
+
+// adoptStray moves those edges of a node to which a service is now found.
+func (t *Topology) adoptStray(stray uint32) {
+	ns := &t.nodes
+	n := ns.list[stray]
+	for id := 1; id < len(t.edges.list); id++ {
+		e := t.edges.list[id]
+		if e == nil || e.src != stray && e.dst != stray {
+			continue
+		}
+		far := e.src
+		if far == stray {
+			far = e.dst
+		}
+		is := ns.find(n.key.Kind, n.key.Namespace, n.key.Name, ns.list[far].key.Namespace)
+		if is == nowhere || is == stray || is == far {
+			continue
+		}
+		t.rehomeEdge(uint32(id), stray, is) //nolint:gosec // an index
+	}
+}
+
+// rehomeEdge merges an edge into the one that has node to where it has from.
+// Halves that are counted there follow, as they refer to it through its routes.
+func (t *Topology) rehomeEdge(id, from, to uint32) {
+	es := &t.edges
+	e := es.list[id]
+	src, dst := e.src, e.dst
+	if src == from {
+		src = to
+	}
+	if dst == from {
+		dst = to
+	}
+	if target := t.edge(src, dst, e.protocol); target != id && es.list[id] == e {
+		t.mergeEdge(id, target, from, to)
+	}
+}
+
+// mergeEdge adds all of an edge to another, and removes it. Routes with an
+// endpoint of node from are those of node to from now on.
+func (t *Topology) mergeEdge(id, target, from, to uint32) {
+	ns, es := &t.nodes, &t.edges
+	e, into := es.list[id], es.list[target]
+	for r := e.routes; r != 0; {
+		route := &es.routes[r]
+		next := route.next
+		es.forgetRoute(r)
+		if from != nowhere && ns.endpoints[route.src].node == from {
+			route.src = ns.list[to].bare
+		}
+		if from != nowhere && ns.endpoints[route.dst].node == from {
+			route.dst = ns.list[to].bare
+		}
+		route.edge = target
+		route.next, into.routes = into.routes, r
+		into.routeCount++
+		es.nameRoute(r, t.edgeOf(r))
+		r = next
+	}
+	e.routes, e.routeCount = 0, 0
+	for w := range telemetry.Witnesses {
+		if e.acc[w] == nil {
+			continue
+		}
+		if into.acc[w] == nil {
+			into.acc[w] = e.acc[w]
+		} else {
+			into.acc[w].Merge(e.acc[w])
+		}
+	}
+	into.first, into.last = min(into.first, e.first), max(into.last, e.last)
+	into.slow.merge(e.slow)
+	into.failed.latest(e.failed)
+	t.touchEdge(target)
+	t.removeEdge(id)
+}

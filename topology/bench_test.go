@@ -1,0 +1,198 @@
+package topology
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// mesh is a made-up load in the shape of a real one: 40 services in layers, 120
+// edges, some databases, about nine spans a trace.
+type mesh struct {
+	r     *rand.Rand
+	calls [][]int
+	dbs   []bool
+	trace uint64
+}
+
+func newMesh() *mesh {
+	m := &mesh{r: rand.New(rand.NewPCG(1, 2)), calls: make([][]int, 40), dbs: make([]bool, 40)}
+	for edges := 0; edges < 120; {
+		a := m.r.IntN(32)
+		b := min(39, (a/8+1)*8+m.r.IntN(8))
+		known := false
+		for _, c := range m.calls[a] {
+			known = known || c == b
+		}
+		if !known {
+			m.calls[a] = append(m.calls[a], b)
+			edges++
+		}
+	}
+	for i := 16; i < 40; i++ {
+		m.dbs[i] = m.r.IntN(2) == 0
+	}
+	return m
+}
+
+// batch makes a batch of some n spans, whole traces of all services.
+func (m *mesh) batch(n int) *telemetry.Batch {
+	b := telemetry.NewBatch()
+	names := make([]telemetry.StrID, 40)
+	ns := b.InternString("shop")
+	for i := range 40 {
+		names[i] = b.InternString(fmt.Sprintf("service-%d", i))
+		b.Resources = append(b.Resources, telemetry.Resource{Identity: telemetry.Identity{
+			Namespace: ns, Service: names[i], Version: b.InternString("1.14.2"), Workload: names[i],
+		}})
+	}
+	db := b.InternString("postgresql")
+	for len(b.Spans) < n {
+		m.trace++
+		var id telemetry.TraceID
+		copy(id[:], fmt.Sprintf("%016x", m.r.Uint64()))
+		m.server(b, id, telemetry.SpanID{}, m.r.IntN(8), names, ns, db)
+	}
+	return b
+}
+
+func (m *mesh) server(b *telemetry.Batch, trace telemetry.TraceID, parent telemetry.SpanID, service int, names []telemetry.StrID, ns, db telemetry.StrID) {
+	s := telemetry.Span{
+		TraceID: trace, SpanID: id64(m.r.Uint64()), ParentID: parent, Kind: telemetry.KindServer, Resource: uint32(service),
+		Duration: m.r.Int64N(1 << 24), Protocol: telemetry.ProtocolHTTP, Code: 200,
+	}
+	if m.r.IntN(50) == 0 {
+		s.Outcome, s.Code = telemetry.OutcomeError, 500
+	}
+	b.Spans = append(b.Spans, s)
+	for range min(len(m.calls[service]), 1+m.r.IntN(2)) {
+		to := m.calls[service][m.r.IntN(len(m.calls[service]))]
+		c := s
+		c.SpanID, c.ParentID, c.Kind = id64(m.r.Uint64()), s.SpanID, telemetry.KindClient
+		c.Peer, c.PeerNamespace, c.PeerKind = names[to], ns, telemetry.NodeService
+		b.Spans = append(b.Spans, c)
+		m.server(b, trace, c.SpanID, to, names, ns, db)
+	}
+	if m.dbs[service] {
+		c := s
+		c.SpanID, c.ParentID, c.Kind = id64(m.r.Uint64()), s.SpanID, telemetry.KindClient
+		c.Protocol, c.Peer, c.PeerKind, c.PeerSys = telemetry.ProtocolDatabase, db, telemetry.NodeDatabase, db
+		b.Spans = append(b.Spans, c)
+	}
+}
+
+// renew gives a batch new trace ids, so that it can be sent again.
+func renew(b *telemetry.Batch, n uint64) {
+	for i := range b.Spans {
+		id := &b.Spans[i].TraceID
+		id[15], id[14], id[13], id[12] = byte(n), byte(n>>8), byte(n>>16), byte(n>>24)
+	}
+}
+
+type discard struct{ n int }
+
+func (d *discard) Observe(telemetry.Observation) { d.n++ }
+
+// BenchmarkConsume prints the cost of a span beside that of only renewing and
+// walking the batch, at 40,000 spans a second of the log's time.
+func BenchmarkConsume(b *testing.B) {
+	const rate = 40_000
+	m := newMesh()
+	var batches []*telemetry.Batch
+	spans := 0
+	for range 64 {
+		batches = append(batches, m.batch(512))
+	}
+	run := func(n int, consume func(*telemetry.Batch, uint64)) (perSpan float64) {
+		spans = 0
+		start := time.Now()
+		for i := range n {
+			batch := batches[i%len(batches)]
+			renew(batch, uint64(i))
+			consume(batch, uint64(i))
+			spans += len(batch.Spans)
+		}
+		return float64(time.Since(start).Nanoseconds()) / float64(spans)
+	}
+	var sum int64
+	walk := func(batch *telemetry.Batch, _ uint64) {
+		for i := range batch.Spans {
+			sum += batch.Spans[i].Duration + int64(batch.Spans[i].Kind)
+		}
+	}
+	d := &discard{}
+	t := New(DefaultConfig(), d)
+	now := int64(storyStart)
+	at := uint64(0)
+	consume := func(batch *telemetry.Batch, _ uint64) {
+		at++
+		now += int64(len(batch.Spans)) * 1e9 / rate
+		batch.Received = now
+		if err := t.Consume(telemetry.Entry{Position: telemetry.Position(at), Batch: batch}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	// Fill the table: 15 s of the log's time.
+	run(15*rate/512, consume)
+	b.ReportAllocs()
+	b.ResetTimer()
+	cost := run(b.N, consume)
+	b.StopTimer()
+	floor := run(b.N, walk)
+	b.ReportMetric(cost, "ns/span")
+	b.ReportMetric(floor, "ns/span-walked")
+	b.ReportMetric(cost/floor, "ratio")
+	b.ReportMetric(float64(t.Stats().Pending), "pending")
+	if sum == 0 || d.n == 0 {
+		b.Fatal("nothing happened")
+	}
+}
+
+// BenchmarkPublish prints what a snapshot costs of a graph of 5,000 edges that all had
+// traffic, and when all only decay.
+func BenchmarkPublish(b *testing.B) {
+	for _, busy := range []bool{true, false} {
+		name := "decaying"
+		if busy {
+			name = "busy"
+		}
+		b.Run(name, func(b *testing.B) {
+			t := New(DefaultConfig(), nil)
+			batch := telemetry.NewBatch()
+			for i := range 500 {
+				batch.Resources = append(batch.Resources, telemetry.Resource{Identity: telemetry.Identity{Service: batch.InternString(fmt.Sprintf("s%d", i))}})
+			}
+			id := uint64(0)
+			now := int64(storyStart)
+			send := func() {
+				batch.Spans = batch.Spans[:0]
+				for i := range 5000 {
+					id++
+					batch.Spans = append(batch.Spans, telemetry.Span{
+						TraceID: traceID("t"), SpanID: id64(id), Kind: telemetry.KindClient, Resource: uint32(i % 500), Protocol: telemetry.ProtocolHTTP,
+						Peer: batch.Resources[(i%500+1+i/500)%500].Identity.Service, Duration: int64(i+1) * 1e4,
+					})
+				}
+				batch.Received = now
+				if err := t.Consume(telemetry.Entry{Position: telemetry.Position(id), Batch: batch}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			send()
+			b.ReportAllocs()
+			for b.Loop() {
+				now += 250e6
+				if busy {
+					b.StopTimer()
+					send()
+					b.StartTimer()
+				}
+				t.Tick(now)
+			}
+			b.ReportMetric(float64(len(t.Snapshot().Edges)), "edges")
+		})
+	}
+}

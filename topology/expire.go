@@ -1,0 +1,126 @@
+package topology
+
+import (
+	"github.com/binnacle-mesh/binnacle/topology/pair"
+	"github.com/binnacle-mesh/binnacle/topology/signal"
+)
+
+// expire makes halves final whose wait is over at tick. It is called before
+// the present moves to tick, while their ages can still be told.
+func (t *Topology) expire(tick int64) {
+	wait := int64(t.cfg.PairWait) / signal.Tick
+	passed := tick - t.tick
+	for r := t.pending.Oldest(); r != 0; r = t.pending.Oldest() {
+		h := t.pending.At(r)
+		if passed < wait && h.Age(t.tick)+passed < wait {
+			return
+		}
+		t.finish(h)
+		t.pending.Pop()
+	}
+}
+
+// finish makes a half final.
+func (t *Topology) finish(h *pair.Half) {
+	if h.Has(pair.Void) {
+		return
+	}
+	if h.Witness()&1 == 1 && t.far(h) == nowhere {
+		t.orphan(h)
+	}
+	if !h.Has(pair.Paired) && !h.Has(pair.Named) {
+		t.stats.Lone++
+	}
+	t.emit(h)
+}
+
+// Orphans. A server half names a caller that was never heard of. Either nobody
+// there sends telemetry (a browser, a load balancer that begins traces), and then the
+// caller belongs on the graph; or its half was lost (sampled away, dropped by
+// an exporter, cut off by a restart), and then an arrow from nowhere would be a lie that
+// stays for an hour. So orphans are drawn where they are the rule: where no caller
+// was ever met, or where they are more than one in twenty. Where they are the exception
+// they count as the node's inbound traffic, without an edge. Observations name
+// the unknown client in both cases: totals are exact.
+const (
+	fewOrphans  = 20
+	orphanShare = 20 // one in so many
+	callerFades = 1 << 16
+)
+
+func (t *Topology) orphan(h *pair.Half) {
+	n := t.nodes.of(t.near(h))
+	n.orphaned++
+	if n.met == 0 || n.orphaned >= fewOrphans && n.orphaned*orphanShare > n.met+n.orphaned {
+		t.move(h, t.route(t.anyone(), t.near(h), t.edges.routes[h.Edge].protocol))
+	}
+	n.fade()
+}
+
+// metCaller notes that a server half of n found its caller.
+func (t *Topology) metCaller(n *node) {
+	n.met++
+	n.fade()
+}
+
+// fade lets what was long ago weigh less.
+func (n *node) fade() {
+	if n.met+n.orphaned >= callerFades {
+		n.met, n.orphaned = (n.met+1)/2, n.orphaned/2
+	}
+}
+
+// forget removes what has not been seen for ForgetAfter: edges, routes that
+// no one takes, endpoints of old versions, services that have fallen silent.
+func (t *Topology) forget() {
+	es, ns := &t.edges, &t.nodes
+	old := t.now - int64(t.cfg.ForgetAfter)
+	used := make([]bool, len(ns.endpoints))
+	for id := 1; id < len(es.list); id++ {
+		e := es.list[id]
+		switch {
+		case e == nil:
+		case e.last <= old:
+			t.removeEdge(uint32(id)) //nolint:gosec // an index
+		default:
+			t.forgetRoutes(e, old, used)
+		}
+	}
+	for id := 1; id < len(ns.list); id++ {
+		n := ns.list[id]
+		if n == nil {
+			continue
+		}
+		if n.reporter && n.reported <= old && n.edges == 0 {
+			n.reporter = false
+			ns.loose = append(ns.loose, uint32(id)) //nolint:gosec // an index
+		}
+		kept := n.variants[:1]
+		for _, ep := range n.variants[1:] {
+			if used[ep] || ns.endpoints[ep].seen > old {
+				kept = append(kept, ep)
+				continue
+			}
+			ns.removeEndpoint(ep)
+			t.touchNode(uint32(id)) //nolint:gosec // an index
+		}
+		n.variants = kept
+	}
+}
+
+func (t *Topology) forgetRoutes(e *edge, old int64, used []bool) {
+	es := &t.edges
+	at := &e.routes
+	for r := *at; r != 0; r = *at {
+		rt := &es.routes[r]
+		if rt.last <= old {
+			*at = rt.next
+			e.routeCount--
+			es.forgetRoute(r)
+			es.dropRoute(r)
+			continue
+		}
+		used[rt.src], used[rt.dst] = true, true
+		at = &rt.next
+	}
+}

@@ -1,0 +1,61 @@
+package topology
+
+import (
+	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/topology/signal"
+)
+
+// The health rule, of an edge's traffic or of a node's inbound traffic:
+//
+//	idle      no request in the last minute
+//	failing   errors are at least FailingErrors of the recent requests, and at least 3;
+//	          or the recent p90 is at least FailingLatency times that of the minutes before
+//	degraded  the same with DegradedErrors and 2, and with DegradedLatency;
+//	          or Throttled of the recent requests were refused by a limit, and at least 2
+//	ok        otherwise
+//
+// Recent is the last 10 s if they hold 20 requests, else the last minute. The
+// minutes before are the last 5 without the recent; latency is judged when both
+// hold enough to have a p90 (20 and 50), and never below LatencyFloor. A limit that
+// refuses is doing its work: throttling alone never makes more than degraded.
+const (
+	recentEnough   = 20
+	baselineEnough = 50
+)
+
+func (c *HealthConfig) judge(s *[signal.Windows]signal.Sums, d *[signal.Windows]signal.Dist) telemetry.Health {
+	if s[signal.Minute].Requests == 0 {
+		return telemetry.HealthIdle
+	}
+	w := signal.TenSeconds
+	if s[w].Requests < recentEnough {
+		w = signal.Minute
+	}
+	all := float64(s[w].Requests)
+	errs, refused := float64(s[w].Errors), float64(s[w].Throttled)
+	slower := c.slower(&d[w], &d[signal.FiveMinutes])
+	switch {
+	case errs >= 3 && errs >= c.FailingErrors*all, slower >= c.FailingLatency:
+		return telemetry.HealthFailing
+	case errs >= 2 && errs >= c.DegradedErrors*all, refused >= 2 && refused >= c.Throttled*all, slower >= c.DegradedLatency:
+		return telemetry.HealthDegraded
+	default:
+		return telemetry.HealthOK
+	}
+}
+
+// slower is by how many times the recent p90 exceeds that of the time before,
+// 0 where it cannot be told or does not matter.
+func (c *HealthConfig) slower(recent, all *signal.Dist) float64 {
+	before := *all
+	before.Sub(recent)
+	if recent.Total < recentEnough || before.Total < baselineEnough {
+		return 0
+	}
+	now, _ := recent.Quantile(0.9)
+	was, _ := before.Quantile(0.9)
+	if now < float64(c.LatencyFloor)/1e6 {
+		return 0
+	}
+	return now / was
+}

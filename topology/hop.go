@@ -1,0 +1,145 @@
+package topology
+
+import (
+	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/topology/pair"
+)
+
+// The problem: a hop from one service to another is told of by up to four
+// witnesses, in any order, each knowing one end for sure and the other by hearsay
+// or not at all; some tell of it twice (an application's span inside its proxy's);
+// and what they tell must be on the graph at once and be right in the end.
+//
+// The rules:
+//
+//	A hop's key is the id of the caller's span. A client span has it as its own id, a
+//	server span as its parent (or, as Zipkin shares spans, as its own), a client's log
+//	names it, a server's log names its own span's id, or the hop's key if the proxy
+//	refused the request before it had a span to name.
+//	The source is what the client side says of itself, the target what the server side
+//	says of itself. What either says of the other stands until then.
+//	A client span whose child is a client span of the same service, and a server span
+//	whose parent is a server span of the same service, is the same hop seen
+//	once more, further from the wire: it is void.
+//	A server span whose parent is another service's server span is a hop whose
+//	caller has a single span for both sides.
+//
+// When a half comes, it is counted where it belongs by what is known; those
+// that have waited for it are moved; both are then final (settle).
+//
+// Not chosen: a record for each hop that gathers its halves (fan-out, retries
+// and shared ids give it no fixed size); counting a hop when it is complete (half of the graph
+// would be late by the wait, and lone halves, the most telling ones, later still).
+
+// maxKin bounds how many halves that refer to one id are looked at when
+// another comes: a trace that hangs ten thousand spans on one parent costs no more
+// than this for each.
+const maxKin = 64
+
+// near is the endpoint that a half reports of itself.
+func (t *Topology) near(h *pair.Half) uint32 {
+	if h.Has(pair.Void) {
+		return h.Edge
+	}
+	if h.Witness()&1 == 0 {
+		return t.edges.routes[h.Edge].src
+	}
+	return t.edges.routes[h.Edge].dst
+}
+
+// far is the other end, as far as it is known.
+func (t *Topology) far(h *pair.Half) uint32 {
+	if h.Witness()&1 == 0 {
+		return t.edges.routes[h.Edge].dst
+	}
+	return t.edges.routes[h.Edge].src
+}
+
+// hop says that a half stands for a hop and waits or has met its like: not
+// void, not with a queue or database.
+func hop(h *pair.Half, w telemetry.Witness) bool {
+	return h.Witness() == w && !h.Has(pair.Void)
+}
+
+// rank orders protocols by how much they say.
+var rank = [...]uint8{ //nolint:gochecknoglobals // immutable
+	telemetry.ProtocolUnknown: 0, telemetry.ProtocolTCP: 1, telemetry.ProtocolHTTP: 2, telemetry.ProtocolGRPC: 3,
+	telemetry.ProtocolDatabase: 4, telemetry.ProtocolMessaging: 5,
+}
+
+// spoken is the protocol of a hop, of which one half says p.
+func (t *Topology) spoken(h *pair.Half, p telemetry.Protocol) telemetry.Protocol {
+	q := h.Protocol()
+	if !h.Has(pair.Void) {
+		q = t.edges.routes[h.Edge].protocol
+	}
+	if rank[q] > rank[p] {
+		return q
+	}
+	return p
+}
+
+// settle puts a half where it belongs for good.
+func (t *Topology) settle(h *pair.Half, src, dst uint32, p telemetry.Protocol) {
+	t.move(h, t.route(src, dst, t.spoken(h, p)))
+	t.pairUp(h)
+	t.emit(h)
+}
+
+func (t *Topology) pairUp(h *pair.Half) {
+	if h.Has(pair.Paired) {
+		return
+	}
+	h.Set(pair.Paired)
+	t.stats.Paired++
+	if h.Witness()&1 == 1 && !h.Refers.IsZero() {
+		t.metCaller(t.nodes.of(t.near(h)))
+	}
+}
+
+// push takes a new half in, which is counted already, and makes room first.
+func (t *Topology) push(h *pair.Half, own, refers uint64) pair.Ref {
+	for t.pending.Full() {
+		t.stats.Early++
+		t.finish(t.pending.At(t.pending.Oldest()))
+		t.pending.Pop()
+	}
+	return t.pending.Push(h, own, refers)
+}
+
+// void says that a half that was taken for a hop is none.
+func (t *Topology) void(h *pair.Half) {
+	near := t.near(h)
+	t.uncount(h)
+	h.Set(pair.Void | pair.Emitted)
+	h.Edge = near
+	t.stats.Void++
+}
+
+// covers decides between a client span and its child, a client span of the
+// same service. A call to a database or queue is told best by the span that names it;
+// a database call inside another call is a call of its own.
+func covers(child, parent *pair.Half) (childVoid, parentVoid bool) {
+	switch c, p := child.Has(pair.Named), parent.Has(pair.Named); {
+	case c && !p:
+		return false, false
+	case p && !c:
+		return true, false
+	default:
+		return false, true
+	}
+}
+
+// alone counts a half that nothing can meet, and is done with it.
+func (t *Topology) alone(h *pair.Half, src, dst uint32) {
+	t.count(h, t.route(src, dst, h.Protocol()))
+	t.emit(h)
+}
+
+// unknown is the endpoint of a peer of whom nothing is said.
+func (t *Topology) unknown() uint32 {
+	return t.endpoint(telemetry.Endpoint{Node: telemetry.Node{Kind: telemetry.NodeUnknown, Name: unknownName}})
+}
+
+// anyone is the endpoint of callers that send no telemetry.
+func (t *Topology) anyone() uint32 { return t.endpoint(telemetry.Endpoint{Node: callerNode()}) }

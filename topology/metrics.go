@@ -1,0 +1,89 @@
+package topology
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Stats is what the topology has done, and what it has left out, since it was
+// made.
+type Stats struct {
+	Paired       uint64 // halves that met another
+	Lone         uint64 // halves that became final without
+	Void         uint64 // spans that told of a hop once more
+	Early        uint64 // halves made final before their time, for want of room
+	Observations uint64
+	Pending      int // halves that wait now
+	Edges, Nodes int
+	Dropped      Dropped
+}
+
+// Dropped counts by reason what was left out, or counted with less detail.
+type Dropped struct {
+	Duplicates uint64 // the same half again: not counted
+	ProxyCalls uint64 // a proxy's own calls: not counted
+	Edges      uint64 // routes counted on an overflow edge
+	Nodes      uint64 // names counted at an overflow node
+	Variants   uint64 // counted at a node without version, workload and principal
+	Throttlers uint64 // throttling reported for names that are on no edge
+}
+
+// Stats reads the counters.
+func (t *Topology) Stats() Stats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.stats
+	s.Pending, s.Edges, s.Nodes = t.pending.Len(), t.edges.live, t.nodes.live
+	return s
+}
+
+// Register has r collect the counters.
+func (t *Topology) Register(r prometheus.Registerer) error {
+	return r.Register(collector{
+		t: t,
+		halves: prometheus.NewDesc("binnacle_topology_halves_total",
+			"Halves of hops by what became of them: paired, lone, void (the same hop once more), early (final for want of room).", []string{"fate"}, nil),
+		observations: prometheus.NewDesc("binnacle_topology_observations_total", "Requests passed on to the aggregator.", nil, nil),
+		pending:      prometheus.NewDesc("binnacle_topology_pending_halves", "Halves that wait for their other half.", nil, nil),
+		edges:        prometheus.NewDesc("binnacle_topology_edges", "Edges of the live graph.", nil, nil),
+		nodes:        prometheus.NewDesc("binnacle_topology_nodes", "Nodes of the live graph.", nil, nil),
+		dropped: prometheus.NewDesc("binnacle_topology_dropped_total",
+			"What was not counted (duplicate, proxy_call), or counted with less detail (edges, nodes, variants, throttlers: a limit was reached or a name is not known).", []string{"reason"}, nil),
+	})
+}
+
+type collector struct {
+	t                                                    *Topology
+	halves, observations, pending, edges, nodes, dropped *prometheus.Desc
+}
+
+// Describe implements prometheus.Collector.
+func (c collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range [...]*prometheus.Desc{c.halves, c.observations, c.pending, c.edges, c.nodes, c.dropped} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	s := c.t.Stats()
+	count := func(d *prometheus.Desc, v uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge := func(d *prometheus.Desc, v int) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v))
+	}
+	count(c.halves, s.Paired, "paired")
+	count(c.halves, s.Lone, "lone")
+	count(c.halves, s.Void, "void")
+	count(c.halves, s.Early, "early")
+	count(c.observations, s.Observations)
+	gauge(c.pending, s.Pending)
+	gauge(c.edges, s.Edges)
+	gauge(c.nodes, s.Nodes)
+	count(c.dropped, s.Dropped.Duplicates, "duplicate")
+	count(c.dropped, s.Dropped.ProxyCalls, "proxy_call")
+	count(c.dropped, s.Dropped.Edges, "edges")
+	count(c.dropped, s.Dropped.Nodes, "nodes")
+	count(c.dropped, s.Dropped.Variants, "variants")
+	count(c.dropped, s.Dropped.Throttlers, "throttlers")
+}

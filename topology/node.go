@@ -1,0 +1,269 @@
+package topology
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// Names that the graph itself gives.
+const (
+	unknownName  = "unknown"
+	overflowName = "overflow"
+)
+
+// nowhere is the endpoint, and node, of a caller that is not known yet. Edges
+// from it are not drawn, but count as their target's inbound traffic.
+const nowhere = 0
+
+// maxVariants is how many endpoints (versions, workloads, ...) a node may
+// have at a time; what exceeds it is counted at the node's bare endpoint.
+const maxVariants = 64
+
+// node is a node of the graph.
+type node struct {
+	key      telemetry.Node
+	cluster  string // the first that was seen
+	system   string
+	reporter bool  // has sent telemetry itself
+	reported int64 // when it last did
+	seen     int64 // when it was last part of traffic
+	edges    int   // that touch it
+	bare     uint32
+	variants []uint32 // its endpoints, bare first
+
+	// Of the server halves that reported a caller: how many found it, and how
+	// many never did. See expire.go.
+	met, orphaned uint64
+
+	drawn drawnNode
+}
+
+// endpoint is a node with the details of a workload.
+type endpoint struct {
+	is   telemetry.Endpoint
+	node uint32
+	seen int64 // when last reported or counted
+}
+
+// nodes is all nodes and endpoints, each under a small number that is stable
+// while it lives. Numbers are given anew after their owner has gone.
+type nodes struct {
+	list      []*node
+	free      []uint32
+	byKey     map[telemetry.Node]uint32
+	live      int
+	loose     []uint32 // nodes that may have no edge left, or none yet
+	endpoints []endpoint
+	freeEP    []uint32
+	byDetail  map[telemetry.Endpoint]uint32
+
+	// services are the nodes that mesh or telemetry call services, by bare
+	// name. strays are the others that a service may turn out to be, by the
+	// part of their name before the first dot.
+	services map[string][]uint32
+	strays   map[string][]uint32
+	// principals says which node proved which identity; nowhere if several did.
+	principals map[string]uint32
+}
+
+func (ns *nodes) init() {
+	*ns = nodes{
+		byKey:      map[telemetry.Node]uint32{},
+		byDetail:   map[telemetry.Endpoint]uint32{},
+		services:   map[string][]uint32{},
+		strays:     map[string][]uint32{},
+		principals: map[string]uint32{},
+	}
+	ns.list = append(ns.list, &node{variants: []uint32{nowhere}})
+	ns.endpoints = append(ns.endpoints, endpoint{})
+}
+
+// of is the node of an endpoint.
+func (ns *nodes) of(ep uint32) *node { return ns.list[ns.endpoints[ep].node] }
+
+// caller is the node that stands for callers of whom nothing is known.
+func callerNode() telemetry.Node {
+	return telemetry.Node{Kind: telemetry.NodeClient, Name: unknownName}
+}
+
+// endpoint is the number of an endpoint, which it makes if need be. The
+// strings of is are borrowed. Its node has no cluster: a service of one name
+// and namespace is one service wherever it runs, and one witness often knows the
+// cluster where the other does not.
+func (t *Topology) endpoint(is telemetry.Endpoint) uint32 {
+	ns := &t.nodes
+	is.Node.Cluster, is.System = "", ""
+	if ep, ok := ns.byDetail[is]; ok {
+		return ep
+	}
+	id := t.node(is.Node)
+	n := ns.list[id]
+	if n.key != is.Node || len(n.variants) >= maxVariants {
+		if n.key == is.Node && is != (telemetry.Endpoint{Node: is.Node}) {
+			t.stats.Dropped.Variants++
+		}
+		return n.bare
+	}
+	if ep, ok := ns.byDetail[is]; ok {
+		return ep // node has just made it
+	}
+	is.Node = n.key
+	is.Workload, is.App = strings.Clone(is.Workload), strings.Clone(is.App)
+	is.Version, is.Principal = strings.Clone(is.Version), strings.Clone(is.Principal)
+	ep := t.newEndpoint(is, id)
+	n.variants = append(n.variants, ep)
+	t.touchNode(id)
+	return ep
+}
+
+func (t *Topology) newEndpoint(is telemetry.Endpoint, node uint32) uint32 {
+	ns := &t.nodes
+	e := endpoint{is: is, node: node, seen: t.now}
+	var ep uint32
+	if n := len(ns.freeEP); n > 0 {
+		ep, ns.freeEP = ns.freeEP[n-1], ns.freeEP[:n-1]
+		ns.endpoints[ep] = e
+	} else {
+		ep = uint32(len(ns.endpoints)) //nolint:gosec // bounded by nodes times variants
+		ns.endpoints = append(ns.endpoints, e)
+	}
+	ns.byDetail[is] = ep
+	return ep
+}
+
+// node is the number of a node, which it makes if need be; the overflow node
+// of its kind if there are too many.
+func (t *Topology) node(key telemetry.Node) uint32 {
+	ns := &t.nodes
+	if id, ok := ns.byKey[key]; ok {
+		return id
+	}
+	if ns.live >= t.cfg.MaxNodes && key.Name != overflowName && key != callerNode() {
+		t.stats.Dropped.Nodes++
+		return t.node(telemetry.Node{Kind: key.Kind, Name: overflowName})
+	}
+	key.Name, key.Namespace = strings.Clone(key.Name), strings.Clone(key.Namespace)
+	n := &node{key: key, seen: t.now}
+	var id uint32
+	if l := len(ns.free); l > 0 {
+		id, ns.free = ns.free[l-1], ns.free[:l-1]
+		ns.list[id] = n
+	} else {
+		id = uint32(len(ns.list)) //nolint:gosec // bounded by MaxNodes
+		ns.list = append(ns.list, n)
+	}
+	ns.byKey[key] = id
+	ns.live++
+	n.bare = t.newEndpoint(telemetry.Endpoint{Node: key}, id)
+	n.variants = append(n.variants, n.bare)
+	ns.index(id)
+	ns.loose = append(ns.loose, id)
+	t.touchNode(id)
+	if key.Kind == telemetry.NodeService {
+		t.adopt(id)
+	}
+	return id
+}
+
+func firstLabel(name string) string {
+	label, _, _ := strings.Cut(name, ".")
+	return label
+}
+
+func (ns *nodes) index(id uint32) {
+	switch k := ns.list[id].key; k.Kind {
+	case telemetry.NodeService:
+		ns.services[k.Name] = append(ns.services[k.Name], id)
+	case telemetry.NodeUnknown, telemetry.NodeExternal:
+		ns.strays[firstLabel(k.Name)] = append(ns.strays[firstLabel(k.Name)], id)
+	default:
+	}
+}
+
+func (ns *nodes) unindex(id uint32) {
+	drop := func(m map[string][]uint32, name string) {
+		if m[name] = slices.DeleteFunc(m[name], func(v uint32) bool { return v == id }); len(m[name]) == 0 {
+			delete(m, name)
+		}
+	}
+	switch k := ns.list[id].key; k.Kind {
+	case telemetry.NodeService:
+		drop(ns.services, k.Name)
+	case telemetry.NodeUnknown, telemetry.NodeExternal:
+		drop(ns.strays, firstLabel(k.Name))
+	default:
+	}
+}
+
+// removeNode lets a node go that no edge touches.
+func (t *Topology) removeNode(id uint32) {
+	ns := &t.nodes
+	n := ns.list[id]
+	ns.unindex(id)
+	delete(ns.byKey, n.key)
+	for _, ep := range n.variants {
+		ns.removeEndpoint(ep)
+	}
+	for p, of := range ns.principals {
+		if of == id {
+			delete(ns.principals, p)
+		}
+	}
+	t.pub.removedNode(n)
+	ns.list[id] = nil
+	ns.free = append(ns.free, id)
+	ns.live--
+}
+
+func (ns *nodes) removeEndpoint(ep uint32) {
+	delete(ns.byDetail, ns.endpoints[ep].is)
+	ns.endpoints[ep] = endpoint{}
+	ns.freeEP = append(ns.freeEP, ep)
+}
+
+// learnPrincipal remembers who proved to be p, so that a peer's certificate
+// names a node whose service account is not called like its service.
+func (ns *nodes) learnPrincipal(p string, node uint32) {
+	switch known, ok := ns.principals[p]; {
+	case !ok:
+		if len(ns.principals) < 4*len(ns.list)+64 {
+			ns.principals[strings.Clone(p)] = node
+		}
+	case known != node:
+		ns.principals[p] = nowhere
+	}
+}
+
+// find is the service that a caller in namespace from means by a name, or
+// nowhere. kind is what the name looks like: a Kubernetes service's host says the
+// namespace; a bare name means the caller's own namespace, as DNS has it, or the only
+// service of that name; a dotted name may be a service with its namespace.
+func (ns *nodes) find(kind telemetry.NodeKind, namespace, name, from string) uint32 {
+	service := func(namespace, name string) uint32 {
+		return ns.byKey[telemetry.Node{Kind: telemetry.NodeService, Namespace: namespace, Name: name}]
+	}
+	if namespace != "" || kind == telemetry.NodeService {
+		id := service(namespace, name)
+		if bare := service("", name); (id == nowhere || !ns.list[id].reporter) && bare != nowhere && ns.list[bare].reporter {
+			return bare // it reports without saying its namespace
+		}
+		if id != nowhere || namespace != "" {
+			return id
+		}
+	}
+	if id := service(from, name); id != nowhere {
+		return id
+	}
+	if ids := ns.services[name]; len(ids) == 1 {
+		return ids[0]
+	}
+	if label, rest, ok := strings.Cut(name, "."); ok {
+		next, _, _ := strings.Cut(rest, ".")
+		if id := service(next, label); id != nowhere && (next == rest || strings.HasPrefix(rest, next+".svc")) {
+			return id
+		}
+	}
+	return nowhere
+}

@@ -1,0 +1,83 @@
+package pair
+
+import (
+	"math"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// Half is one report of one request by one witness: 64 bytes, and nothing
+// that the garbage collector must follow.
+type Half struct {
+	Trace telemetry.TraceID
+	Span  telemetry.SpanID // the span's own id; for a log entry the id that it names
+	// Refers is the id under which the other half is looked for: the parent of
+	// a span, the id that a log entry names. Zero refers to nothing.
+	Refers telemetry.SpanID
+	Start  int64  // Unix nanoseconds
+	took   uint64 // 48 bits of nanoseconds, then 16 bits of tick
+	// Edge says where the half is counted. What the number means, and that 0
+	// is nowhere, is the owner's business.
+	Edge     uint32
+	next     Ref // the half before this one that refers to the same id
+	Response uint32
+	Code     int16
+	flags    uint16
+}
+
+// Flags are what the owner marks a half with.
+type Flags uint16
+
+// The flags. The low nine bits are the witness, outcome, TLS and protocol.
+const (
+	Emitted Flags = 1 << (9 + iota) // its observation is out, or never will be
+	Void                            // not a hop of its own; counted nowhere
+	Paired                          // both ends of its edge are known from their own reports
+	Named                           // its far end is a queue or database, and needs no other half
+	owner                           // Table.Look finds it as the owner of its span id
+)
+
+const maxTook = 1<<48 - 1
+
+// SetWhat fills in what the half reports.
+func (h *Half) SetWhat(w telemetry.Witness, o telemetry.Outcome, s telemetry.TLS, p telemetry.Protocol) {
+	h.flags = h.flags&^0x1ff | uint16(w) | uint16(o)<<2 | uint16(s)<<4 | uint16(p)<<6
+}
+
+// Witness is who reported it.
+func (h *Half) Witness() telemetry.Witness { return telemetry.Witness(h.flags & 3) }
+
+// Outcome is how the request ended.
+func (h *Half) Outcome() telemetry.Outcome { return telemetry.Outcome(h.flags >> 2 & 3) }
+
+// TLS is how the connection was secured.
+func (h *Half) TLS() telemetry.TLS { return telemetry.TLS(h.flags >> 4 & 3) }
+
+// Protocol is what the witness says was spoken.
+func (h *Half) Protocol() telemetry.Protocol { return telemetry.Protocol(h.flags >> 6 & 7) }
+
+// Has says that all of f are set.
+func (h *Half) Has(f Flags) bool { return Flags(h.flags)&f == f }
+
+// Set sets f.
+func (h *Half) Set(f Flags) { h.flags |= uint16(f) }
+
+// Clear clears f.
+func (h *Half) Clear(f Flags) { h.flags &^= uint16(f) }
+
+// SetTook keeps a duration in nanoseconds, three days at most, and the tick in
+// which the half was counted.
+func (h *Half) SetTook(ns, tick int64) {
+	ns = max(0, min(ns, maxTook))
+	h.took = uint64(ns)<<16 | uint64(uint16(tick)) //nolint:gosec // not negative; the low 16 bits
+}
+
+// Duration is the request's, in nanoseconds.
+func (h *Half) Duration() int64 { return int64(h.took >> 16) } //nolint:gosec // 48 bits
+
+// Age is how many ticks before now the half was counted, if that is less than
+// MaxAge. The table's owner sees to it that it is.
+func (h *Half) Age(now int64) int64 { return int64(uint16(now) - uint16(h.took)) } //nolint:gosec // arithmetic modulo 2^16
+
+// MaxAge is the age in ticks at which a half must have left the table.
+const MaxAge = math.MaxUint16

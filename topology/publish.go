@@ -1,0 +1,229 @@
+package topology
+
+import (
+	"sort"
+	"sync/atomic"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// snapshot is a published graph with what deltas need. It is immutable.
+type snapshot struct {
+	graph telemetry.Graph
+	// nodes[i] is the version in which graph.Nodes[i] last changed; edges alike.
+	nodes, edges []uint64
+}
+
+// publisher keeps what has changed since the last snapshot.
+//
+// Invariant: all that has changed is in dirty or touched, was removed with
+// reorder set, or is due.
+type publisher struct {
+	changed bool // anything may have
+	reorder bool // edges or nodes came or went
+	last    int64
+	version uint64
+	current atomic.Pointer[snapshot]
+
+	dirty   []uint32 // edges
+	touched []uint32 // nodes
+
+	edgeOrder []*edge // the visible, by id
+	nodeOrder []*node
+	throttled map[edgeKey][]telemetry.RuleRate
+
+	traffic  traffic // scratch
+	in, out  map[uint32][]*edge
+	nextLook int64
+}
+
+func (p *publisher) init() {
+	p.current.Store(&snapshot{graph: telemetry.Graph{Origin: "live", Nodes: []telemetry.GraphNode{}, Edges: []telemetry.GraphEdge{}}})
+	p.in, p.out = map[uint32][]*edge{}, map[uint32][]*edge{}
+}
+
+func (p *publisher) removedEdge(e *edge) {
+	p.changed = true
+	p.reorder = p.reorder || e.drawn.visible
+}
+
+func (p *publisher) removedNode(n *node) {
+	p.changed = true
+	p.reorder = p.reorder || n.drawn.visible
+}
+
+// touchEdge has an edge rendered anew with the next snapshot.
+func (t *Topology) touchEdge(id uint32) {
+	if e := t.edges.list[id]; !e.dirty {
+		e.dirty = true
+		t.pub.dirty = append(t.pub.dirty, id)
+	}
+}
+
+// touchNode has a node rendered anew with the next snapshot.
+func (t *Topology) touchNode(id uint32) {
+	if n := t.nodes.list[id]; !n.drawn.dirty {
+		n.drawn.dirty = true
+		t.pub.touched = append(t.pub.touched, id)
+	}
+}
+
+// compact keeps the lists of what is to be rendered from growing while nothing
+// is published, as in a long replay.
+func (p *publisher) compact(t *Topology) {
+	if len(p.dirty) > 2*len(t.edges.list)+1024 {
+		p.dirty = p.dirty[:0]
+		for id, e := range t.edges.list {
+			if e != nil && e.dirty {
+				p.dirty = append(p.dirty, uint32(id)) //nolint:gosec // an index
+			}
+		}
+	}
+	if len(p.touched) > 2*len(t.nodes.list)+1024 {
+		p.touched = p.touched[:0]
+		for id, n := range t.nodes.list {
+			if n != nil && n.drawn.dirty {
+				p.touched = append(p.touched, uint32(id)) //nolint:gosec // an index
+			}
+		}
+	}
+}
+
+// Snapshot is the latest published graph. It is immutable; callers share it.
+func (t *Topology) Snapshot() *telemetry.Graph { return &t.pub.current.Load().graph }
+
+// publish makes a snapshot if one is due and anything differs from the last.
+func (t *Topology) publish() {
+	p := &t.pub
+	if t.now-p.last < int64(t.cfg.PublishEvery) || !p.changed && t.tick < p.nextLook {
+		return
+	}
+	p.last = t.now
+	p.changed = false
+	version := p.version + 1
+	some := t.renderEdges(version)
+	if t.renderNodes(version) {
+		some = true
+	}
+	if !some && !p.reorder {
+		return
+	}
+	p.version = version
+	if p.reorder {
+		t.reorder()
+	}
+	s := &snapshot{
+		graph: telemetry.Graph{
+			Version: version, Time: millis(t.now), Origin: "live",
+			Nodes: make([]telemetry.GraphNode, len(p.nodeOrder)), Edges: make([]telemetry.GraphEdge, len(p.edgeOrder)),
+		},
+		nodes: make([]uint64, len(p.nodeOrder)), edges: make([]uint64, len(p.edgeOrder)),
+	}
+	for i, n := range p.nodeOrder {
+		s.graph.Nodes[i], s.nodes[i] = n.drawn.is, n.drawn.version
+	}
+	for i, e := range p.edgeOrder {
+		s.graph.Edges[i], s.edges[i] = e.drawn.is, e.drawn.version
+	}
+	p.current.Store(s)
+	t.hub.wake()
+}
+
+// renderEdges renders the edges that were counted on, and those whose windows
+// have slid.
+func (t *Topology) renderEdges(version uint64) (some bool) {
+	p, es := &t.pub, &t.edges
+	if t.tick >= p.nextLook {
+		p.nextLook = t.tick + 10
+		for id, e := range es.list {
+			if e != nil && e.drawn.due != 0 && t.tick >= e.drawn.due {
+				t.touchEdge(uint32(id)) //nolint:gosec // an index
+			}
+		}
+	}
+	for _, id := range p.dirty {
+		e := es.list[id]
+		if e == nil || !e.dirty {
+			continue
+		}
+		e.dirty = false
+		t.touchNode(e.dst)
+		if e.src == nowhere {
+			e.drawn.due = t.tick + 10
+			if t.tick-e.last/1e8 > 3100 {
+				e.drawn.due = 0
+			}
+			continue
+		}
+		was := e.drawn.visible
+		health := e.drawn.is.Health
+		if t.renderEdge(e) {
+			some = true
+			e.drawn.version = version
+			p.reorder = p.reorder || !was
+			if health != e.drawn.is.Health {
+				t.touchNode(e.src)
+			}
+		}
+	}
+	p.dirty = p.dirty[:0]
+	return some
+}
+
+// renderNodes renders the nodes that are touched.
+func (t *Topology) renderNodes(version uint64) (some bool) {
+	p, ns := &t.pub, &t.nodes
+	if len(p.touched) == 0 {
+		return false
+	}
+	clear(p.in)
+	clear(p.out)
+	for _, e := range t.edges.list {
+		if e == nil {
+			continue
+		}
+		if ns.list[e.dst].drawn.dirty {
+			p.in[e.dst] = append(p.in[e.dst], e)
+		}
+		if ns.list[e.src].drawn.dirty {
+			p.out[e.src] = append(p.out[e.src], e)
+		}
+	}
+	for _, id := range p.touched {
+		n := ns.list[id]
+		if n == nil || !n.drawn.dirty {
+			continue
+		}
+		n.drawn.dirty = false
+		if id == nowhere {
+			continue
+		}
+		was := n.drawn.visible
+		if t.renderNode(n, p.in[id], p.out[id]) {
+			some = true
+			n.drawn.version = version
+			p.reorder = p.reorder || !was
+		}
+	}
+	p.touched = p.touched[:0]
+	return some
+}
+
+// reorder lists what is visible, by id.
+func (t *Topology) reorder() {
+	p := &t.pub
+	p.reorder = false
+	p.edgeOrder, p.nodeOrder = p.edgeOrder[:0], p.nodeOrder[:0]
+	for _, e := range t.edges.list {
+		if e != nil && e.drawn.visible {
+			p.edgeOrder = append(p.edgeOrder, e)
+		}
+	}
+	for id, n := range t.nodes.list {
+		if n != nil && id != nowhere && n.drawn.visible {
+			p.nodeOrder = append(p.nodeOrder, n)
+		}
+	}
+	sort.Slice(p.edgeOrder, func(i, j int) bool { return p.edgeOrder[i].drawn.id < p.edgeOrder[j].drawn.id })
+	sort.Slice(p.nodeOrder, func(i, j int) bool { return p.nodeOrder[i].drawn.id < p.nodeOrder[j].drawn.id })
+}

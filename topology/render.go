@@ -1,0 +1,333 @@
+package topology
+
+import (
+	"math"
+	"sort"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/topology/signal"
+)
+
+// traffic is what edges and nodes show of their windows, before it is drawn.
+type traffic struct {
+	sums [signal.Windows]signal.Sums
+	dist [signal.Windows]signal.Dist
+}
+
+// shown is a window as it is shown: rounded, so that noise is no change.
+type shown struct {
+	rate, errors, throttled float64
+	p50, p90, p99           float64
+	some                    bool // there are quantiles
+}
+
+// drawnEdge is how an edge was last rendered.
+type drawnEdge struct {
+	id      string
+	visible bool
+	version uint64 // of the graph in which it last changed
+	due     int64  // tick at which its windows have slid enough to look again; 0: never
+	windows [signal.Windows]shown
+	is      telemetry.GraphEdge
+}
+
+// drawnNode is how a node was last rendered.
+type drawnNode struct {
+	id      string
+	visible bool
+	dirty   bool // is in publisher.touched
+	version uint64
+	windows [signal.Windows]shown
+	is      telemetry.GraphNode
+}
+
+// gather adds to tr what the best witness of each window saw: the one with the
+// most requests, of equals the first.
+func (e *edge) gather(tr *traffic, tick int64) {
+	for w := range signal.Window(signal.Windows) {
+		var best *signal.Acc
+		var most uint64
+		for _, a := range e.acc {
+			if a == nil {
+				continue
+			}
+			a.Advance(tick)
+			if n := a.Requests(w); n > most {
+				best, most = a, n
+			}
+		}
+		if best == nil {
+			continue
+		}
+		s := best.Sums(w)
+		tr.sums[w].Requests += s.Requests
+		tr.sums[w].Errors += s.Errors
+		tr.sums[w].Throttled += s.Throttled
+		best.AddTo(&tr.dist[w], w)
+	}
+}
+
+// show makes what is shown of traffic at now.
+func (tr *traffic) show(now int64) (out [signal.Windows]shown) {
+	for w := range signal.Window(signal.Windows) {
+		s := &tr.sums[w]
+		if s.Requests == 0 {
+			continue
+		}
+		per := 1 / signal.Seconds(w, now)
+		v := &out[w]
+		v.rate = round3(float64(s.Requests) * per)
+		v.errors = round3(float64(s.Errors) * per)
+		v.throttled = round3(float64(s.Throttled) * per)
+		v.p50, v.some = tr.dist[w].Quantile(0.5)
+		v.p90, _ = tr.dist[w].Quantile(0.9)
+		v.p99, _ = tr.dist[w].Quantile(0.99)
+		v.p50, v.p90, v.p99 = round3(v.p50), round3(v.p90), round3(v.p99)
+	}
+	return out
+}
+
+// round3 keeps three digits; the last is below what the windows and the sketch
+// resolve.
+func round3(f float64) float64 {
+	if f < 1e-3 {
+		return 0
+	}
+	scale := math.Pow(10, 2-math.Floor(math.Log10(f)))
+	return math.Round(f*scale) / scale
+}
+
+// signals makes the API's windows, with one allocation for all quantiles.
+func signals(ws *[signal.Windows]shown) map[string]telemetry.Signals {
+	q := new([signal.Windows][3]float64)
+	out := make(map[string]telemetry.Signals, signal.Windows)
+	for i, v := range ws {
+		s := telemetry.Signals{Rate: v.rate, ErrorRate: v.errors, ThrottledRate: v.throttled}
+		if v.some {
+			q[i] = [3]float64{v.p50, v.p90, v.p99}
+			s.P50, s.P90, s.P99 = &q[i][0], &q[i][1], &q[i][2]
+		}
+		out[signal.Window(i).String()] = s
+	}
+	return out
+}
+
+func millis(ns int64) int64 { return ns / 1e6 }
+
+// renderEdge renders an edge anew; changed says that it differs from what was
+// shown.
+func (t *Topology) renderEdge(e *edge) (changed bool) {
+	d := &e.drawn
+	if d.id == "" {
+		d.id = t.nodes.list[e.src].drawnID() + ">" + t.nodes.list[e.dst].drawnID() + "|" + e.protocol.String()
+	}
+	tr := &t.pub.traffic
+	*tr = traffic{}
+	e.gather(tr, t.tick)
+	windows := tr.show(t.now)
+	is := telemetry.GraphEdge{
+		ID:          d.id,
+		Source:      t.nodes.list[e.src].drawnID(),
+		Target:      t.nodes.list[e.dst].drawnID(),
+		Protocol:    e.protocol.String(),
+		Health:      t.cfg.Health.judge(&tr.sums, &tr.dist),
+		MTLS:        e.mutual(),
+		ThrottledBy: t.pub.throttled[edgeKey{e.src, e.dst, e.protocol}],
+		FirstSeen:   millis(e.first),
+		LastSeen:    millis(e.last),
+	}
+	counts := [telemetry.Witnesses]*uint64{
+		telemetry.ClientSpan: &is.Witnesses.ClientSpan, telemetry.ServerSpan: &is.Witnesses.ServerSpan,
+		telemetry.ClientLog: &is.Witnesses.ClientLog, telemetry.ServerLog: &is.Witnesses.ServerLog,
+	}
+	for w, a := range e.acc {
+		if a == nil {
+			continue
+		}
+		total := a.Total()
+		*counts[w] = total.Requests
+		if total.Requests > is.Totals.Requests {
+			is.Totals = telemetry.Totals{Requests: total.Requests, Errors: total.Errors, Throttled: total.Throttled}
+		}
+	}
+	d.due = t.nextLook(e, tr)
+	old := &d.is
+	if d.visible && windows == d.windows && is.Health == old.Health && is.Totals == old.Totals && is.Witnesses == old.Witnesses &&
+		is.MTLS == old.MTLS && is.FirstSeen == old.FirstSeen && is.LastSeen == old.LastSeen && sameRates(is.ThrottledBy, old.ThrottledBy) &&
+		e.exemplarsStand(t.now) {
+		return false
+	}
+	is.Windows = signals(&windows)
+	is.Exemplars = e.exemplars(t.now)
+	d.is, d.windows, d.visible = is, windows, true
+	return true
+}
+
+// nextLook is when an edge without new traffic is worth another look: each
+// second while the short windows drain, then every five, and never once all are empty.
+func (t *Topology) nextLook(e *edge, tr *traffic) int64 {
+	switch {
+	case tr.sums[signal.FiveMinutes].Requests == 0:
+		return 0
+	case t.now-e.last < 12e9:
+		return t.tick + 10
+	default:
+		return t.tick + 50
+	}
+}
+
+// mutual is the share of requests under mutual TLS, by those who can tell; of
+// the last 5 min, or of all time where those are silent.
+func (e *edge) mutual() float64 {
+	var secured, mutual, everSecured, everMutual uint64
+	for _, a := range e.acc {
+		if a == nil || a.Total().Secured == 0 {
+			continue
+		}
+		s := a.Sums(signal.FiveMinutes)
+		secured, mutual = secured+s.Secured, mutual+s.Mutual
+		everSecured, everMutual = everSecured+a.Total().Secured, everMutual+a.Total().Mutual
+	}
+	switch {
+	case secured > 0:
+		return round3(float64(mutual) / float64(secured))
+	case everSecured > 0:
+		return round3(float64(everMutual) / float64(everSecured))
+	default:
+		return -1
+	}
+}
+
+func sameRates(a, b []telemetry.RuleRate) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// young says that an exemplar is of the last minute.
+func (x *exemplar) young(now int64) bool { return x.at != 0 && now-x.at < exemplarAge }
+
+// exemplars are the edge's examples of the last minute: its slowest request and
+// its latest error.
+func (e *edge) exemplars(now int64) []telemetry.Exemplar {
+	var out []telemetry.Exemplar
+	add := func(x *exemplar) {
+		out = append(out, telemetry.Exemplar{
+			TraceID: x.trace.String(), SpanID: x.span.String(), Duration: float64(x.took) / 1e6, Error: x.err, Time: millis(x.at),
+		})
+	}
+	if e.slow.young(now) {
+		add(&e.slow)
+	}
+	if e.failed.young(now) && (e.failed.span != e.slow.span || e.failed.trace != e.slow.trace || len(out) == 0) {
+		add(&e.failed)
+	}
+	return out
+}
+
+// exemplarsStand says that the exemplars last drawn are none that have aged
+// out. New ones come with traffic, which changes more than them.
+func (e *edge) exemplarsStand(now int64) bool {
+	for _, x := range e.drawn.is.Exemplars {
+		if millis(now)-x.Time >= exemplarAge/1e6 {
+			return false
+		}
+	}
+	return true
+}
+
+func (n *node) drawnID() string {
+	if n.drawn.id == "" {
+		n.drawn.id = n.key.ID()
+	}
+	return n.drawn.id
+}
+
+// renderNode renders a node anew by the edges that lead to it, and those that
+// lead away.
+func (t *Topology) renderNode(n *node, in, out []*edge) (changed bool) {
+	tr := &t.pub.traffic
+	*tr = traffic{}
+	last := n.reported
+	for _, e := range in {
+		e.gather(tr, t.tick)
+		last = max(last, e.last)
+	}
+	windows := tr.show(t.now)
+	is := telemetry.GraphNode{
+		ID: n.drawnID(), Name: n.key.Name, Namespace: n.key.Namespace, Cluster: n.cluster,
+		Kind: n.key.Kind.String(), System: n.system, Versions: t.versions(n),
+		Health: t.cfg.Health.judge(&tr.sums, &tr.dist),
+	}
+	for _, e := range out {
+		last = max(last, e.last)
+		if is.Health == telemetry.HealthIdle && e.drawn.is.Health != telemetry.HealthIdle && e.drawn.visible {
+			is.Health = telemetry.HealthOK // nobody calls it, but it calls
+		}
+	}
+	is.LastSeen = millis(last)
+	d := &n.drawn
+	old := &d.is
+	if d.visible && windows == d.windows && is.Cluster == old.Cluster && is.System == old.System && is.Health == old.Health &&
+		is.LastSeen == old.LastSeen && sameStrings(is.Versions, old.Versions) {
+		return false
+	}
+	is.Windows = signals(&windows)
+	d.is, d.windows, d.visible = is, windows, true
+	return true
+}
+
+// maxVersions is how many versions of a node are shown: the latest seen.
+const maxVersions = 8
+
+func (t *Topology) versions(n *node) []string {
+	type version struct {
+		name string
+		seen int64
+	}
+	var vs []version
+next:
+	for _, ep := range n.variants {
+		e := &t.nodes.endpoints[ep]
+		if e.is.Version == "" {
+			continue
+		}
+		for i := range vs {
+			if vs[i].name == e.is.Version {
+				vs[i].seen = max(vs[i].seen, e.seen)
+				continue next
+			}
+		}
+		vs = append(vs, version{e.is.Version, e.seen})
+	}
+	if len(vs) > maxVersions {
+		sort.Slice(vs, func(i, j int) bool {
+			return vs[i].seen > vs[j].seen || vs[i].seen == vs[j].seen && vs[i].name > vs[j].name
+		})
+		vs = vs[:maxVersions]
+	}
+	names := make([]string, len(vs))
+	for i, v := range vs {
+		names[i] = v.name
+	}
+	sort.Strings(names)
+	return names
+}
+
+func sameStrings(a, b []string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}

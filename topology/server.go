@@ -1,0 +1,242 @@
+package topology
+
+import (
+	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/topology/pair"
+)
+
+// caller is who a server half was called by, as far as can be told.
+type caller struct {
+	src    uint32   // endpoint; nowhere while it may still come
+	sure   bool     // by its own report
+	client pair.Ref // the caller's span, to be told who answered
+	log    pair.Ref // or the caller's log entry
+	p      telemetry.Protocol
+}
+
+// serverSpan takes in a span of a callee's side.
+func (t *Topology) serverSpan(s *telemetry.Span) {
+	near := t.scratch.own[s.Resource]
+	h := half(s, telemetry.ServerSpan, t.tick)
+	tb := t.pending
+	if s.SpanID.IsZero() || s.TraceID.IsZero() {
+		t.alone(&h, t.consumedFrom(s, near, t.anyone()), near)
+		return
+	}
+	key := tb.Key(&s.TraceID, s.SpanID)
+	owner, first := tb.Look(key)
+	if owner != 0 && tb.At(owner).Witness() == telemetry.ServerSpan {
+		t.stats.Dropped.Duplicates++
+		return
+	}
+	var refers uint64
+	var parent, siblings pair.Ref
+	if !s.ParentID.IsZero() {
+		refers = tb.Key(&s.TraceID, s.ParentID)
+		parent, siblings = tb.Look(refers)
+	}
+	if s.PeerKind == telemetry.NodeQueue {
+		t.consumer(s, &h, near, parent, key, refers)
+		return
+	}
+	if t.shareTwice(near, owner, siblings, &s.SpanID) {
+		t.stats.Dropped.Duplicates++
+		return
+	}
+	if owner == 0 && parent != 0 && tb.At(parent).Witness() == telemetry.ServerSpan && t.same(near, t.near(tb.At(parent))) {
+		h.Set(pair.Void | pair.Emitted)
+		h.Edge = near
+		t.stats.Void++
+		t.push(&h, key, refers)
+		return
+	}
+
+	c := t.callerOf(&h, near, owner, parent, siblings, first)
+	t.count(&h, t.route(c.src, near, c.p))
+	if c.sure {
+		t.pairUp(&h)
+		t.emit(&h)
+	}
+	switch {
+	case c.client != 0:
+		t.answer(tb.At(c.client), near, siblings, c.p, owner != 0, first)
+	case c.log != 0:
+		l := tb.At(c.log)
+		t.settle(l, t.near(l), near, c.p)
+	default:
+	}
+	if siblings != 0 && c.src != nowhere {
+		t.tellRefused(c.src, near, siblings, c.p)
+	}
+	if first != 0 {
+		t.meetInner(&h, c, first)
+	}
+	if owner != 0 {
+		key = 0 // the client's half goes on to own the id that they share
+	}
+	t.push(&h, key, refers)
+}
+
+// shareTwice says that a server span which shares its client's id has come
+// before: it does not own its id, but is among those with the same parent.
+func (t *Topology) shareTwice(near uint32, owner, siblings pair.Ref, id *telemetry.SpanID) bool {
+	if owner == 0 {
+		return false
+	}
+	for n, r := 0, siblings; r != 0 && n < maxKin; n, r = n+1, t.pending.Next(r) {
+		if o := t.pending.At(r); o.Witness() == telemetry.ServerSpan && o.Span == *id && t.same(near, t.near(o)) {
+			return true
+		}
+	}
+	return false
+}
+
+// consumedFrom is the queue that a span names, or else what is given.
+func (t *Topology) consumedFrom(s *telemetry.Span, near, otherwise uint32) uint32 {
+	if s.PeerKind != telemetry.NodeQueue {
+		return otherwise
+	}
+	c := claim{kind: s.PeerKind, system: s.PeerSys, server: true}
+	c.id.Service, c.id.Namespace = s.Peer, s.PeerNamespace
+	if q := t.claimed(&c, near); q != nowhere {
+		return q
+	}
+	return otherwise
+}
+
+// consumer takes in a span that says from which queue it came: it needs no
+// other half. A producer that does not name the queue learns it here.
+func (t *Topology) consumer(s *telemetry.Span, h *pair.Half, near uint32, parent pair.Ref, key, refers uint64) {
+	queue := t.consumedFrom(s, near, t.anyone())
+	h.Set(pair.Named)
+	t.count(h, t.route(queue, near, h.Protocol()))
+	t.emit(h)
+	if parent != 0 {
+		if p := t.pending.At(parent); hop(p, telemetry.ClientSpan) && !p.Has(pair.Named) && !p.Has(pair.Paired) {
+			t.settle(p, t.near(p), queue, h.Protocol())
+		}
+	}
+	t.push(h, key, refers)
+}
+
+// callerOf finds who called, by the best that is known now.
+func (t *Topology) callerOf(h *pair.Half, near uint32, owner, parent, siblings, first pair.Ref) caller {
+	tb := t.pending
+	p := h.Protocol()
+	client := owner
+	if client == 0 && parent != 0 && tb.At(parent).Witness() == telemetry.ClientSpan {
+		client = parent
+	}
+	if client != 0 {
+		o := tb.At(client)
+		c := caller{src: t.near(o), sure: true, client: client, p: t.spoken(o, p)}
+		switch {
+		case o.Has(pair.Void):
+			c.client = 0
+		case o.Has(pair.Named) && t.nodes.of(t.far(o)).key.Kind == telemetry.NodeQueue:
+			c.src, c.client = t.far(o), 0
+		default:
+		}
+		return c
+	}
+	if parent != 0 { // another service's server span: its only one
+		return caller{src: t.near(tb.At(parent)), sure: true, p: p, log: t.clientLog(siblings, near)}
+	}
+	if l := t.clientLog(siblings, near); l != 0 {
+		return caller{src: t.near(tb.At(l)), sure: true, log: l, p: t.spoken(tb.At(l), p)}
+	}
+	// What the own proxy's log says of the caller.
+	for n, r := 0, first; r != 0 && n < maxKin; n, r = n+1, tb.Next(r) {
+		l := tb.At(r)
+		if hop(l, telemetry.ServerLog) && t.same(near, t.near(l)) && t.tellsCaller(l) {
+			return caller{src: t.far(l), p: t.spoken(l, p)}
+		}
+	}
+	if h.Refers.IsZero() {
+		return caller{src: t.anyone(), p: p}
+	}
+	return caller{src: nowhere, p: p}
+}
+
+// tellsCaller says that a server half knows its caller, be it by hearsay.
+func (t *Topology) tellsCaller(h *pair.Half) bool {
+	far := t.far(h)
+	return far != nowhere && t.nodes.of(far).key != callerNode()
+}
+
+// clientLog is a caller's log entry among those that refer to an id, which
+// can have been answered by node dst.
+func (t *Topology) clientLog(first pair.Ref, dst uint32) pair.Ref {
+	for n, r := 0, first; r != 0 && n < maxKin; n, r = n+1, t.pending.Next(r) {
+		l := t.pending.At(r)
+		if hop(l, telemetry.ClientLog) && !l.Has(pair.Paired) && t.believes(l, dst) {
+			return r
+		}
+	}
+	return 0
+}
+
+// answer tells a client half, and the log entries beside it, who answered.
+func (t *Topology) answer(c *pair.Half, near uint32, siblings pair.Ref, p telemetry.Protocol, shared bool, first pair.Ref) {
+	src := t.near(c)
+	if !c.Has(pair.Paired) {
+		t.settle(c, src, near, p)
+	}
+	if shared {
+		siblings = first
+	}
+	if siblings != 0 {
+		t.tellClientLogs(src, near, siblings, p)
+	}
+}
+
+// tellRefused tells the callee's log entries that name the caller's span.
+func (t *Topology) tellRefused(src, near uint32, siblings pair.Ref, p telemetry.Protocol) {
+	for n, r := 0, siblings; r != 0 && n < maxKin; n, r = n+1, t.pending.Next(r) {
+		l := t.pending.At(r)
+		if l.Has(pair.Void) || l.Has(pair.Paired) || !t.same(near, t.near(l)) {
+			continue
+		}
+		if hop(l, telemetry.ServerLog) {
+			t.settle(l, src, t.near(l), p)
+		} else if t.nameless(l) && !t.same(src, near) {
+			t.turn(l, src, p)
+		}
+	}
+}
+
+// meetInner tells those who refer to server span h, which is not in the table
+// yet: an inner span of the same service is the same hop again, another service's
+// span was called by h's, and the own proxy's log has h's caller.
+func (t *Topology) meetInner(h *pair.Half, c caller, first pair.Ref) {
+	near := t.near(h)
+	for n, r := 0, first; r != 0 && n < maxKin; n, r = n+1, t.pending.Next(r) {
+		o := t.pending.At(r)
+		if o.Has(pair.Void) || o.Has(pair.Named) {
+			continue
+		}
+		switch o.Witness() {
+		case telemetry.ServerSpan:
+			if o.Has(pair.Paired) {
+				continue
+			}
+			if t.same(near, t.near(o)) {
+				t.void(o)
+				continue
+			}
+			dst := t.near(o)
+			t.settle(o, near, dst, o.Protocol())
+			t.tellLogs(o, near, o.Protocol())
+			t.tellClientLogs(near, dst, first, o.Protocol())
+		case telemetry.ServerLog:
+			switch {
+			case !t.same(near, t.near(o)) || o.Has(pair.Paired):
+			case c.sure:
+				t.settle(o, c.src, t.near(o), c.p)
+			case c.src != nowhere:
+				t.move(o, t.route(c.src, t.near(o), c.p))
+			}
+		default:
+		}
+	}
+}

@@ -1,0 +1,372 @@
+package topology
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// A story is a file of testdata: spans and log entries in, graph out.
+//
+//	batch at=1s          each line is a span or a log entry, written as key=value
+//	tick at=12s          time passes
+//	graph                the edges: totals of the best witness, counts by witness
+//	nodes                the nodes with their inbound totals
+//	observed             what the observer was told since the last time
+//	throttled            rules' rates are reported: source target rule rate
+//	stats                counters that are not zero
+//
+// Times are after storyStart.
+const storyStart = 1_795_222_800_000_000_000
+
+// story runs one file.
+type story struct {
+	t        *Topology
+	observed []string
+	position telemetry.Position
+}
+
+// Observe implements Observer.
+func (s *story) Observe(o telemetry.Observation) {
+	s.observed = append(s.observed, fmt.Sprintf("%s %s: %s v=%q,%q -> %s v=%q,%q %s code=%d %s",
+		o.Side, o.Evidence, o.Edge.Source.Node.ID(), o.Edge.Source.Version, o.Edge.Source.Principal,
+		o.Edge.Target.Node.ID(), o.Edge.Target.Version, o.Edge.Target.Principal, o.Edge.Protocol, o.Code, o.Outcome))
+}
+
+func TestStories(t *testing.T) {
+	t.Parallel()
+	datadriven.Walk(t, "testdata/stories", func(t *testing.T, path string) {
+		s := &story{}
+		cfg := DefaultConfig()
+		s.t = New(cfg, s)
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			t.Helper()
+			var at string
+			if d.HasArg("at") {
+				d.ScanArgs(t, "at", &at)
+			}
+			switch d.Cmd {
+			case "config":
+				return s.configure(t, d)
+			case "batch":
+				s.batch(t, duration(t, at), d.Input)
+				return ""
+			case "tick":
+				s.t.Tick(storyStart + int64(duration(t, at)))
+				return ""
+			case "graph":
+				return edgesText(s.t)
+			case "nodes":
+				return nodesText(s.t)
+			case "observed":
+				slices.Sort(s.observed)
+				out := strings.Join(s.observed, "\n")
+				s.observed = nil
+				return out + "\n"
+			case "throttled":
+				return s.throttled(t, duration(t, at), d.Input)
+			case "stats":
+				return statsText(s.t.Stats())
+			default:
+				d.Fatalf(t, "unknown command %s", d.Cmd)
+				return ""
+			}
+		})
+	})
+}
+
+func (s *story) configure(t *testing.T, d *datadriven.TestData) string {
+	t.Helper()
+	cfg := DefaultConfig()
+	for _, a := range d.CmdArgs {
+		switch a.Key {
+		case "max_edges":
+			a.Scan(t, 0, &cfg.MaxEdges)
+		case "max_nodes":
+			a.Scan(t, 0, &cfg.MaxNodes)
+		case "forget_after":
+			cfg.ForgetAfter = duration(t, a.Vals[0])
+		default:
+			d.Fatalf(t, "unknown setting %s", a.Key)
+		}
+	}
+	if err := cfg.Validate(); err != nil {
+		return err.Error() + "\n"
+	}
+	s.t = New(cfg, s)
+	return ""
+}
+
+func duration(t *testing.T, s string) time.Duration {
+	t.Helper()
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func (s *story) batch(t *testing.T, at time.Duration, input string) {
+	t.Helper()
+	b := telemetry.NewBatch()
+	b.Received = storyStart + int64(at)
+	resources := map[string]uint32{}
+	for line := range strings.Lines(input) {
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
+		}
+		f := map[string]string{}
+		for _, w := range words[1:] {
+			k, v, _ := strings.Cut(w, "=")
+			f[k] = v
+		}
+		n := 1
+		if v := take(f, "times"); v != "" {
+			n = number(t, v)
+		}
+		for i := range n {
+			g := map[string]string{}
+			for k, v := range f {
+				if n > 1 && (k == "trace" || k == "reqid") {
+					v += strconv.Itoa(i)
+				}
+				g[k] = v
+			}
+			switch words[0] {
+			case "span":
+				addSpan(t, b, resources, g)
+			case "log":
+				addLog(t, b, resources, g)
+			default:
+				t.Fatalf("unknown line %q", line)
+			}
+		}
+	}
+	s.position++
+	if err := s.t.Consume(telemetry.Entry{Position: s.position, Batch: b}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func take(f map[string]string, k string) string {
+	v := f[k]
+	delete(f, k)
+	return v
+}
+
+func number(t *testing.T, s string) int {
+	t.Helper()
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// addResource reads at=namespace/service@version#principal.
+func addResource(b *telemetry.Batch, resources map[string]uint32, of string) uint32 {
+	if r, ok := resources[of]; ok {
+		return r
+	}
+	name, principal, _ := strings.Cut(of, "#")
+	name, version, _ := strings.Cut(name, "@")
+	namespace, service, ok := strings.Cut(name, "/")
+	if !ok {
+		namespace, service = "", name
+	}
+	r := uint32(len(b.Resources))
+	b.Resources = append(b.Resources, telemetry.Resource{Identity: telemetry.Identity{
+		Namespace: b.InternString(namespace), Service: b.InternString(service), Version: b.InternString(version), Principal: b.InternString(principal),
+	}})
+	resources[of] = r
+	return r
+}
+
+// spanID makes an id of a short word.
+func spanID(s string) (id telemetry.SpanID) {
+	if s == "-" {
+		return id
+	}
+	copy(id[:], s)
+	return id
+}
+
+func traceID(s string) (id telemetry.TraceID) {
+	copy(id[:], s)
+	return id
+}
+
+func addSpan(t *testing.T, b *telemetry.Batch, resources map[string]uint32, f map[string]string) {
+	t.Helper()
+	kinds := map[string]telemetry.SpanKind{
+		"internal": telemetry.KindInternal, "server": telemetry.KindServer, "client": telemetry.KindClient,
+		"producer": telemetry.KindProducer, "consumer": telemetry.KindConsumer,
+	}
+	s := telemetry.Span{
+		TraceID: traceID(take(f, "trace")), SpanID: spanID(take(f, "id")), ParentID: spanID(take(f, "parent")),
+		Kind: kinds[take(f, "kind")], Resource: addResource(b, resources, take(f, "of")),
+		Start: b.Received, Duration: int64(5 * time.Millisecond),
+		Name: b.InternString(strings.ReplaceAll(take(f, "name"), "_", " ")),
+	}
+	if d := take(f, "took"); d != "" {
+		s.Duration = int64(duration(t, d))
+	}
+	if take(f, "status") == "error" {
+		s.Status = telemetry.StatusError
+	}
+	s.Attrs.Start = uint32(len(b.Attrs))
+	for k, v := range f {
+		b.Attrs = append(b.Attrs, telemetry.Attr{Key: b.InternString(k), Type: telemetry.AttrString, Value: uint64(b.InternString(v))})
+		s.Attrs.Len++
+	}
+	b.Spans = append(b.Spans, s)
+	b.FinishSpan(len(b.Spans) - 1)
+}
+
+func addLog(t *testing.T, b *telemetry.Batch, resources map[string]uint32, f map[string]string) {
+	t.Helper()
+	r := telemetry.Request{
+		TraceID: traceID(take(f, "trace")), SpanID: spanID(take(f, "id")),
+		Resource: addResource(b, resources, take(f, "of")),
+		Start:    b.Received, Duration: int64(5 * time.Millisecond), Protocol: telemetry.ProtocolHTTP, Code: 200,
+		RequestID: b.InternString(take(f, "reqid")),
+	}
+	if d := take(f, "took"); d != "" {
+		r.Duration = int64(duration(t, d))
+	}
+	if take(f, "side") == "server" {
+		r.Side = telemetry.SideServer
+	}
+	if c := take(f, "code"); c != "" {
+		r.Code = int32(number(t, c))
+	}
+	r.Response = telemetry.ParseResponseFlags(take(f, "flags"))
+	if c := take(f, "cluster"); c != "" {
+		r.Cluster = b.InternString(c)
+	}
+	if p := take(f, "peer"); p != "" {
+		namespace, service, _ := strings.Cut(p, "/")
+		r.Peer.Namespace, r.Peer.Service = b.InternString(namespace), b.InternString(service)
+		r.PeerKind = telemetry.NodeService
+	}
+	if p := take(f, "principal"); p != "" {
+		r.Peer.Principal, r.TLS = b.InternString(p), telemetry.TLSMutual
+	}
+	switch take(f, "tls") {
+	case "none":
+		r.TLS = telemetry.TLSNone
+	case "mtls":
+		r.TLS = telemetry.TLSMutual
+	}
+	for k := range f {
+		t.Fatalf("unknown field %s", k)
+	}
+	r.Outcome = telemetry.OutcomeOf(r.Protocol, r.Code, r.Response)
+	b.Requests = append(b.Requests, r)
+}
+
+// edgesText publishes and prints the edges.
+func edgesText(t *Topology) string {
+	g := fresh(t)
+	var sb strings.Builder
+	for _, e := range g.Edges {
+		fmt.Fprintf(&sb, "%s %d", e.ID, e.Totals.Requests)
+		if e.Totals.Errors > 0 {
+			fmt.Fprintf(&sb, " errors=%d", e.Totals.Errors)
+		}
+		if e.Totals.Throttled > 0 {
+			fmt.Fprintf(&sb, " throttled=%d", e.Totals.Throttled)
+		}
+		fmt.Fprintf(&sb, " (spans %d/%d logs %d/%d)", e.Witnesses.ClientSpan, e.Witnesses.ServerSpan, e.Witnesses.ClientLog, e.Witnesses.ServerLog)
+		if e.MTLS >= 0 {
+			fmt.Fprintf(&sb, " mtls=%v", e.MTLS)
+		}
+		if w := e.Windows["10s"]; w.P50 != nil {
+			fmt.Fprintf(&sb, " p50=%vms", *w.P50)
+		}
+		for _, r := range e.ThrottledBy {
+			fmt.Fprintf(&sb, " by=%s:%v", r.Rule, r.Rate)
+		}
+		fmt.Fprintf(&sb, " %s\n", e.Health)
+	}
+	return sb.String()
+}
+
+func nodesText(t *Topology) string {
+	g := fresh(t)
+	var sb strings.Builder
+	for _, n := range g.Nodes {
+		fmt.Fprintf(&sb, "%s %s", n.ID, n.Kind)
+		if n.System != "" {
+			fmt.Fprintf(&sb, " system=%s", n.System)
+		}
+		if len(n.Versions) > 0 {
+			fmt.Fprintf(&sb, " versions=%s", strings.Join(n.Versions, ","))
+		}
+		if r := n.Windows["1m"].Rate; r > 0 {
+			fmt.Fprintf(&sb, " inbound=%v/s", r)
+		}
+		fmt.Fprintf(&sb, " %s\n", n.Health)
+	}
+	return sb.String()
+}
+
+// fresh publishes whatever is due now.
+func fresh(t *Topology) *telemetry.Graph {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.pub.last, t.pub.changed = 0, true
+	t.publish()
+	return t.Snapshot()
+}
+
+func (s *story) throttled(t *testing.T, at time.Duration, input string) string {
+	t.Helper()
+	var entries []ThrottledBy
+	for line := range strings.Lines(input) {
+		w := strings.Fields(line)
+		rate, err := strconv.ParseFloat(w[3], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := ThrottledBy{Source: w[0], Target: w[1], Rule: w[2], Rate: rate}
+		if e.Source == "-" {
+			e.Source = ""
+		}
+		entries = append(entries, e)
+	}
+	s.t.SetThrottledBy(storyStart+int64(at), entries)
+	return ""
+}
+
+func statsText(s Stats) string {
+	var sb strings.Builder
+	for _, c := range []struct {
+		name string
+		n    uint64
+	}{
+		{"paired", s.Paired}, {"lone", s.Lone}, {"void", s.Void}, {"early", s.Early}, {"observations", s.Observations},
+		{"pending", uint64(s.Pending)}, {"duplicates", s.Dropped.Duplicates}, {"proxy calls", s.Dropped.ProxyCalls},
+		{"overflow edges", s.Dropped.Edges}, {"overflow nodes", s.Dropped.Nodes}, {"variants", s.Dropped.Variants}, {"throttlers", s.Dropped.Throttlers},
+	} {
+		if c.n > 0 {
+			fmt.Fprintf(&sb, "%s=%d\n", c.name, c.n)
+		}
+	}
+	return sb.String()
+}
+
+// id64 is a span id made of a number.
+func id64(n uint64) (id telemetry.SpanID) {
+	binary.BigEndian.PutUint64(id[:], n)
+	return id
+}

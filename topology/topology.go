@@ -1,0 +1,126 @@
+package topology
+
+import (
+	"hash/maphash"
+	"sync"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/topology/pair"
+	"github.com/binnacle-mesh/binnacle/topology/signal"
+)
+
+// An Observer is told of every half of a hop, once, when both ends are known
+// or it is final: the aggregator. It is called with the topology's lock held, from
+// within Consume and Tick, and must not call back.
+type Observer interface {
+	Observe(telemetry.Observation)
+}
+
+// Topology is the live service graph. All methods are safe for concurrent use;
+// Consume must see the log in order.
+//
+// Invariants:
+//
+//   - A half is counted on at most one edge, under its own witness. What is
+//     counted of an edge is the sum over the halves whose Edge leads to it, and over
+//     those that have left the table.
+//   - State is a function of the log and of the times given to Tick.
+//   - Nothing holds on to a batch.
+type Topology struct {
+	cfg Config
+	obs Observer
+
+	mu      sync.Mutex
+	applied telemetry.Position
+	now     int64 // Unix nanoseconds, the latest seen; never goes back
+	tick    int64 // now in ticks of signal.Tick
+	cursor  signal.Cursor
+
+	pending *pair.Table
+	nodes   nodes
+	edges   edges
+	scratch scratch
+	stats   Stats
+
+	nextSweep int64 // when the old are next looked for
+
+	pub publisher
+	hub hub
+}
+
+// New makes an empty topology. A nil observer hears nothing. The configuration
+// has been validated.
+func New(cfg Config, obs Observer) *Topology {
+	t := &Topology{cfg: cfg, obs: obs}
+	t.pending = pair.New(cfg.MaxPending, maphash.Bytes(maphash.MakeSeed(), nil))
+	t.nodes.init()
+	t.edges.init()
+	t.pub.init()
+	t.cursor = signal.At(0)
+	return t
+}
+
+// Applied is the position of the last entry that the state contains.
+func (t *Topology) Applied() telemetry.Position {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.applied
+}
+
+// Consume applies an entry of the log. It never fails: bad data is counted.
+func (t *Topology) Consume(e telemetry.Entry) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e.Position <= t.applied {
+		return nil
+	}
+	t.advance(e.Batch.Received)
+	t.begin(e.Batch)
+	for i := range e.Batch.Spans {
+		s := &e.Batch.Spans[i]
+		switch s.Kind {
+		case telemetry.KindClient, telemetry.KindProducer:
+			t.clientSpan(s)
+		case telemetry.KindServer, telemetry.KindConsumer:
+			t.serverSpan(s)
+		default:
+			// Not a hop.
+		}
+	}
+	for i := range e.Batch.Requests {
+		t.request(&e.Batch.Requests[i])
+	}
+	t.sweepEmptied()
+	t.applied = e.Position
+	t.pub.changed = true
+	return nil
+}
+
+// Tick tells the time, in Unix nanoseconds, while nothing arrives: halves
+// become final, rates decay, the forgotten leaves, and a snapshot is published
+// if one is due. Call it every 100 to 200 ms.
+func (t *Topology) Tick(now int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.advance(now)
+	t.sweepEmptied()
+	t.publish()
+}
+
+// advance moves the present.
+func (t *Topology) advance(now int64) {
+	if now <= t.now {
+		return
+	}
+	tick := now / signal.Tick
+	if tick != t.tick {
+		t.expire(tick)
+		t.tick = tick
+		t.cursor = signal.At(tick)
+	}
+	t.now = now
+	if now >= t.nextSweep {
+		t.forget()
+		t.nextSweep = now + min(int64(t.cfg.ForgetAfter)/8, 60e9)
+	}
+}
