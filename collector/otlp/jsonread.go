@@ -7,7 +7,8 @@ import (
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
-	"unsafe"
+
+	"github.com/binnacle-mesh/binnacle/collector/internal/pb"
 )
 
 // A jsonReader walks a JSON text in place, as protobuf's JSON mapping reads
@@ -262,10 +263,10 @@ func (r *jsonReader) unsigned() uint64 {
 	if v, ok := digits(s); ok {
 		return v
 	}
-	if v, err := strconv.ParseUint(view(s), 10, 64); err == nil {
+	if v, err := strconv.ParseUint(pb.View(s), 10, 64); err == nil {
 		return v
 	}
-	if f, err := strconv.ParseFloat(view(s), 64); err == nil && f >= 0 && f < 1<<64 && f == float64(uint64(f)) {
+	if f, err := strconv.ParseFloat(pb.View(s), 64); err == nil && f >= 0 && f < 1<<64 && f == float64(uint64(f)) {
 		return uint64(f)
 	}
 	r.fail("want a number that is whole and not negative")
@@ -278,10 +279,10 @@ func (r *jsonReader) signed() int64 {
 	if v, ok := digits(s); ok && v < 1<<63 {
 		return int64(v)
 	}
-	if v, err := strconv.ParseInt(view(s), 10, 64); err == nil {
+	if v, err := strconv.ParseInt(pb.View(s), 10, 64); err == nil {
 		return v
 	}
-	if f, err := strconv.ParseFloat(view(s), 64); err == nil && f >= -(1<<63) && f < 1<<63 && f == float64(int64(f)) {
+	if f, err := strconv.ParseFloat(pb.View(s), 64); err == nil && f >= -(1<<63) && f < 1<<63 && f == float64(int64(f)) {
 		return int64(f)
 	}
 	r.fail("want a whole number of 64 bits")
@@ -302,13 +303,10 @@ func digits(s []byte) (v uint64, ok bool) {
 	return v, true
 }
 
-// view is s as a string, for a call that does not keep it.
-func view(s []byte) string { return unsafe.String(unsafe.SliceData(s), len(s)) }
-
 // float reads a double; "NaN", "Infinity" and "-Infinity" are text. What is
 // out of range is infinite.
 func (r *jsonReader) float() float64 {
-	v, err := strconv.ParseFloat(view(r.literal()), 64)
+	v, err := strconv.ParseFloat(pb.View(r.literal()), 64)
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
 		r.fail("want a number")
 	}

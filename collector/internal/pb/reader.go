@@ -12,6 +12,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"unsafe"
 )
 
 // Errors of a walk. All mean that the bytes are not a message.
@@ -139,8 +140,8 @@ func (r *Reader) fail(n int) bool {
 //go:noinline
 func uvarint(b []byte) (uint64, int) { return binary.Uvarint(b) }
 
-// AppendUvarint, AppendTag and AppendBytes write what Reader reads; replies are
-// small enough to be written by hand as well.
+// AppendUvarint appends a varint field: replies are small enough to be written
+// by hand as well.
 func AppendUvarint(dst []byte, field int, v uint64) []byte {
 	dst = binary.AppendUvarint(dst, uint64(field)<<3|Varint)
 	return binary.AppendUvarint(dst, v)
@@ -152,3 +153,6 @@ func AppendBytes[T ~[]byte | ~string](dst []byte, field int, v T) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(v)))
 	return append(dst, v...)
 }
+
+// View is b as a string, for a call that does not keep it.
+func View(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -1,0 +1,74 @@
+package envoyals
+
+import (
+	"fmt"
+
+	"github.com/binnacle-mesh/binnacle/collector"
+	"github.com/binnacle-mesh/binnacle/collector/internal/pb"
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// message is one StreamAccessLogsMessage on its way to the log. It is reused,
+// and belongs to one goroutine at a time.
+type message struct {
+	collector.Fill
+	size int // bytes admitted
+
+	entry   entry
+	address []byte // text of an address
+}
+
+// decode decodes a StreamAccessLogsMessage, whose sender is known.
+func (m *message) decode(from *sender, msg []byte) error {
+	b := m.Batch
+	b.Resources = append(b.Resources, telemetry.Resource{Identity: from.Intern(b)})
+	if from.Service == "" && !from.counted {
+		m.Repair(collector.RepairIdentity)
+		from.counted = true
+	}
+	r := pb.Over(msg)
+	for r.Next() {
+		var err error
+		switch r.Tag {
+		case 2<<3 | pb.Bytes:
+			err = m.entries(from, r.Bytes(), (*entry).http)
+		case 3<<3 | pb.Bytes:
+			err = m.entries(from, r.Bytes(), (*entry).tcp)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return r.Err
+}
+
+// entries decodes an HTTPAccessLogEntries or TCPAccessLogEntries.
+func (m *message) entries(from *sender, msg []byte, decode func(*entry, []byte) error) error {
+	r := pb.Over(msg)
+	for i := 0; r.Next(); i++ {
+		if r.Tag != 1<<3|pb.Bytes {
+			continue
+		}
+		m.entry.reset()
+		if err := decode(&m.entry, r.Bytes()); err != nil {
+			return fmt.Errorf("log_entry[%d]: %w", i, err)
+		}
+		if err := m.request(from, &m.entry); err != nil {
+			return fmt.Errorf("log_entry[%d]: %w", i, err)
+		}
+	}
+	return r.Err
+}
+
+// countEntries is how many log entries a message holds that will not be decoded.
+func countEntries(msg []byte) (n int) {
+	for r := pb.Over(msg); r.Next(); {
+		if r.Tag != 2<<3|pb.Bytes && r.Tag != 3<<3|pb.Bytes {
+			continue
+		}
+		for e := pb.Over(r.Bytes()); e.Next(); {
+			n++
+		}
+	}
+	return n
+}

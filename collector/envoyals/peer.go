@@ -1,0 +1,217 @@
+package envoyals
+
+import (
+	"fmt"
+	"strings"
+	"unsafe"
+
+	"github.com/binnacle-mesh/binnacle/collector/identity"
+	"github.com/binnacle-mesh/binnacle/collector/internal/pb"
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// place decides at which end of which edge r was seen (see the package's
+// comment), names the peer, and appends r.
+func (m *message) place(from *sender, e *entry, r telemetry.Request) error {
+	c, err := decodeCerts(e.tls)
+	if err != nil {
+		return fmt.Errorf("tls_properties: %w", err)
+	}
+	b := m.Batch
+	host, server := m.target(from, e, &r, &c)
+	if server {
+		return m.served(e, &c, r)
+	}
+	called := r
+	called.Side = telemetry.SideClient
+	if err := m.upstreamPeer(e, &called, host); err != nil {
+		return fmt.Errorf("upstream_peer: %w", err)
+	}
+	b.Requests = append(b.Requests, called)
+	if !from.gateway {
+		return nil
+	}
+	// The trace's ids in the entry are those of the call. The request that the
+	// gateway got is of the same trace, but its span is not named anywhere.
+	r.SpanID = telemetry.SpanID{}
+	return m.served(e, &c, r)
+}
+
+// target says which host a client's entry calls, or that the entry is a server's.
+func (m *message) target(from *sender, e *entry, r *telemetry.Request, c *certs) (host string, server bool) {
+	// Views of the batch's strings stay valid while more are added: the table
+	// may move, the bytes that a view has do not change.
+	b := m.Batch
+	name := b.Str(r.Cluster)
+	cluster := telemetry.ParseClusterName(name)
+	switch {
+	case cluster.Inbound, strings.HasPrefix(name, "InboundPassthroughCluster"):
+		return "", true
+	case name == "PassthroughCluster", name == "BlackHoleCluster":
+		return b.Str(r.Authority), false
+	case name != "":
+		plain := cluster.Port == "" && cluster.Host == name
+		return cluster.Host, plain && from.means(name)
+	}
+	const forServers = telemetry.FlagRateLimited | telemetry.FlagRateLimitService | 1<<12 // UAEX
+	if e.flags&forServers != 0 || c.version || from.gateway || r.Authority == 0 {
+		return "", true
+	}
+	host = b.Str(r.Authority)
+	service, _, kind := telemetry.ClassifyHost(host)
+	// Somebody else's Kubernetes name is a call; what a browser asked for is not.
+	return host, kind != telemetry.NodeService || service == from.Service
+}
+
+// means says that a plain cluster name is the proxy's own workload.
+func (s *sender) means(cluster string) bool {
+	switch cluster {
+	case s.Service, s.Workload.Workload, "local_app", "local_service", "local_agent", "localhost", "local":
+		return true
+	}
+	if strings.HasPrefix(cluster, "inbound") || strings.HasPrefix(cluster, "cds_ingress_") {
+		return true
+	}
+	service, ns, ok := telemetry.SplitServiceHost(cluster)
+	return ok && service == s.Service && ns == s.Namespace
+}
+
+// served appends r as the server saw it.
+func (m *message) served(e *entry, c *certs, r telemetry.Request) error {
+	b := m.Batch
+	r.Side, r.TLS = telemetry.SideServer, c.tls()
+	if own, ok := identity.ParseSPIFFE(pb.View(c.local)); ok && b.Resources[r.Resource].Identity.Principal == 0 {
+		b.Resources[r.Resource].Identity.Principal = m.name(own.Principal)
+	}
+	if peer, ok := identity.ParseSPIFFE(pb.View(c.peer)); ok {
+		r.Peer.Principal = m.name(peer.Principal)
+		r.Peer.Namespace = m.name(peer.Namespace)
+		r.Peer.Service = m.name(peer.Service)
+	}
+	if r.Peer.Service == 0 {
+		r.Peer.Service = m.Text(e.downstreamCluster)
+	}
+	if err := m.peerMetadata(e.downstreamPeer, &r.Peer); err != nil {
+		return fmt.Errorf("downstream_peer: %w", err)
+	}
+	if r.Peer.Service != 0 {
+		r.PeerKind = telemetry.NodeService
+	}
+	b.Requests = append(b.Requests, r)
+	return nil
+}
+
+// upstreamPeer names the peer of a client's entry: by the host that it called,
+// and by what the peer's own proxy said of it.
+func (m *message) upstreamPeer(e *entry, r *telemetry.Request, host string) error {
+	b := m.Batch
+	name, namespace, kind := telemetry.ClassifyHost(host)
+	r.Peer.Service, r.Peer.Namespace, r.PeerKind = b.InternString(name), b.InternString(namespace), kind
+	r.Peer.Version = b.InternString(telemetry.ParseClusterName(b.Str(r.Cluster)).Subset)
+	if e.upstreamPeer != nil {
+		r.PeerKind = telemetry.NodeService
+	}
+	return m.peerMetadata(e.upstreamPeer, &r.Peer)
+}
+
+// peerMetadata reads what Istio's proxies exchange of themselves, an Any of a
+// google.protobuf.Struct; it is surer than any host's name.
+func (m *message) peerMetadata(msg []byte, id *telemetry.Identity) error {
+	if msg == nil {
+		return nil
+	}
+	url, value, err := mapEntry(msg) // an Any has the same two fields
+	if err != nil || string(url) != "type.googleapis.com/google.protobuf.Struct" {
+		return err
+	}
+	set := func(p *telemetry.StrID, text string) {
+		if text != "" {
+			*p = m.name(text)
+		}
+	}
+	return eachField(value, func(key, text, _ []byte) error {
+		switch string(key) {
+		case "service":
+			set(&id.Service, pb.View(text))
+		case "namespace":
+			set(&id.Namespace, pb.View(text))
+		case "workload":
+			set(&id.Workload, pb.View(text))
+		case "app":
+			set(&id.App, pb.View(text))
+		case "version":
+			set(&id.Version, pb.View(text))
+		case "name":
+			set(&id.Instance, pb.View(text))
+		case "identity":
+			if s, ok := identity.ParseSPIFFE(pb.View(text)); ok {
+				set(&id.Principal, s.Principal)
+			}
+		}
+		return nil
+	})
+}
+
+// name interns a part of a peer's name.
+func (m *message) name(s string) telemetry.StrID {
+	return m.Text(unsafe.Slice(unsafe.StringData(s), len(s)))
+}
+
+// certs is what TLSProperties say of a connection and its certificates.
+type certs struct {
+	version     bool // there was a TLS connection
+	named       bool // the peer had a certificate
+	local, peer []byte
+}
+
+func (c *certs) tls() telemetry.TLS {
+	switch {
+	case c.named:
+		return telemetry.TLSMutual
+	case c.version:
+		return telemetry.TLSOneWay
+	default:
+		return telemetry.TLSNone
+	}
+}
+
+func decodeCerts(msg []byte) (c certs, err error) {
+	c.version = msg != nil
+	r := pb.Over(msg)
+	for r.Next() {
+		switch r.Tag {
+		case 4<<3 | pb.Bytes:
+			c.local, _, err = alternativeName(r.Bytes())
+		case 5<<3 | pb.Bytes:
+			c.peer, c.named, err = alternativeName(r.Bytes())
+		}
+		if err != nil {
+			return c, err
+		}
+	}
+	return c, r.Err
+}
+
+// alternativeName reads a CertificateProperties: its first URI, and whether it
+// names anybody at all.
+func alternativeName(msg []byte) (uri []byte, named bool, err error) {
+	r := pb.Over(msg)
+	for r.Next() {
+		switch r.Tag {
+		case 1<<3 | pb.Bytes:
+			named = true
+			n := pb.Over(r.Bytes())
+			for n.Next() {
+				if n.Tag == 1<<3|pb.Bytes && uri == nil {
+					uri = n.Bytes()
+				}
+			}
+			if n.Err != nil {
+				return nil, false, n.Err
+			}
+		case 2<<3 | pb.Bytes:
+			named = named || len(r.Bytes()) != 0
+		}
+	}
+	return uri, named, r.Err
+}

@@ -1,0 +1,256 @@
+package envoyals
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+
+	"github.com/binnacle-mesh/binnacle/collector"
+	"github.com/binnacle-mesh/binnacle/collector/internal/pb"
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// last says that this entry is the one by which its request or connection is
+// counted: a long one may be logged many times.
+func (e *entry) last() bool {
+	const tcpConnectionEnd, downstreamEnd, udpSessionEnd = 3, 6, 13 // AccessLogType
+	switch e.logType {
+	case 0: // an Envoy that does not tell yet
+		return !e.intermediate
+	case tcpConnectionEnd, downstreamEnd, udpSessionEnd:
+		return true
+	default:
+		return false
+	}
+}
+
+// request appends what an entry says to the batch: one Request, or two where
+// a gateway reports.
+func (m *message) request(from *sender, e *entry) error {
+	if !e.last() {
+		m.Skip(collector.DropIntermediate)
+		return nil
+	}
+	b := m.Batch
+	r := telemetry.Request{
+		Resource: uint32(len(b.Resources) - 1),
+		Method:   b.InternString(methodName(e.method)),
+		Path:     m.Text(withoutQuery(e.path)),
+		Route:    m.Text(e.route),
+		Cluster:  m.Text(e.cluster),
+		Attempts: uint32(min(e.attempts, 1<<16)),
+		BytesIn:  e.bytesIn,
+		BytesOut: e.bytesOut,
+		Response: e.flags,
+	}
+	if len(b.Requests) >= m.Limits.Records {
+		m.Drop(collector.DropRecords, r.Path)
+		return nil
+	}
+	var start, end uint64
+	if at := e.start.nanoseconds(); at > 0 {
+		took := e.lastByte
+		if !took.set || e.isTCP && e.duration.set {
+			took = e.duration
+		}
+		start, end = uint64(at), uint64(at)+uint64(took.nanoseconds())
+	}
+	var young bool
+	if r.Start, r.Duration, young = m.Interval(start, end); !young {
+		m.Drop(collector.DropOld, r.Path)
+		return nil
+	}
+	r.Authority, r.RequestID = m.Text(e.authority), m.Text(e.requestID)
+	e.trace(&r)
+	e.outcome(&r)
+	var err error
+	if r.Upstream, err = m.addressText(e.upstream); err != nil {
+		return fmt.Errorf("upstream_remote_address: %w", err)
+	}
+	remote := e.direct
+	if remote == nil {
+		remote = e.remote
+	}
+	if r.Remote, err = m.addressText(remote); err != nil {
+		return fmt.Errorf("downstream_direct_remote_address: %w", err)
+	}
+	if r.Attrs, err = m.attributes(e); err != nil {
+		return err
+	}
+	return m.place(from, e, r)
+}
+
+// trace reads the ids of the trace out of the headers that the proxy sent on.
+func (e *entry) trace(r *telemetry.Request) {
+	// 00-<32 digits>-<16 digits>-<2 digits>, W3C Trace Context.
+	if p := e.traceparent; len(p) >= 55 && p[2] == '-' && p[35] == '-' && p[52] == '-' {
+		trace, err1 := telemetry.ParseTraceID(pb.View(p[3:35]))
+		span, err2 := telemetry.ParseSpanID(pb.View(p[36:52]))
+		if err1 == nil && err2 == nil {
+			r.TraceID, r.SpanID = trace, span
+			return
+		}
+	}
+	if len(e.b3Trace) != 0 && len(e.b3Span) != 0 {
+		trace, err1 := telemetry.ParseTraceID(pb.View(e.b3Trace))
+		span, err2 := telemetry.ParseSpanID(pb.View(e.b3Span))
+		if err1 == nil && err2 == nil {
+			r.TraceID, r.SpanID = trace, span
+		}
+	}
+}
+
+// A TCP connection has no code; these flags say that it came to nothing: UH,
+// UF, UO, NR, URX, NC, DF.
+const tcpFailed = telemetry.ResponseFlags(1<<1 | 1<<5 | 1<<7 | 1<<8 | 1<<15 | 1<<24 | 1<<26)
+
+// outcome says how the request ended.
+func (e *entry) outcome(r *telemetry.Request) {
+	code := int32(min(e.code, 999))
+	switch {
+	case e.isTCP:
+		r.Protocol = telemetry.ProtocolTCP
+		r.Outcome = telemetry.OutcomeOf(r.Protocol, 0, e.flags)
+		if r.Outcome == telemetry.OutcomeOK && e.flags&tcpFailed != 0 {
+			r.Outcome = telemetry.OutcomeError
+		}
+	case !e.grpcType && len(e.grpcStatus) == 0:
+		r.Protocol, r.Code = telemetry.ProtocolHTTP, code
+		r.Outcome = telemetry.OutcomeOf(r.Protocol, code, e.flags)
+	default:
+		r.Protocol = telemetry.ProtocolGRPC
+		if v, err := strconv.ParseUint(pb.View(e.grpcStatus), 10, 8); err == nil {
+			r.Code = int32(v)
+			r.Outcome = telemetry.OutcomeOf(r.Protocol, r.Code, e.flags)
+			return
+		}
+		// The trailers were not logged, or never came: HTTP's status is what
+		// remains, and what a client would make of it.
+		r.Code = grpcOfHTTP(code)
+		r.Outcome = telemetry.OutcomeOf(telemetry.ProtocolHTTP, code, e.flags)
+	}
+}
+
+// grpcOfHTTP is the code that a gRPC client derives from an HTTP status
+// (grpc/doc/http-grpc-status-mapping.md); -1 where the status says nothing.
+func grpcOfHTTP(code int32) int32 {
+	switch code {
+	case 200:
+		return -1
+	case 400:
+		return 13
+	case 401:
+		return 16
+	case 403:
+		return 7
+	case 404:
+		return 12
+	case 0, 429, 502, 503, 504:
+		return 14
+	default:
+		return 2
+	}
+}
+
+// attributes keeps what an entry says beyond a Request's fields: the custom
+// tags that its operator configured, the user agent, and why it failed.
+func (m *message) attributes(e *entry) (telemetry.Range, error) {
+	b := m.Batch
+	start := len(b.Attrs)
+	add := func(key telemetry.StrID, value []byte) {
+		switch {
+		case key == 0:
+			m.Repair(collector.RepairKey)
+		case len(b.Attrs)-start >= m.Limits.Attributes:
+			m.Repair(collector.RepairAttributes)
+		default:
+			b.Attrs = append(b.Attrs, telemetry.Attr{Key: key, Value: uint64(m.Text(value))})
+		}
+	}
+	for _, tag := range e.tags {
+		key, value, err := mapEntry(tag)
+		if err != nil {
+			return telemetry.Range{}, fmt.Errorf("custom_tags: %w", err)
+		}
+		add(m.Key(key), value)
+	}
+	if len(e.userAgent) != 0 {
+		add(telemetry.KeyUserAgentOriginal, e.userAgent)
+	}
+	if len(e.details) != 0 && string(e.details) != "via_upstream" {
+		add(b.InternString("response_code_details"), e.details)
+	}
+	if len(e.failure) != 0 {
+		add(b.InternString("upstream_transport_failure_reason"), e.failure)
+	}
+	if len(b.Attrs) == start {
+		return telemetry.Range{}, nil
+	}
+	return telemetry.Range{Start: uint32(start), Len: uint32(len(b.Attrs) - start)}, nil
+}
+
+// withoutQuery is the path alone: queries hold secrets, and are as many as requests.
+func withoutQuery(path []byte) []byte {
+	if i := bytes.IndexAny(path, "?#"); i >= 0 {
+		return path[:i]
+	}
+	return path
+}
+
+// methodName is the name of an envoy.config.core.v3.RequestMethod.
+func methodName(v uint64) string {
+	names := [...]string{"", "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
+	if v < uint64(len(names)) {
+		return names[v]
+	}
+	return ""
+}
+
+// addressText interns an envoy.config.core.v3.Address as host:port, a pipe's
+// path, or an internal listener's name.
+func (m *message) addressText(msg []byte) (telemetry.StrID, error) {
+	m.address = m.address[:0]
+	r := pb.Over(msg)
+	for r.Next() {
+		switch r.Tag {
+		case 1<<3 | pb.Bytes:
+			if err := m.socketAddress(r.Bytes()); err != nil {
+				return 0, err
+			}
+		case 2<<3 | pb.Bytes, 3<<3 | pb.Bytes:
+			n := pb.Over(r.Bytes())
+			for n.Next() {
+				if n.Tag == 1<<3|pb.Bytes {
+					m.address = append(m.address[:0], n.Bytes()...)
+				}
+			}
+			if n.Err != nil {
+				return 0, n.Err
+			}
+		}
+	}
+	return m.Text(m.address), r.Err
+}
+
+func (m *message) socketAddress(msg []byte) error {
+	var host []byte
+	var port uint64
+	r := pb.Over(msg)
+	for r.Next() {
+		switch r.Tag {
+		case 2<<3 | pb.Bytes:
+			host = r.Bytes()
+		case 3<<3 | pb.Varint:
+			port = r.Uint
+		}
+	}
+	if bytes.IndexByte(host, ':') >= 0 {
+		m.address = append(append(append(m.address[:0], '['), host...), ']')
+	} else {
+		m.address = append(m.address[:0], host...)
+	}
+	if port != 0 {
+		m.address = strconv.AppendUint(append(m.address, ':'), port, 10)
+	}
+	return r.Err
+}

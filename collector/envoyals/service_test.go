@@ -1,0 +1,179 @@
+package envoyals
+
+import (
+	"context"
+	"net"
+	"testing"
+	"testing/synctest"
+
+	alspb "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+
+	"github.com/binnacle-mesh/binnacle/internal/wire"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// start serves the rig's service, and returns what stops it and waits.
+func (r *rig) start(t *testing.T) (conn *grpc.ClientConn, stop func()) {
+	t.Helper()
+	s := New(r.in)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer(grpc.ForceServerCodecV2(wire.Codec{}), grpc.MaxRecvMsgSize(1<<20))
+	s.Register(server)
+	go func() { _ = server.Serve(l) }()
+	conn, err = grpc.NewClient(l.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn, func() {
+		_ = conn.Close()
+		server.Stop()
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// send streams messages by the generated client, as an Envoy does, and closes.
+func send(t *testing.T, conn *grpc.ClientConn, msgs ...*alspb.StreamAccessLogsMessage) error {
+	t.Helper()
+	stream, err := alspb.NewAccessLogServiceClient(conn).StreamAccessLogs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range msgs {
+		if err := stream.Send(m); err != nil {
+			break // CloseAndRecv has the reason
+		}
+	}
+	_, err = stream.CloseAndRecv()
+	return err
+}
+
+// TestStream has two proxies, each of which says who it is in its first
+// message alone, and one that never does.
+func TestStream(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	conn, stop := r.start(t)
+	out := httpEntry("outbound|80||pricing.shop.svc.cluster.local", "GET", "/", 200)
+	for _, app := range []string{"cart", "frontend"} {
+		err := send(t, conn,
+			httpMessage(istioNode("sidecar", app, "shop", "v1"), out),
+			httpMessage(nil, out, out),
+			httpMessage(nil, out),
+		)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := send(t, conn, httpMessage(nil, out), httpMessage(nil, out)); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if got := r.log.requests(t); got != 10 {
+		t.Errorf("%d requests, want 10", got)
+	}
+	if got := r.counter(t, "requests", ""); got != 10 {
+		t.Errorf("%v requests counted, want 10", got)
+	}
+	if got := r.counter(t, "repaired", "identity"); got != 1 {
+		t.Errorf("%v streams without identity counted, want 1", got)
+	}
+	if got := r.in.Config().MaxInflightBytes; r.in.Admit(int(got)) != nil {
+		t.Error("not all bytes admitted were given back")
+	}
+}
+
+// TestStreamRefuses sends what is no message, and what is too large; the
+// stream ends with the reason, and others go on.
+func TestStreamRefuses(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	conn, stop := r.start(t)
+	out := httpEntry("outbound|80||pricing.shop.svc.cluster.local", "GET", "/", 200)
+	raw := func(b []byte) error {
+		stream, err := conn.NewStream(t.Context(), &grpc.StreamDesc{ClientStreams: true},
+			"/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs", grpc.ForceCodecV2(wire.Codec{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var f wire.Frame
+		f.Set(b)
+		if err := stream.SendMsg(&f); err != nil {
+			t.Fatal(err)
+		}
+		return stream.RecvMsg(&f)
+	}
+	truncated := marshal(t, httpMessage(nil, out))
+	if err := raw(truncated[:len(truncated)-3]); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("truncated: %v, want InvalidArgument", err)
+	}
+	if err := raw(make([]byte, 2<<20)); status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("too large: %v, want ResourceExhausted", err)
+	}
+	if err := send(t, conn, httpMessage(istioNode("sidecar", "cart", "shop", "v1"), out)); err != nil {
+		t.Errorf("a good stream beside them: %v", err)
+	}
+	stop()
+	for reason, want := range map[string]float64{"malformed": 1, "too_large": 1} {
+		if got := r.counter(t, "refused_messages", reason); got != want {
+			t.Errorf("refused for %s: %v, want %v", reason, got, want)
+		}
+	}
+	if got := r.log.requests(t); got != 1 {
+		t.Errorf("%d requests, want the good stream's 1", got)
+	}
+}
+
+// TestQueueFull holds the log back: the reader goes on, what does not fit is
+// dropped and counted, and what is queued is written once the log moves again.
+func TestQueueFull(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.log.hold = make(chan struct{})
+		s := New(r.in)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- s.Run(ctx) }()
+		synctest.Wait()
+		var from sender
+		msg := marshal(t, loadMessage(3))
+		const sent = queueLength + appenders + 100
+		for i := range sent {
+			if err := s.take(&from, msg); err != nil {
+				t.Fatal(err)
+			}
+			if i < appenders {
+				synctest.Wait() // each goes to an appender, none waits in the queue
+			}
+		}
+		if got := r.counter(t, "dropped", "queue_full"); got != 300 {
+			t.Errorf("%v entries dropped, want 300", got)
+		}
+		close(r.log.hold)
+		cancel()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if got, want := r.log.requests(t), 3*(sent-100); got != want {
+			t.Errorf("%d requests written, want %d", got, want)
+		}
+		if err := s.take(&from, msg); status.Code(err) != codes.Unavailable {
+			t.Errorf("after the end: %v, want Unavailable", err)
+		}
+	})
+}
