@@ -28,7 +28,7 @@ type Config struct {
 	Envoy string `yaml:"envoy"`
 
 	// BasePort is the first of the loopback ports that the Envoys listen on: the gateway's. The others follow it.
-	// 0 lets the kernel choose all of them.
+	// 0 takes any range that is free.
 	BasePort int `yaml:"base_port"`
 
 	// Rate is how many requests a second enter at the gateway, on average.
@@ -66,7 +66,7 @@ func (c Config) Validate() error {
 		}
 	}
 	if last := c.BasePort + portsNeeded(plan(theShop())) - 1; c.BasePort < 0 || c.BasePort > 0 && (c.BasePort < 1024 || last > 65535) {
-		bad("base_port", "ports %d to %d are not all between 1024 and 65535; 0 lets the kernel choose", c.BasePort, last)
+		bad("base_port", "ports %d to %d are not all between 1024 and 65535; 0 takes any that are free", c.BasePort, last)
 	}
 	if !(c.Rate >= 0 && c.Rate <= 5000) {
 		bad("rate", "%v is not between 0 and 5000 requests a second", c.Rate)

@@ -215,6 +215,8 @@ func (s sidecar) listener(name, direction string, port int, hosts array) object 
 	return object{
 		"name":              name,
 		"traffic_direction": direction,
+		// Without this a second Envoy on the same port would not fail: the two would share what comes.
+		"enable_reuse_port": false,
 		"address":           socketAddress("127.0.0.1", port),
 		"filter_chains": array{object{"filters": array{object{
 			"name":         "envoy.filters.network.http_connection_manager",

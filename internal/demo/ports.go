@@ -3,6 +3,7 @@ package demo
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"syscall"
@@ -26,9 +27,29 @@ func portsNeeded(members []member) int {
 	return n
 }
 
-// allotPorts gives each member its ports, counting up from base, or chosen by the kernel where base is 0. It has held
-// every one of them for a moment, so a port in use is found here, by name, and not in the last words of an Envoy.
+// allotPorts gives each member its ports, counting up from base. It has held every one of them for a moment, so a port in
+// use is found here, by name, and not in the last words of an Envoy.
+//
+// For base 0 it tries ranges at random. They lie below those ports that kernels give to outgoing connections: a port
+// chosen by the kernel (127.0.0.1:0) is one of them, and until its Envoy listens, any connection may take it again. With
+// the hundreds of connections of a mesh that is no rare accident.
 func allotPorts(members []member, base int) ([]ports, error) {
+	if base != 0 {
+		return allotFrom(members, base)
+	}
+	const lowest, highest, tries = 10000, 32000, 20
+	var err error
+	for range tries {
+		var allotted []ports
+		allotted, err = allotFrom(members, lowest+rand.IntN(highest-lowest-portsNeeded(members)))
+		if err == nil {
+			return allotted, nil
+		}
+	}
+	return nil, fmt.Errorf("find %d free ports in a row between %d and %d, last of %d tries: %w", portsNeeded(members), lowest, highest, tries, err)
+}
+
+func allotFrom(members []member, base int) ([]ports, error) {
 	var held []net.Listener
 	defer func() {
 		for _, l := range held {
@@ -36,20 +57,17 @@ func allotPorts(members []member, base int) ([]ports, error) {
 		}
 	}()
 	take := func(purpose string) (int, error) {
-		want := 0
-		if base != 0 {
-			want = base + len(held)
+		port := base + len(held)
+		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return 0, fmt.Errorf("port %d on 127.0.0.1, meant for %s, is in use by another program: end that program (another demo?), "+
+				"or move the whole range with another base port (now %d; 0 takes any that are free)", port, purpose, base)
 		}
-		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(want))
 		if err != nil {
-			if errors.Is(err, syscall.EADDRINUSE) {
-				return 0, fmt.Errorf("port %d on 127.0.0.1, meant for %s, is in use by another program: end that program (another demo?), "+
-					"or move the whole range with another base port (now %d; 0 takes any that are free)", want, purpose, base)
-			}
-			return 0, fmt.Errorf("try port %d on 127.0.0.1, meant for %s: %w", want, purpose, err)
+			return 0, fmt.Errorf("try port %d on 127.0.0.1, meant for %s: %w", port, purpose, err)
 		}
 		held = append(held, l)
-		return l.Addr().(*net.TCPAddr).Port, nil
+		return port, nil
 	}
 	allotted := make([]ports, len(members))
 	for i, m := range members {

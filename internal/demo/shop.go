@@ -90,8 +90,8 @@ func theShop() shop {
 	return shop{
 		services: []service{
 			{name: "frontend", namespace: "shop", versions: v1, mtls: true, operations: []operation{
-				{method: "GET", path: "/", work: 2 * ms, steps: []step{{call: "recommend GET /recommendations"}, {call: "catalog GET /products"}}},
-				{method: "GET", path: "/products/{id}", work: 2 * ms, steps: []step{{call: "catalog GET /products/{id}"}, {call: "reviews GET /reviews/{id}"}, {call: "recommend GET /recommendations"}}},
+				{method: "GET", path: "/", work: 2 * ms, steps: []step{{call: "recommend GET /recommendations"}}},
+				{method: "GET", path: "/products/{id}", work: 2 * ms, steps: []step{{call: "catalog GET /products/{id}"}, {call: "reviews GET /reviews/{id}"}}},
 				{method: "GET", path: "/search", work: 1 * ms, steps: []step{{call: "search GET /search"}}},
 				{method: "GET", path: "/cart", work: 1 * ms, steps: []step{{call: "cart GET /cart"}}},
 				{method: "POST", path: "/cart", work: 1 * ms, steps: []step{{call: "cart POST /cart"}}},
