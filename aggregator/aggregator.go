@@ -59,21 +59,17 @@ type Aggregator struct {
 	folded  [folds]uint64
 }
 
-// New makes an empty aggregator. Its own metrics go to reg.
-func New(cfg Config, reg prometheus.Registerer) (*Aggregator, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, err
-	}
-	a := &Aggregator{
+// New makes an empty aggregator. cfg must be valid. Its own metrics go to reg,
+// which must not hold them yet.
+func New(cfg Config, reg prometheus.Registerer) *Aggregator {
+	return &Aggregator{
 		cfg:        cfg,
 		services:   map[serviceKey]*service{},
 		operations: map[operationKey]*operation{},
 		edges:      map[telemetry.Edge]*edge{},
 		byPointer:  map[*telemetry.Edge]*edge{},
+		metrics:    newMetrics(reg),
 	}
-	var err error
-	a.metrics, err = newMetrics(reg)
-	return a, err
 }
 
 // Consume counts the spans of an entry. It must be called for an entry before

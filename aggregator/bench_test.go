@@ -43,13 +43,7 @@ func benchConfig() Config {
 	return c
 }
 
-func newBench(b *testing.B) *Aggregator {
-	a, err := New(benchConfig(), prometheus.NewRegistry())
-	if err != nil {
-		b.Fatal(err)
-	}
-	return a
-}
+func newBench() *Aggregator { return New(benchConfig(), prometheus.NewRegistry()) }
 
 // BenchmarkConsume is the cost of a span in the core, beside a bare walk over
 // the same spans that adds up their durations.
@@ -63,7 +57,7 @@ func BenchmarkConsume(b *testing.B) {
 	} {
 		b.Run(c.label, func(b *testing.B) {
 			batch := spanBatch(500, 10, 20, c.name)
-			a := newBench(b)
+			a := newBench()
 			var pos telemetry.Position
 			b.ReportAllocs()
 			b.ResetTimer()
@@ -99,7 +93,7 @@ func walk(batch *telemetry.Batch) float64 {
 }
 
 func BenchmarkObserve(b *testing.B) {
-	a := newBench(b)
+	a := newBench()
 	edges := make([]*telemetry.Edge, 200)
 	for i := range edges {
 		edges[i] = &telemetry.Edge{

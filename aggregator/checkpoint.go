@@ -145,10 +145,7 @@ func (a *Aggregator) Load(r io.Reader) error {
 	if crc32.Checksum(body, castagnoli) != want {
 		return fmt.Errorf("%w: its checksum is wrong; the file is damaged", ErrState)
 	}
-	n, err := New(a.cfg, discard{})
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrState, err)
-	}
+	n := New(a.cfg, discard{})
 	d := decoder{in: bytes.NewReader(body[header:]), a: n}
 	d.state()
 	if d.err == nil && d.in.Len() > 0 {

@@ -1,10 +1,6 @@
 package aggregator
 
-import (
-	"fmt"
-
-	"github.com/prometheus/client_golang/prometheus"
-)
+import "github.com/prometheus/client_golang/prometheus"
 
 // metrics are the aggregator's own.
 type metrics struct {
@@ -17,7 +13,7 @@ type metrics struct {
 	refused      *prometheus.CounterVec
 }
 
-func newMetrics(reg prometheus.Registerer) (metrics, error) {
+func newMetrics(reg prometheus.Registerer) metrics {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "binnacle_aggregator_" + name, Help: help})
 	}
@@ -44,12 +40,8 @@ func newMetrics(reg prometheus.Registerer) (metrics, error) {
 	for _, r := range []string{reasonOrder, reasonExemplar, reasonOther} {
 		m.refused.WithLabelValues(r)
 	}
-	for _, c := range []prometheus.Collector{m.spans, m.observations, folded, m.evicted, m.samples, m.series, m.refused} {
-		if err := reg.Register(c); err != nil {
-			return metrics{}, fmt.Errorf("register the aggregator's metrics: %w", err)
-		}
-	}
-	return m, nil
+	reg.MustRegister(m.spans, m.observations, folded, m.evicted, m.samples, m.series, m.refused)
+	return m
 }
 
 // publish brings the registry up to date with the core's plain counters.

@@ -45,10 +45,7 @@ func newMesh(t testing.TB, dir string) *mesh {
 	if err != nil {
 		t.Fatal(err)
 	}
-	agg, err := aggregator.New(aggregator.DefaultConfig(), prometheus.NewRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
+	agg := aggregator.New(aggregator.DefaultConfig(), prometheus.NewRegistry())
 	m := &mesh{t: t, agg: agg, db: db, views: New(db), now: epoch, edges: map[telemetry.Edge]*telemetry.Edge{}}
 	m.engine = promql.NewEngine(promql.EngineOpts{
 		MaxSamples: 10_000_000, Timeout: time.Minute, LookbackDelta: 5 * time.Minute, EnableAtModifier: true, EnableNegativeOffset: true,
