@@ -31,10 +31,11 @@ type Collector struct {
 	now      func() time.Time
 	inflight atomic.Int64
 	vectors  *vectors
+	queue    queue
 }
 
 // New makes a collector in front of log. now is the wall's clock; batches carry
-// it on as their time of admission.
+// it on as their time of admission. Close ends it.
 func New(cfg Config, log Appender, pool *Pool, reg prometheus.Registerer, now func() time.Time) (*Collector, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("collector: %w", err)
@@ -45,6 +46,7 @@ func New(cfg Config, log Appender, pool *Pool, reg prometheus.Registerer, now fu
 		return nil, err
 	}
 	c.vectors = v
+	c.queue.start()
 	return c, nil
 }
 
@@ -71,7 +73,7 @@ func (in *Intake) Admit(n int) error {
 		return in.Refuse(&Refusal{
 			Reason:     Overloaded,
 			RetryAfter: in.c.cfg.RetryDelay,
-			Err: fmt.Errorf("%w: %d bytes would be in flight, the limit is %d (collector.max_inflight_bytes)",
+			Err: fmt.Errorf("%w: %d bytes would be in flight, the limit is %d (receive.max_inflight_bytes)",
 				telemetry.ErrOverloaded, held, in.c.cfg.MaxInflightBytes),
 		})
 	}

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Config is what an operator may set of the way in.
+// Config is what an operator may set of the way in: the section receive.
 type Config struct {
 	// MaxInflightBytes bounds the bytes of messages, decompressed, that are being
 	// read, decoded or written at one time over all protocols. A message beyond it

@@ -76,13 +76,15 @@ func (r *Refusal) HTTPStatus() int {
 	}
 }
 
+func closedRefusal() *Refusal { return &Refusal{Reason: Closed, Err: telemetry.ErrClosed} }
+
 // appendRefusal says in the sender's words why the log did not take a batch.
 func appendRefusal(err error, delay time.Duration) *Refusal {
 	switch {
 	case errors.Is(err, telemetry.ErrOverloaded):
 		return &Refusal{Reason: Overloaded, RetryAfter: delay, Err: err}
 	case errors.Is(err, telemetry.ErrClosed):
-		return &Refusal{Reason: Closed, Err: err}
+		return closedRefusal()
 	case errors.Is(err, context.DeadlineExceeded):
 		return &Refusal{Reason: Slow, Err: err}
 	case errors.Is(err, context.Canceled):

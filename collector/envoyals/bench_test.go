@@ -19,21 +19,21 @@ func BenchmarkDecode(b *testing.B) {
 	if err := from.identify(msg); err != nil {
 		b.Fatal(err)
 	}
-	m := &message{}
+	d := &decoder{}
 	b.ReportAllocs()
 	b.SetBytes(int64(len(msg)))
 	for b.Loop() {
 		if err := from.identify(msg); err != nil {
 			b.Fatal(err)
 		}
-		in.Begin(&m.Fill)
-		if err := m.decode(&from, msg); err != nil {
+		in.Begin(&d.Fill)
+		if err := d.decode(&from, msg); err != nil {
 			b.Fatal(err)
 		}
-		if len(m.Batch.Requests) != benchEntries {
-			b.Fatalf("%d requests", len(m.Batch.Requests))
+		if len(d.Batch.Requests) != benchEntries {
+			b.Fatalf("%d requests", len(d.Batch.Requests))
 		}
-		in.Abandon(&m.Fill)
+		in.Abandon(&d.Fill)
 	}
 	ours := float64(b.Elapsed()) / float64(b.N)
 	const rounds = 500
@@ -56,16 +56,16 @@ func TestNoAllocationPerEntry(t *testing.T) {
 	for _, entries := range []int{4, 256} {
 		msg := marshal(t, loadMessage(entries))
 		var from sender
-		m := &message{}
+		d := &decoder{}
 		got := testing.AllocsPerRun(50, func() {
 			if err := from.identify(msg); err != nil {
 				t.Fatal(err)
 			}
-			in.Begin(&m.Fill)
-			if err := m.decode(&from, msg); err != nil {
+			in.Begin(&d.Fill)
+			if err := d.decode(&from, msg); err != nil {
 				t.Fatal(err)
 			}
-			in.Abandon(&m.Fill)
+			in.Abandon(&d.Fill)
 		})
 		// The pool may lose a batch to the garbage collector now and then.
 		if got > 2 {

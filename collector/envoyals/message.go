@@ -8,22 +8,20 @@ import (
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
-// message is one StreamAccessLogsMessage on its way to the log. It is reused,
-// and belongs to one goroutine at a time.
-type message struct {
+// decoder decodes one StreamAccessLogsMessage at a time; it is reused, and
+// belongs to one goroutine.
+type decoder struct {
 	collector.Fill
-	size int // bytes admitted
-
 	entry   entry
 	address []byte // text of an address
 }
 
 // decode decodes a StreamAccessLogsMessage, whose sender is known.
-func (m *message) decode(from *sender, msg []byte) error {
-	b := m.Batch
+func (d *decoder) decode(from *sender, msg []byte) error {
+	b := d.Batch
 	b.Resources = append(b.Resources, telemetry.Resource{Identity: from.Intern(b)})
 	if from.Service == "" && !from.counted {
-		m.Repair(collector.RepairIdentity)
+		d.Repair(collector.RepairIdentity)
 		from.counted = true
 	}
 	r := pb.Over(msg)
@@ -31,9 +29,9 @@ func (m *message) decode(from *sender, msg []byte) error {
 		var err error
 		switch r.Tag {
 		case 2<<3 | pb.Bytes:
-			err = m.entries(from, r.Bytes(), (*entry).http)
+			err = d.entries(from, r.Bytes(), (*entry).http)
 		case 3<<3 | pb.Bytes:
-			err = m.entries(from, r.Bytes(), (*entry).tcp)
+			err = d.entries(from, r.Bytes(), (*entry).tcp)
 		}
 		if err != nil {
 			return err
@@ -43,17 +41,17 @@ func (m *message) decode(from *sender, msg []byte) error {
 }
 
 // entries decodes an HTTPAccessLogEntries or TCPAccessLogEntries.
-func (m *message) entries(from *sender, msg []byte, decode func(*entry, []byte) error) error {
+func (d *decoder) entries(from *sender, msg []byte, decode func(*entry, []byte) error) error {
 	r := pb.Over(msg)
 	for i := 0; r.Next(); i++ {
 		if r.Tag != 1<<3|pb.Bytes {
 			continue
 		}
-		m.entry.reset()
-		if err := decode(&m.entry, r.Bytes()); err != nil {
+		d.entry.reset()
+		if err := decode(&d.entry, r.Bytes()); err != nil {
 			return fmt.Errorf("log_entry[%d]: %w", i, err)
 		}
-		if err := m.request(from, &m.entry); err != nil {
+		if err := d.request(from, &d.entry); err != nil {
 			return fmt.Errorf("log_entry[%d]: %w", i, err)
 		}
 	}

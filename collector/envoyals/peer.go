@@ -12,19 +12,19 @@ import (
 
 // place decides at which end of which edge r was seen (see the package's
 // comment), names the peer, and appends r.
-func (m *message) place(from *sender, e *entry, r telemetry.Request) error {
+func (d *decoder) place(from *sender, e *entry, r telemetry.Request) error {
 	c, err := decodeCerts(e.tls)
 	if err != nil {
 		return fmt.Errorf("tls_properties: %w", err)
 	}
-	b := m.Batch
-	host, server := m.target(from, e, &r, &c)
+	b := d.Batch
+	host, server := d.target(from, e, &r, &c)
 	if server {
-		return m.served(e, &c, r)
+		return d.served(e, &c, r)
 	}
 	called := r
 	called.Side = telemetry.SideClient
-	if err := m.upstreamPeer(e, &called, host); err != nil {
+	if err := d.upstreamPeer(e, &called, host); err != nil {
 		return fmt.Errorf("upstream_peer: %w", err)
 	}
 	b.Requests = append(b.Requests, called)
@@ -34,14 +34,14 @@ func (m *message) place(from *sender, e *entry, r telemetry.Request) error {
 	// The trace's ids in the entry are those of the call. The request that the
 	// gateway got is of the same trace, but its span is not named anywhere.
 	r.SpanID = telemetry.SpanID{}
-	return m.served(e, &c, r)
+	return d.served(e, &c, r)
 }
 
 // target says which host a client's entry calls, or that the entry is a server's.
-func (m *message) target(from *sender, e *entry, r *telemetry.Request, c *certs) (host string, server bool) {
+func (d *decoder) target(from *sender, e *entry, r *telemetry.Request, c *certs) (host string, server bool) {
 	// Views of the batch's strings stay valid while more are added: the table
 	// may move, the bytes that a view has do not change.
-	b := m.Batch
+	b := d.Batch
 	name := b.Str(r.Cluster)
 	cluster := telemetry.ParseClusterName(name)
 	switch {
@@ -77,21 +77,21 @@ func (s *sender) means(cluster string) bool {
 }
 
 // served appends r as the server saw it.
-func (m *message) served(e *entry, c *certs, r telemetry.Request) error {
-	b := m.Batch
+func (d *decoder) served(e *entry, c *certs, r telemetry.Request) error {
+	b := d.Batch
 	r.Side, r.TLS = telemetry.SideServer, c.tls()
 	if own, ok := identity.ParseSPIFFE(pb.View(c.local)); ok && b.Resources[r.Resource].Identity.Principal == 0 {
-		b.Resources[r.Resource].Identity.Principal = m.name(own.Principal)
+		b.Resources[r.Resource].Identity.Principal = d.name(own.Principal)
 	}
 	if peer, ok := identity.ParseSPIFFE(pb.View(c.peer)); ok {
-		r.Peer.Principal = m.name(peer.Principal)
-		r.Peer.Namespace = m.name(peer.Namespace)
-		r.Peer.Service = m.name(peer.Service)
+		r.Peer.Principal = d.name(peer.Principal)
+		r.Peer.Namespace = d.name(peer.Namespace)
+		r.Peer.Service = d.name(peer.Service)
 	}
 	if r.Peer.Service == 0 {
-		r.Peer.Service = m.Text(e.downstreamCluster)
+		r.Peer.Service = d.Text(e.downstreamCluster)
 	}
-	if err := m.peerMetadata(e.downstreamPeer, &r.Peer); err != nil {
+	if err := d.peerMetadata(e.downstreamPeer, &r.Peer); err != nil {
 		return fmt.Errorf("downstream_peer: %w", err)
 	}
 	if r.Peer.Service != 0 {
@@ -103,20 +103,20 @@ func (m *message) served(e *entry, c *certs, r telemetry.Request) error {
 
 // upstreamPeer names the peer of a client's entry: by the host that it called,
 // and by what the peer's own proxy said of it.
-func (m *message) upstreamPeer(e *entry, r *telemetry.Request, host string) error {
-	b := m.Batch
+func (d *decoder) upstreamPeer(e *entry, r *telemetry.Request, host string) error {
+	b := d.Batch
 	name, namespace, kind := telemetry.ClassifyHost(host)
 	r.Peer.Service, r.Peer.Namespace, r.PeerKind = b.InternString(name), b.InternString(namespace), kind
 	r.Peer.Version = b.InternString(telemetry.ParseClusterName(b.Str(r.Cluster)).Subset)
 	if e.upstreamPeer != nil {
 		r.PeerKind = telemetry.NodeService
 	}
-	return m.peerMetadata(e.upstreamPeer, &r.Peer)
+	return d.peerMetadata(e.upstreamPeer, &r.Peer)
 }
 
 // peerMetadata reads what Istio's proxies exchange of themselves, an Any of a
 // google.protobuf.Struct; it is surer than any host's name.
-func (m *message) peerMetadata(msg []byte, id *telemetry.Identity) error {
+func (d *decoder) peerMetadata(msg []byte, id *telemetry.Identity) error {
 	if msg == nil {
 		return nil
 	}
@@ -126,7 +126,7 @@ func (m *message) peerMetadata(msg []byte, id *telemetry.Identity) error {
 	}
 	set := func(p *telemetry.StrID, text string) {
 		if text != "" {
-			*p = m.name(text)
+			*p = d.name(text)
 		}
 	}
 	return eachField(value, func(key, text, _ []byte) error {
@@ -153,8 +153,8 @@ func (m *message) peerMetadata(msg []byte, id *telemetry.Identity) error {
 }
 
 // name interns a part of a peer's name.
-func (m *message) name(s string) telemetry.StrID {
-	return m.Text(unsafe.Slice(unsafe.StringData(s), len(s)))
+func (d *decoder) name(s string) telemetry.StrID {
+	return d.Text(unsafe.Slice(unsafe.StringData(s), len(s)))
 }
 
 // certs is what TLSProperties say of a connection and its certificates.

@@ -37,16 +37,16 @@ func told(b *telemetry.Batch, r *telemetry.Request) string {
 func decodeMessage(t *testing.T, msg *alspb.StreamAccessLogsMessage) *telemetry.Batch {
 	t.Helper()
 	var from sender
-	m := &message{}
-	newRig(t, nil).in.Begin(&m.Fill)
+	d := &decoder{}
+	newRig(t, nil).in.Begin(&d.Fill)
 	raw := marshal(t, msg)
 	if err := from.identify(raw); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.decode(&from, raw); err != nil {
+	if err := d.decode(&from, raw); err != nil {
 		t.Fatal(err)
 	}
-	return m.Batch
+	return d.Batch
 }
 
 func TestPlace(t *testing.T) {
@@ -72,7 +72,9 @@ func TestPlace(t *testing.T) {
 			e.CommonProperties.UpstreamCluster = "inbound|9080||"
 			e.Request.RequestHeaders["x-envoy-downstream-service-cluster"] = "web"
 		}, []string{"shop/cart@v1 server> /web@ (service) http 200 ok none"}},
-		"istio outbound": {sidecar, func(e *entry) { e.CommonProperties.UpstreamCluster = "outbound|9080|v2|pricing.billing.svc.cluster.local" },
+		"istio outbound": {sidecar, func(e *entry) {
+			e.CommonProperties.UpstreamCluster = "outbound|9080|v2|pricing.billing.svc.cluster.local"
+		},
 			[]string{"shop/cart@v1 client> billing/pricing@v2 (service) http 200 ok"}},
 		"istio outbound to a host outside": {sidecar, func(e *entry) { e.CommonProperties.UpstreamCluster = "outbound|443||api.bank.example" },
 			[]string{"shop/cart@v1 client> /api.bank.example@ (external) http 200 ok"}},

@@ -26,25 +26,25 @@ func (e *entry) last() bool {
 
 // request appends what an entry says to the batch: one Request, or two where
 // a gateway reports.
-func (m *message) request(from *sender, e *entry) error {
+func (d *decoder) request(from *sender, e *entry) error {
 	if !e.last() {
-		m.Skip(collector.DropIntermediate)
+		d.Skip(collector.DropIntermediate)
 		return nil
 	}
-	b := m.Batch
+	b := d.Batch
 	r := telemetry.Request{
 		Resource: uint32(len(b.Resources) - 1),
 		Method:   b.InternString(methodName(e.method)),
-		Path:     m.Text(withoutQuery(e.path)),
-		Route:    m.Text(e.route),
-		Cluster:  m.Text(e.cluster),
+		Path:     d.Text(withoutQuery(e.path)),
+		Route:    d.Text(e.route),
+		Cluster:  d.Text(e.cluster),
 		Attempts: uint32(min(e.attempts, 1<<16)),
 		BytesIn:  e.bytesIn,
 		BytesOut: e.bytesOut,
 		Response: e.flags,
 	}
-	if len(b.Requests) >= m.Limits.Records {
-		m.Drop(collector.DropRecords, r.Path)
+	if len(b.Requests) >= d.Limits.Records {
+		d.Drop(collector.DropRecords, r.Path)
 		return nil
 	}
 	var start, end uint64
@@ -56,28 +56,28 @@ func (m *message) request(from *sender, e *entry) error {
 		start, end = uint64(at), uint64(at)+uint64(took.nanoseconds())
 	}
 	var young bool
-	if r.Start, r.Duration, young = m.Interval(start, end); !young {
-		m.Drop(collector.DropOld, r.Path)
+	if r.Start, r.Duration, young = d.Interval(start, end); !young {
+		d.Drop(collector.DropOld, r.Path)
 		return nil
 	}
-	r.Authority, r.RequestID = m.Text(e.authority), m.Text(e.requestID)
+	r.Authority, r.RequestID = d.Text(e.authority), d.Text(e.requestID)
 	e.trace(&r)
 	e.outcome(&r)
 	var err error
-	if r.Upstream, err = m.addressText(e.upstream); err != nil {
+	if r.Upstream, err = d.addressText(e.upstream); err != nil {
 		return fmt.Errorf("upstream_remote_address: %w", err)
 	}
 	remote := e.direct
 	if remote == nil {
 		remote = e.remote
 	}
-	if r.Remote, err = m.addressText(remote); err != nil {
+	if r.Remote, err = d.addressText(remote); err != nil {
 		return fmt.Errorf("downstream_direct_remote_address: %w", err)
 	}
-	if r.Attrs, err = m.attributes(e); err != nil {
+	if r.Attrs, err = d.attributes(e); err != nil {
 		return err
 	}
-	return m.place(from, e, r)
+	return d.place(from, e, r)
 }
 
 // trace reads the ids of the trace out of the headers that the proxy sent on.
@@ -154,17 +154,17 @@ func grpcOfHTTP(code int32) int32 {
 
 // attributes keeps what an entry says beyond a Request's fields: the custom
 // tags that its operator configured, the user agent, and why it failed.
-func (m *message) attributes(e *entry) (telemetry.Range, error) {
-	b := m.Batch
+func (d *decoder) attributes(e *entry) (telemetry.Range, error) {
+	b := d.Batch
 	start := len(b.Attrs)
 	add := func(key telemetry.StrID, value []byte) {
 		switch {
 		case key == 0:
-			m.Repair(collector.RepairKey)
-		case len(b.Attrs)-start >= m.Limits.Attributes:
-			m.Repair(collector.RepairAttributes)
+			d.Repair(collector.RepairKey)
+		case len(b.Attrs)-start >= d.Limits.Attributes:
+			d.Repair(collector.RepairAttributes)
 		default:
-			b.Attrs = append(b.Attrs, telemetry.Attr{Key: key, Value: uint64(m.Text(value))})
+			b.Attrs = append(b.Attrs, telemetry.Attr{Key: key, Value: uint64(d.Text(value))})
 		}
 	}
 	for _, tag := range e.tags {
@@ -172,7 +172,7 @@ func (m *message) attributes(e *entry) (telemetry.Range, error) {
 		if err != nil {
 			return telemetry.Range{}, fmt.Errorf("custom_tags: %w", err)
 		}
-		add(m.Key(key), value)
+		add(d.Key(key), value)
 	}
 	if len(e.userAgent) != 0 {
 		add(telemetry.KeyUserAgentOriginal, e.userAgent)
@@ -208,20 +208,20 @@ func methodName(v uint64) string {
 
 // addressText interns an envoy.config.core.v3.Address as host:port, a pipe's
 // path, or an internal listener's name.
-func (m *message) addressText(msg []byte) (telemetry.StrID, error) {
-	m.address = m.address[:0]
+func (d *decoder) addressText(msg []byte) (telemetry.StrID, error) {
+	d.address = d.address[:0]
 	r := pb.Over(msg)
 	for r.Next() {
 		switch r.Tag {
 		case 1<<3 | pb.Bytes:
-			if err := m.socketAddress(r.Bytes()); err != nil {
+			if err := d.socketAddress(r.Bytes()); err != nil {
 				return 0, err
 			}
 		case 2<<3 | pb.Bytes, 3<<3 | pb.Bytes:
 			n := pb.Over(r.Bytes())
 			for n.Next() {
 				if n.Tag == 1<<3|pb.Bytes {
-					m.address = append(m.address[:0], n.Bytes()...)
+					d.address = append(d.address[:0], n.Bytes()...)
 				}
 			}
 			if n.Err != nil {
@@ -229,10 +229,10 @@ func (m *message) addressText(msg []byte) (telemetry.StrID, error) {
 			}
 		}
 	}
-	return m.Text(m.address), r.Err
+	return d.Text(d.address), r.Err
 }
 
-func (m *message) socketAddress(msg []byte) error {
+func (d *decoder) socketAddress(msg []byte) error {
 	var host []byte
 	var port uint64
 	r := pb.Over(msg)
@@ -245,12 +245,12 @@ func (m *message) socketAddress(msg []byte) error {
 		}
 	}
 	if bytes.IndexByte(host, ':') >= 0 {
-		m.address = append(append(append(m.address[:0], '['), host...), ']')
+		d.address = append(append(append(d.address[:0], '['), host...), ']')
 	} else {
-		m.address = append(m.address[:0], host...)
+		d.address = append(d.address[:0], host...)
 	}
 	if port != 0 {
-		m.address = strconv.AppendUint(append(m.address, ':'), port, 10)
+		d.address = strconv.AppendUint(append(d.address, ':'), port, 10)
 	}
 	return r.Err
 }

@@ -52,9 +52,10 @@ func (l *memoryLog) requests(t testing.TB) int {
 
 // rig is a collector with all its parts.
 type rig struct {
-	log *memoryLog
-	reg *prometheus.Registry
-	in  *collector.Intake
+	log       *memoryLog
+	reg       *prometheus.Registry
+	collector *collector.Collector
+	in        *collector.Intake
 }
 
 func newRig(t testing.TB, change func(*collector.Config)) *rig {
@@ -69,28 +70,7 @@ func newRig(t testing.TB, change func(*collector.Config)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.in = c.Intake("envoy_als")
+	r.collector, r.in = c, c.Intake("envoy_als")
+	t.Cleanup(func() { _ = c.Close(context.Background()) })
 	return r
-}
-
-// counter is the value of a counter with this reason, 0 where there is none.
-func (r *rig) counter(t testing.TB, name, reason string) float64 {
-	t.Helper()
-	families, err := r.reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() != "binnacle_collector_"+name+"_total" {
-			continue
-		}
-		for _, m := range f.Metric {
-			for _, l := range m.Label {
-				if l.GetName() == "reason" && l.GetValue() == reason || reason == "" && l.GetName() == "protocol" {
-					return m.Counter.GetValue()
-				}
-			}
-		}
-	}
-	return 0
 }

@@ -1,7 +1,6 @@
 package envoyals
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -19,29 +18,12 @@ import (
 // is safe for concurrent use.
 type Service struct {
 	in       *collector.Intake
-	queue    chan *message
-	closed   chan struct{}
-	messages sync.Pool
+	decoders sync.Pool
 }
 
-const (
-	// queueLength is how many decoded messages may wait for the log; their bytes
-	// are admitted, so that max_inflight_bytes bounds them as well.
-	queueLength = 1024
-	// appenders is how many messages are in the log's hands at once: enough for
-	// its group commit to find company while a disk syncs.
-	appenders = 32
-)
-
-// New makes a Service that puts what it receives through in. Its Run must be
-// running for anything to reach the log.
+// New makes a Service that puts what it receives through in.
 func New(in *collector.Intake) *Service {
-	return &Service{
-		in:       in,
-		queue:    make(chan *message, queueLength),
-		closed:   make(chan struct{}),
-		messages: sync.Pool{New: func() any { return new(message) }},
-	}
+	return &Service{in: in, decoders: sync.Pool{New: func() any { return new(decoder) }}}
 }
 
 // Register puts the service on a gRPC server, which should have wire.Codec
@@ -59,35 +41,6 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 			}},
 			Metadata: "envoy/service/accesslog/" + version + "/als.proto",
 		}, s)
-	}
-}
-
-// Run hands queued messages to the log until ctx ends; then what is queued
-// already is still written, and what comes after is dropped. It runs once.
-func (s *Service) Run(ctx context.Context) error {
-	var wg sync.WaitGroup
-	for range appenders {
-		wg.Go(func() {
-			for {
-				select {
-				case m := <-s.queue:
-					s.append(m)
-				case <-ctx.Done():
-					return
-				}
-			}
-		})
-	}
-	<-ctx.Done()
-	close(s.closed)
-	wg.Wait()
-	for {
-		select {
-		case m := <-s.queue:
-			s.append(m)
-		default:
-			return nil
-		}
 	}
 }
 
@@ -123,7 +76,7 @@ func (s *Service) take(from *sender, msg []byte) error {
 	if limit := s.in.Config().MaxMessageBytes; len(msg) > limit {
 		return s.in.Refuse(&collector.Refusal{
 			Reason: collector.TooLarge,
-			Err:    fmt.Errorf("the message is larger than %d bytes (collector.max_message_bytes)", limit),
+			Err:    fmt.Errorf("the message is larger than %d bytes (receive.max_message_bytes)", limit),
 		})
 	}
 	if err := from.identify(msg); err != nil {
@@ -134,27 +87,15 @@ func (s *Service) take(from *sender, msg []byte) error {
 		s.in.Dropped(collector.DropRefused, countEntries(msg))
 		return nil
 	}
-	m := s.messages.Get().(*message)
-	s.in.Begin(&m.Fill)
-	if err := m.decode(from, msg); err != nil {
-		s.in.Abandon(&m.Fill)
-		s.messages.Put(m)
+	d := s.decoders.Get().(*decoder)
+	defer s.decoders.Put(d)
+	s.in.Begin(&d.Fill)
+	if err := d.decode(from, msg); err != nil {
+		s.in.Abandon(&d.Fill)
 		s.in.Leave(len(msg))
 		return s.malformed(err)
 	}
-	m.size = len(msg)
-	select {
-	case <-s.closed:
-		s.lose(m, collector.DropRefused)
-		return s.in.Refuse(&collector.Refusal{Reason: collector.Closed, Err: errors.New("this server is stopping")})
-	default:
-	}
-	select {
-	case s.queue <- m:
-	default:
-		s.lose(m, collector.DropQueueFull)
-	}
-	return nil
+	return s.in.Enqueue(&d.Fill, len(msg))
 }
 
 func (s *Service) malformed(err error) error {
@@ -162,23 +103,4 @@ func (s *Service) malformed(err error) error {
 		Reason: collector.Malformed,
 		Err:    fmt.Errorf("the access log message cannot be decoded: %w", err),
 	})
-}
-
-// lose drops a decoded message.
-func (s *Service) lose(m *message, why collector.Drop) {
-	s.in.Dropped(why, len(m.Batch.Requests))
-	s.in.Abandon(&m.Fill)
-	s.in.Leave(m.size)
-	s.messages.Put(m)
-}
-
-// append makes a message durable. It is not bound to the stream, which may
-// have ended since.
-func (s *Service) append(m *message) {
-	n := len(m.Batch.Requests)
-	if err := s.in.Append(context.Background(), &m.Fill, m.size); err != nil {
-		s.in.Dropped(collector.DropRefused, n)
-	}
-	s.in.Leave(m.size)
-	s.messages.Put(m)
 }

@@ -1,10 +1,8 @@
 package envoyals
 
 import (
-	"context"
 	"net"
 	"testing"
-	"testing/synctest"
 
 	alspb "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
 	"go.uber.org/goleak"
@@ -13,6 +11,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
+	"github.com/binnacle-mesh/binnacle/collector/internal/countertest"
 	"github.com/binnacle-mesh/binnacle/internal/wire"
 )
 
@@ -22,9 +21,6 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func (r *rig) start(t *testing.T) (conn *grpc.ClientConn, stop func()) {
 	t.Helper()
 	s := New(r.in)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -39,8 +35,7 @@ func (r *rig) start(t *testing.T) (conn *grpc.ClientConn, stop func()) {
 	return conn, func() {
 		_ = conn.Close()
 		server.Stop()
-		cancel()
-		if err := <-done; err != nil {
+		if err := r.collector.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
 	}
@@ -86,10 +81,10 @@ func TestStream(t *testing.T) {
 	if got := r.log.requests(t); got != 10 {
 		t.Errorf("%d requests, want 10", got)
 	}
-	if got := r.counter(t, "requests", ""); got != 10 {
+	if got := countertest.Value(t, r.reg, "requests", ""); got != 10 {
 		t.Errorf("%v requests counted, want 10", got)
 	}
-	if got := r.counter(t, "repaired", "identity"); got != 1 {
+	if got := countertest.Value(t, r.reg, "repaired", "identity"); got != 1 {
 		t.Errorf("%v streams without identity counted, want 1", got)
 	}
 	if got := r.in.Config().MaxInflightBytes; r.in.Admit(int(got)) != nil {
@@ -129,51 +124,11 @@ func TestStreamRefuses(t *testing.T) {
 	}
 	stop()
 	for reason, want := range map[string]float64{"malformed": 1, "too_large": 1} {
-		if got := r.counter(t, "refused_messages", reason); got != want {
+		if got := countertest.Value(t, r.reg, "refused_messages", reason); got != want {
 			t.Errorf("refused for %s: %v, want %v", reason, got, want)
 		}
 	}
 	if got := r.log.requests(t); got != 1 {
 		t.Errorf("%d requests, want the good stream's 1", got)
 	}
-}
-
-// TestQueueFull holds the log back: the reader goes on, what does not fit is
-// dropped and counted, and what is queued is written once the log moves again.
-func TestQueueFull(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, nil)
-		r.log.hold = make(chan struct{})
-		s := New(r.in)
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() { done <- s.Run(ctx) }()
-		synctest.Wait()
-		var from sender
-		msg := marshal(t, loadMessage(3))
-		const sent = queueLength + appenders + 100
-		for i := range sent {
-			if err := s.take(&from, msg); err != nil {
-				t.Fatal(err)
-			}
-			if i < appenders {
-				synctest.Wait() // each goes to an appender, none waits in the queue
-			}
-		}
-		if got := r.counter(t, "dropped", "queue_full"); got != 300 {
-			t.Errorf("%v entries dropped, want 300", got)
-		}
-		close(r.log.hold)
-		cancel()
-		if err := <-done; err != nil {
-			t.Fatal(err)
-		}
-		if got, want := r.log.requests(t), 3*(sent-100); got != want {
-			t.Errorf("%d requests written, want %d", got, want)
-		}
-		if err := s.take(&from, msg); status.Code(err) != codes.Unavailable {
-			t.Errorf("after the end: %v, want Unavailable", err)
-		}
-	})
 }

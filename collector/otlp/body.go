@@ -118,7 +118,7 @@ func (s *Service) readRefusal(err error) *collector.Refusal {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return &collector.Refusal{
 			Reason: collector.Slow,
-			Err:    fmt.Errorf("the request's body did not arrive within %v (collector.read_timeout)", s.in.Config().ReadTimeout),
+			Err:    fmt.Errorf("the request's body did not arrive within %v (receive.read_timeout)", s.in.Config().ReadTimeout),
 		}
 	}
 	return &collector.Refusal{Reason: collector.Malformed, Err: fmt.Errorf("the request's body cannot be read: %w", err)}

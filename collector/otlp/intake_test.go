@@ -72,6 +72,7 @@ func newRig(t testing.TB, change func(*collector.Config)) *rig {
 		t.Fatal(err)
 	}
 	r.in = c.Intake("otlp")
+	t.Cleanup(func() { _ = c.Close(context.Background()) })
 	return r
 }
 

@@ -47,7 +47,7 @@ const (
 
 // Register puts the TraceService on a gRPC server. The server should have
 // wire.Codec (it works without, at the price of a copy), and a
-// grpc.MaxRecvMsgSize of at least collector.max_message_bytes.
+// grpc.MaxRecvMsgSize of at least receive.max_message_bytes.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	handler := wire.Unary(exportMethod, func(ctx context.Context, s *Service, msg []byte) ([]byte, error) {
 		return s.export(ctx, msg)
@@ -118,7 +118,7 @@ func (s *Service) take(ctx context.Context, msg []byte, decode func(*decoder, []
 func tooLarge(limit int) *collector.Refusal {
 	return &collector.Refusal{
 		Reason: collector.TooLarge,
-		Err:    fmt.Errorf("the export request is larger than %d bytes, decompressed (collector.max_message_bytes): send smaller batches", limit),
+		Err:    fmt.Errorf("the export request is larger than %d bytes, decompressed (receive.max_message_bytes): send smaller batches", limit),
 	}
 }
 
