@@ -16,9 +16,10 @@ import (
 
 	"github.com/binnacle-mesh/binnacle/aggregator"
 	"github.com/binnacle-mesh/binnacle/collector"
-	"github.com/binnacle-mesh/binnacle/collector/embedded"
+	"github.com/binnacle-mesh/binnacle/collector/envoyals"
 	"github.com/binnacle-mesh/binnacle/internal/api"
 	"github.com/binnacle-mesh/binnacle/internal/config"
+	"github.com/binnacle-mesh/binnacle/internal/promapi"
 	"github.com/binnacle-mesh/binnacle/quota"
 	"github.com/binnacle-mesh/binnacle/storage/block"
 	"github.com/binnacle-mesh/binnacle/storage/checkpoint"
@@ -42,13 +43,14 @@ type App struct {
 
 	pool      *collector.Pool
 	collector *collector.Collector
-	embedded  *embedded.Collector
+	logs      *envoyals.Service
 	pipeline  *pipeline
 	topology  *topology.Topology
 	signals   *aggregator.Aggregator
 	blocks    *block.Store
 	series    *series.DB
 	quota     *quota.Engine
+	prom      *promapi.Handler
 	api       *api.API
 	listeners []*listener
 }
@@ -107,8 +109,9 @@ func (a *App) openStores() (err error) {
 func (a *App) restore() (err error) {
 	log := a.log.With("room", "pipeline")
 	a.pool = collector.NewPool()
-	a.signals = aggregator.New(a.cfg.Aggregator, a.reg)
-	a.topology = topology.New(a.cfg.Topology, a.signals, a.reg)
+	if err := a.makeSinks(); err != nil {
+		return err
+	}
 	p := newPipeline(log, a.reg, a.cfg.Storage.CheckpointInterval, a.pool.Put)
 	a.pipeline = p
 	p.blocks = a.blocks
@@ -116,9 +119,22 @@ func (a *App) restore() (err error) {
 	if p.ckpt, err = checkpoint.Open(a.path("checkpoints"), log); err != nil {
 		return err
 	}
-	return p.restore(func(after telemetry.Position) (*wal.Log, error) {
+	if err := p.restore(func(after telemetry.Position) (*wal.Log, error) {
 		return wal.Open(a.path("wal"), a.cfg.Storage.WAL, after, log, a.reg)
-	})
+	}); err != nil {
+		return err
+	}
+	// From the first flush on the aggregator knows new series to be new.
+	return a.signals.Flush(context.Background(), time.Now(), a.series)
+}
+
+// makeSinks makes the sinks whose state is in checkpoints.
+func (a *App) makeSinks() (err error) {
+	if a.signals, err = aggregator.New(a.cfg.Aggregator, a.reg); err != nil {
+		return err
+	}
+	a.topology = topology.New(a.cfg.Topology, a.signals)
+	return a.topology.Register(a.reg)
 }
 
 // Run serves until ctx ends or something fails, then stops in order: no new
@@ -140,35 +156,40 @@ func (a *App) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	})
+	logs, stopLogs := context.WithCancel(context.Background())
+	defer stopLogs()
+	var writing sync.WaitGroup
+	writing.Go(func() { fail("access logs", a.logs.Run(logs)) })
 	wg.Go(func() { fail("quota", a.quota.Run(ctx)) })
+	wg.Go(func() { a.retain(ctx) })
 	for _, l := range a.listeners {
 		wg.Go(func() { fail(l.field, l.serve()) })
 		a.log.Info("listening", "address", l.Addr().String(), "speaks", l.speaks)
 	}
-	if err := a.embedded.Start(ctx); err != nil {
-		fail("collector", err)
-	}
 	<-ctx.Done()
 	a.log.Info("stopping")
-	err := a.shutdown()
+	a.stopListeners()
+	stopLogs()
+	writing.Wait()
 	wg.Wait()
+	err := a.closeAll()
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		err = errors.Join(cause, err)
 	}
 	return err
 }
 
-func (a *App) shutdown() error {
+// stopListeners lets what is under way be answered, and cuts what is not
+// answered within grace.
+func (a *App) stopListeners() {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
-	err := a.embedded.Stop(ctx)
 	var wg sync.WaitGroup
 	for _, l := range a.listeners {
 		wg.Go(func() { l.stop(ctx) })
 	}
 	wg.Wait()
 	a.listeners = nil
-	return errors.Join(err, a.collector.Close(ctx), a.closeAll())
 }
 
 // closeAll closes what is open, last opened first. It is what a failed New and
@@ -183,6 +204,9 @@ func (a *App) closeAll() error {
 	}
 	if a.blocks != nil {
 		errs = append(errs, a.blocks.Close())
+	}
+	if a.prom != nil {
+		errs = append(errs, a.prom.Close())
 	}
 	if a.series != nil {
 		errs = append(errs, a.series.Close())

@@ -32,9 +32,8 @@ type durable interface {
 
 // A section is a stateful sink under the name that checkpoints know it by.
 type section struct {
-	name  string
-	fresh func() stateful // for when what was saved can not be read
-	sink  stateful
+	name string
+	sink stateful
 }
 
 // The pipeline is the path from an admitted batch to the sinks.
@@ -140,9 +139,10 @@ func (p *pipeline) restore(openLog func(after telemetry.Position) (*wal.Log, err
 	if err != nil {
 		return err
 	}
-	for i := range p.sections {
-		if err := p.load(&p.sections[i], saved); err != nil {
-			return err
+	for _, s := range p.sections {
+		if err := load(s, saved); err != nil {
+			return fmt.Errorf("checkpoint at %d: %w; a newer version may have written it, or this one reads it wrongly: "+
+				"go back to that version, or remove the checkpoints to derive again what the log still holds", pos, err)
 		}
 	}
 	from, after := p.blocks.Applied(), max(pos, p.blocks.Applied())
@@ -162,19 +162,14 @@ func (p *pipeline) restore(openLog func(after telemetry.Position) (*wal.Log, err
 	})
 }
 
-// load gives a sink its part of a checkpoint. A part that can not be read, as
-// after a change of its format, costs that sink what the log no longer holds.
-func (p *pipeline) load(s *section, saved []checkpoint.Section) error {
+// load gives a sink its part of a checkpoint, if there is one.
+func load(s section, saved []checkpoint.Section) error {
 	for _, c := range saved {
-		if c.Name != s.name {
-			continue
+		if c.Name == s.name {
+			if err := s.sink.Load(bytes.NewReader(c.Data)); err != nil {
+				return fmt.Errorf("load %s: %w", s.name, err)
+			}
 		}
-		err := s.sink.Load(bytes.NewReader(c.Data))
-		if err == nil {
-			return nil
-		}
-		p.log.Error("saved state can not be read; it is derived again from what the log still holds", "of", s.name, "err", err)
-		s.sink = s.fresh()
 	}
 	return nil
 }

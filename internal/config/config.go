@@ -20,6 +20,7 @@ import (
 	"github.com/binnacle-mesh/binnacle/aggregator"
 	"github.com/binnacle-mesh/binnacle/collector"
 	"github.com/binnacle-mesh/binnacle/internal/api"
+	"github.com/binnacle-mesh/binnacle/internal/promapi"
 	"github.com/binnacle-mesh/binnacle/quota"
 	"github.com/binnacle-mesh/binnacle/storage/block"
 	"github.com/binnacle-mesh/binnacle/storage/series"
@@ -44,6 +45,7 @@ type Config struct {
 	Storage    Storage           `yaml:"storage"`
 	Quota      quota.Config      `yaml:"quota"`
 	API        api.Config        `yaml:"api"`
+	PromQL     promapi.Config    `yaml:"promql"`
 }
 
 // Listen holds the listeners' addresses. An empty one is not opened.
@@ -91,8 +93,9 @@ func Default() Config {
 			CheckpointInterval: 15 * time.Second, RetentionInterval: time.Minute,
 			WAL: wal.DefaultConfig(), Blocks: block.DefaultConfig(), Series: series.DefaultConfig(),
 		},
-		Quota: quota.DefaultConfig(),
-		API:   api.DefaultConfig(),
+		Quota:  quota.DefaultConfig(),
+		API:    api.DefaultConfig(),
+		PromQL: promapi.DefaultConfig(),
 	}
 }
 
@@ -187,6 +190,7 @@ func (c *Config) Validate() error {
 		{"storage.series", c.Storage.Series.Validate()},
 		{"quota", c.Quota.Validate()},
 		{"api", c.API.Validate()},
+		{"promql", c.PromQL.Validate()},
 	} {
 		if s.err != nil {
 			return fmt.Errorf("%s.%w", s.path, s.err)

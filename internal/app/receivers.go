@@ -1,0 +1,56 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
+
+	"github.com/binnacle-mesh/binnacle/collector"
+	"github.com/binnacle-mesh/binnacle/collector/envoyals"
+	"github.com/binnacle-mesh/binnacle/collector/otlp"
+	"github.com/binnacle-mesh/binnacle/internal/wire"
+	"github.com/binnacle-mesh/binnacle/quota/rls"
+)
+
+// openReceivers makes the receivers and opens their ports.
+func (a *App) openReceivers(ctx context.Context) (err error) {
+	collector.RegisterCompressors()
+	if a.collector, err = collector.New(a.cfg.Receive, a.pipeline, a.pool, a.reg, time.Now); err != nil {
+		return err
+	}
+	spans := otlp.New(a.collector.Intake("otlp"))
+	a.logs = envoyals.New(a.collector.Intake("als"))
+	limits, err := rls.New(a.quota, a.cfg.Quota, a.reg)
+	if err != nil {
+		return err
+	}
+	if err := a.addGRPC(ctx, "mesh", a.cfg.Listen.Mesh, "gRPC for proxies: access logs, rate limits, OTLP", func(s *grpc.Server) {
+		a.logs.Register(s)
+		rls.Register(s, limits)
+		spans.Register(s)
+	}); err != nil {
+		return err
+	}
+	if err := a.addGRPC(ctx, "rls", a.cfg.Listen.RLS, "Envoy rate limits", func(s *grpc.Server) { rls.Register(s, limits) }); err != nil {
+		return err
+	}
+	if err := a.addGRPC(ctx, "otlp_grpc", a.cfg.Listen.OTLPGRPC, "OTLP gRPC", func(s *grpc.Server) { spans.Register(s) }); err != nil {
+		return err
+	}
+	return a.addHTTP(ctx, "otlp_http", a.cfg.Listen.OTLPHTTP, "OTLP HTTP", spans, a.cfg.Receive.ReadTimeout, nil)
+}
+
+// grpcOptions are those of every gRPC port: messages as bytes, bounded, and
+// connections that are gone are found out.
+func (a *App) grpcOptions() []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.ForceServerCodecV2(wire.Codec{}),
+		grpc.MaxRecvMsgSize(a.cfg.Receive.MaxMessageBytes),
+		grpc.MaxConcurrentStreams(1024),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+		grpc.ConnectionTimeout(10 * time.Second),
+	}
+}

@@ -1,0 +1,75 @@
+package app
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/binnacle-mesh/binnacle/internal/api"
+)
+
+// ready says whether the server can do its work: it can, unless the log is at fault.
+func (a *App) ready() error {
+	if err := a.pipeline.wal.Err(); err != nil {
+		return errors.Join(errors.New("the log can not be written"), err)
+	}
+	return nil
+}
+
+// status is what /api/v1/status shows. Counts come from the process' own
+// metrics, so that both tell the same.
+func (a *App) status() api.Status {
+	blocks := a.blocks.Stats()
+	s := api.Status{
+		Name: "binnacle", Version: a.version, Started: a.started.UnixMilli(), Ready: a.ready() == nil,
+		Stored: api.Stored{Spans: uint64(blocks.Spans), Bytes: uint64(blocks.Bytes), Blocks: uint64(blocks.Blocks)},
+		Log:    api.LogStatus{Bytes: uint64(a.pipeline.wal.Bytes())},
+		Series: a.series.Series(), Dropped: map[string]uint64{},
+	}
+	for _, l := range a.listeners {
+		s.Ports = append(s.Ports, api.Port{Address: l.Addr().String(), Speaks: l.speaks})
+	}
+	count(a.reg, &s)
+	return s
+}
+
+// count fills in what the metrics say.
+func count(g prometheus.Gatherer, s *api.Status) {
+	families, err := g.Gather()
+	if err != nil && len(families) == 0 {
+		return
+	}
+	for _, f := range families {
+		name := f.GetName()
+		switch {
+		case name == "binnacle_collector_spans_total":
+			s.Received.Spans = sum(f)
+		case name == "binnacle_collector_requests_total":
+			s.Received.Requests = sum(f)
+		case strings.HasPrefix(name, "binnacle_") && strings.HasSuffix(name, "_dropped_total"):
+			for _, m := range f.GetMetric() {
+				if n := uint64(m.GetCounter().GetValue()); n > 0 {
+					s.Dropped[reason(m)] += n
+				}
+			}
+		}
+	}
+}
+
+func sum(f *dto.MetricFamily) (n uint64) {
+	for _, m := range f.GetMetric() {
+		n += uint64(m.GetCounter().GetValue())
+	}
+	return n
+}
+
+func reason(m *dto.Metric) string {
+	for _, l := range m.GetLabel() {
+		if l.GetName() == "reason" {
+			return l.GetValue()
+		}
+	}
+	return "unknown"
+}
