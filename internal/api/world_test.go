@@ -17,10 +17,13 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
 
 	"github.com/binnacle-mesh/binnacle/internal/query"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // noon is the moment at which the tests' world stands still.
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC) //nolint:gochecknoglobals // immutable
