@@ -202,6 +202,9 @@ descriptors:
 	seven := descriptor("client=a", "path=/x")
 	seven.Hits, seven.OwnHits = 7, true
 	ask(t, e, now, 2, seven) // 7 within; then 3 up to the limit (2 of them above 8: near) and 4 over
+	ten := descriptor("client=b", "path=/x")
+	ten.Hits, ten.OwnHits = 10, true
+	ask(t, e, now, 1, ten) // all within, 2 of them near
 	back := seven
 	back.Negative = true
 	ask(t, e, now, 1, back)
@@ -215,7 +218,7 @@ descriptors:
 	err := testutil.GatherAndCompare(reg, strings.NewReader(`
 # HELP binnacle_quota_decisions_total Decisions by rule; outcome is ok, over_limit (refused) or shadow (passed, but would have been refused).
 # TYPE binnacle_quota_decisions_total counter
-binnacle_quota_decisions_total{domain="shop",outcome="ok",rule="shop/client/path"} 2
+binnacle_quota_decisions_total{domain="shop",outcome="ok",rule="shop/client/path"} 3
 binnacle_quota_decisions_total{domain="shop",outcome="over_limit",rule="shop/client/path"} 1
 binnacle_quota_decisions_total{domain="shop",outcome="shadow",rule="shop/client/path"} 0
 binnacle_quota_decisions_total{domain="shop",outcome="ok",rule="shop/quiet"} 1
@@ -236,7 +239,7 @@ binnacle_quota_dropped_total{reason="shared_counter"} 0
 # HELP ratelimit_service_rate_limit_near_limit Hits by rule, under the name of envoyproxy/ratelimit.
 # TYPE ratelimit_service_rate_limit_near_limit counter
 ratelimit_service_rate_limit_near_limit{domain="shop",key1="(request)",key2=""} 0
-ratelimit_service_rate_limit_near_limit{domain="shop",key1="client",key2="path"} 2
+ratelimit_service_rate_limit_near_limit{domain="shop",key1="client",key2="path"} 4
 ratelimit_service_rate_limit_near_limit{domain="shop",key1="quiet",key2=""} 1
 ratelimit_service_rate_limit_near_limit{domain="shop",key1="who",key2=""} 2
 ratelimit_service_rate_limit_near_limit{domain="shop",key1="who_ann",key2=""} 1
@@ -260,7 +263,7 @@ ratelimit_service_rate_limit_shadow_mode{domain="shop",key1="who_bob",key2=""} 0
 # HELP ratelimit_service_rate_limit_total_hits Hits by rule, under the name of envoyproxy/ratelimit.
 # TYPE ratelimit_service_rate_limit_total_hits counter
 ratelimit_service_rate_limit_total_hits{domain="shop",key1="(request)",key2=""} 1
-ratelimit_service_rate_limit_total_hits{domain="shop",key1="client",key2="path"} 14
+ratelimit_service_rate_limit_total_hits{domain="shop",key1="client",key2="path"} 24
 ratelimit_service_rate_limit_total_hits{domain="shop",key1="quiet",key2=""} 3
 ratelimit_service_rate_limit_total_hits{domain="shop",key1="who",key2=""} 3
 ratelimit_service_rate_limit_total_hits{domain="shop",key1="who_ann",key2=""} 1
@@ -271,7 +274,7 @@ ratelimit_service_rate_limit_total_negative_hits{domain="shop",key1="client",key
 # HELP ratelimit_service_rate_limit_within_limit Hits by rule, under the name of envoyproxy/ratelimit.
 # TYPE ratelimit_service_rate_limit_within_limit counter
 ratelimit_service_rate_limit_within_limit{domain="shop",key1="(request)",key2=""} 0
-ratelimit_service_rate_limit_within_limit{domain="shop",key1="client",key2="path"} 7
+ratelimit_service_rate_limit_within_limit{domain="shop",key1="client",key2="path"} 17
 ratelimit_service_rate_limit_within_limit{domain="shop",key1="quiet",key2=""} 1
 ratelimit_service_rate_limit_within_limit{domain="shop",key1="who",key2=""} 2
 ratelimit_service_rate_limit_within_limit{domain="shop",key1="who_ann",key2=""} 1

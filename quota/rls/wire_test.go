@@ -1,6 +1,7 @@
 package rls
 
 import (
+	"strings"
 	"testing"
 
 	ratelimitv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/ratelimit/v3"
@@ -34,6 +35,10 @@ func FuzzDecode(f *testing.F) {
 		f.Add(b)
 	}
 	f.Add(protowire.AppendTag(nil, 9, protowire.StartGroupType))
+	f.Add([]byte{0x0a, 1, 0xff})                                // a domain that is not UTF-8
+	f.Add([]byte{0x12, 5, 0x0a, 3, 0x0a, 1, 0xff})              // a key
+	f.Add([]byte{0x12, 5, 0x0a, 3, 0x12, 1, 0xff})              // a value
+	f.Add([]byte{0x0a, 1, 'a', 0x0a, 1, 'b', 0x0d, 1, 2, 3, 4}) // a domain that stands twice, and once as another type
 	f.Add([]byte{0x12, 0x80, 0x80, 0x80, 0x80, 0x10})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		want := &pb.RateLimitRequest{}
@@ -110,6 +115,27 @@ func TestDecodeBounds(t *testing.T) {
 		}
 		if err := new(call).decode(b); err != errTooLarge {
 			t.Errorf("too many %s: %v", name, err)
+		}
+	}
+}
+
+// TestEncodeLengths: a length takes one byte or more, for messages within messages too.
+func TestEncodeLengths(t *testing.T) {
+	t.Parallel()
+	for n := range 400 {
+		var c call
+		name := strings.Repeat("n", n)
+		c.decision = quota.Decision{Closest: -1, Statuses: []quota.Answer{{Limit: &rule.Limit{Name: name, Unit: rule.Day}}}}
+		b, err := new(Service).encode(nil, &c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := &pb.RateLimitResponse{}
+		if err := proto.Unmarshal(b, got); err != nil {
+			t.Fatalf("a name of %d bytes: %v", n, err)
+		}
+		if got.Statuses[0].GetCurrentLimit().GetName() != name {
+			t.Fatalf("a name of %d bytes came back with %d", n, len(got.Statuses[0].GetCurrentLimit().GetName()))
 		}
 	}
 }

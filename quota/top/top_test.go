@@ -118,6 +118,9 @@ func TestBusiest(t *testing.T) {
 	if len(got) != keep || got[keep-1] != 99 || got[0] < 40 {
 		t.Fatalf("busiest are %v, want mostly those with the largest counts", got)
 	}
+	if b.Worth(1, 2, 1000, 60) {
+		t.Fatal("a count below all that are listed is offered")
+	}
 	offer(7, 0, 1, 120) // a new window displaces the old one's keys, one by one
 	if !slices.Contains(used(), 7) {
 		t.Fatal("the new window's first key did not get in")
