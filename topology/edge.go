@@ -71,9 +71,12 @@ type edgeKey struct {
 	protocol telemetry.Protocol
 }
 
-type routeKey struct {
-	src, dst uint32
-	protocol telemetry.Protocol
+// routeKey is source, target and protocol in one number, which maps look up
+// fastest. There are far fewer than 2^30 endpoints.
+type routeKey uint64
+
+func keyOf(src, dst uint32, p telemetry.Protocol) routeKey {
+	return routeKey(src)<<34 | routeKey(dst)<<4 | routeKey(p)
 }
 
 // interned is a telemetry.Edge and how many routes have it.
@@ -231,26 +234,27 @@ func (e *edge) requests() uint64 {
 // route is the number of the route between two endpoints.
 func (t *Topology) route(src, dst uint32, p telemetry.Protocol) uint32 {
 	es, ns := &t.edges, &t.nodes
-	key := routeKey{src, dst, p}
+	key := keyOf(src, dst, p)
 	if r, ok := es.byRoute[key]; ok {
 		return r
 	}
 	id := t.edge(ns.endpoints[src].node, ns.endpoints[dst].node, p)
 	e := es.list[id]
 	if e.routeCount >= maxRoutesPerEdge || len(es.routes)-len(es.freeRoute) > 8*t.cfg.MaxEdges {
-		bare := routeKey{ns.list[e.src].bare, ns.list[e.dst].bare, e.protocol}
+		bareSrc, bareDst := ns.list[e.src].bare, ns.list[e.dst].bare
+		bare := keyOf(bareSrc, bareDst, e.protocol)
 		if key != bare {
 			t.stats.Dropped.Variants++
 			if r, ok := es.byRoute[bare]; ok && es.routes[r].edge == id {
 				return r
 			}
-			key = bare
+			src, dst, p = bareSrc, bareDst, e.protocol
 		}
 	}
 	if e.overflow {
 		t.stats.Dropped.Edges++
 	}
-	n := route{edge: id, src: key.src, dst: key.dst, protocol: key.protocol, next: e.routes, last: t.now}
+	n := route{edge: id, src: src, dst: dst, protocol: p, next: e.routes, last: t.now}
 	var r uint32
 	if l := len(es.freeRoute); l > 0 {
 		r, es.freeRoute = es.freeRoute[l-1], es.freeRoute[:l-1]
@@ -295,7 +299,7 @@ func (es *edges) nameRoute(r uint32, is telemetry.Edge) {
 	in.uses++
 	es.interned[is] = in
 	rt.is = in.is
-	key := routeKey{rt.src, rt.dst, rt.protocol}
+	key := keyOf(rt.src, rt.dst, rt.protocol)
 	if _, ok := es.byRoute[key]; !ok {
 		es.byRoute[key] = r
 	}
@@ -304,7 +308,7 @@ func (es *edges) nameRoute(r uint32, is telemetry.Edge) {
 // forgetRoute undoes nameRoute.
 func (es *edges) forgetRoute(r uint32) {
 	rt := &es.routes[r]
-	if key := (routeKey{rt.src, rt.dst, rt.protocol}); es.byRoute[key] == r {
+	if key := keyOf(rt.src, rt.dst, rt.protocol); es.byRoute[key] == r {
 		delete(es.byRoute, key)
 	}
 	in := es.interned[*rt.is]

@@ -10,7 +10,13 @@ import (
 func (t *Topology) expire(tick int64) {
 	wait := int64(t.cfg.PairWait) / signal.Tick
 	passed := tick - t.tick
+	ahead := 0
 	for r := t.pending.Oldest(); r != 0; r = t.pending.Oldest() {
+		if ahead == 0 {
+			ahead = touchAhead
+			t.touched += t.pending.TouchOldest(ahead)
+		}
+		ahead--
 		h := t.pending.At(r)
 		if passed < wait && h.Age(t.tick)+passed < wait {
 			return

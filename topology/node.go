@@ -161,7 +161,7 @@ func (t *Topology) node(key telemetry.Node) uint32 {
 	ns.index(id)
 	ns.loose = append(ns.loose, id)
 	t.touchNode(id)
-	if key.Kind == telemetry.NodeService {
+	if key.Kind == telemetry.NodeService && key.Name != overflowName {
 		t.adopt(id)
 	}
 	return id
@@ -173,6 +173,9 @@ func firstLabel(name string) string {
 }
 
 func (ns *nodes) index(id uint32) {
+	if ns.list[id].key.Name == overflowName {
+		return // nobody means it
+	}
 	switch k := ns.list[id].key; k.Kind {
 	case telemetry.NodeService:
 		ns.services[k.Name] = append(ns.services[k.Name], id)
@@ -228,7 +231,7 @@ func (ns *nodes) removeEndpoint(ep uint32) {
 func (ns *nodes) learnPrincipal(p string, node uint32) {
 	switch known, ok := ns.principals[p]; {
 	case !ok:
-		if len(ns.principals) < 4*len(ns.list)+64 {
+		if len(ns.principals) < 4*ns.live+64 {
 			ns.principals[strings.Clone(p)] = node
 		}
 	case known != node:

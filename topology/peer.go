@@ -29,32 +29,32 @@ func (c *claim) name() telemetry.StrID {
 // peer is an answer that was found for a claim in this batch.
 type peer struct {
 	claim claim
-	near  uint32 // the endpoint that claims
+	from  telemetry.StrID // the namespace of who claims
 	ep    uint32
 	epoch uint32
 }
 
-// claimed is the endpoint that a claim of endpoint near means, nowhere if it
-// says nothing. Answers are kept for the batch by the claim's name.
-func (t *Topology) claimed(c *claim, near uint32) uint32 {
+// claimed is the endpoint that a claim in a resource's telemetry means, nowhere
+// if it says nothing. Answers are kept for the batch by the claim's name.
+func (t *Topology) claimed(c *claim, resource uint32) uint32 {
 	name := c.name()
 	if name == 0 {
 		return nowhere
 	}
+	from := t.scratch.b.Resources[resource].Identity.Namespace
 	p := &t.scratch.peers[name]
-	if p.epoch == t.scratch.epoch && p.near == near && p.claim == *c {
+	if p.epoch == t.scratch.epoch && p.from == from && p.claim == *c {
 		return p.ep
 	}
-	ep := t.resolve(c, near)
+	ep := t.resolve(c, t.scratch.b.Str(from))
 	// resolve may have begun a new epoch.
-	t.scratch.peers[name] = peer{claim: *c, near: near, ep: ep, epoch: t.scratch.epoch}
+	t.scratch.peers[name] = peer{claim: *c, from: from, ep: ep, epoch: t.scratch.epoch}
 	return ep
 }
 
-// resolve finds out what a claim means.
-func (t *Topology) resolve(c *claim, near uint32) uint32 {
+// resolve finds out what a claim from a namespace means.
+func (t *Topology) resolve(c *claim, from string) uint32 {
 	b := t.scratch.b
-	from := t.nodes.of(near).key.Namespace
 	is := telemetry.Endpoint{
 		Workload: b.Str(c.id.Workload), App: b.Str(c.id.App), Version: b.Str(c.id.Version), Principal: b.Str(c.id.Principal),
 	}

@@ -6,15 +6,12 @@ import (
 
 // scratch is what is worked out once a batch and used for each of its spans.
 type scratch struct {
-	b       *telemetry.Batch
-	own     []uint32 // by resource: its endpoint
-	peers   []peer   // by string: what the peer of that name is; see peer.go
-	epoch   uint32   // peers of another epoch are stale
-	sources []pair2
+	b     *telemetry.Batch
+	own   []uint32 // by resource: its endpoint
+	peers []peer   // by string: what the peer of that name is; see peer.go
+	epoch uint32   // peers of another epoch are stale
+	keys  [touchAhead]keys
 }
-
-// pair2 is two endpoints.
-type pair2 struct{ src, dst uint32 }
 
 // begin resolves a batch's resources. It does so before the first span is
 // looked at, so that a batch's own services are known to all its spans.

@@ -16,7 +16,7 @@ func (t *Topology) request(r *telemetry.Request) {
 		Trace: r.TraceID, Span: r.SpanID, Start: r.Start, Response: uint32(r.Response), Code: code16(r.Code),
 	}
 	h.SetTook(r.Duration, t.tick)
-	far := t.peerOf(r, near)
+	far := t.peerOf(r)
 	side := r.Side
 	if far == nowhere && r.Response&telemetry.FlagRateLimited != 0 {
 		side = telemetry.SideServer // a limit refuses what comes in
@@ -90,13 +90,13 @@ func (t *Topology) nameless(l *pair.Half) bool {
 }
 
 // peerOf is the far end as the entry names it, or nowhere.
-func (t *Topology) peerOf(r *telemetry.Request, near uint32) uint32 {
+func (t *Topology) peerOf(r *telemetry.Request) uint32 {
 	c := claim{id: r.Peer, kind: r.PeerKind, server: r.Side == telemetry.SideServer}
 	c.id.Instance = 0
 	if r.Side == telemetry.SideClient && c.id.Service == 0 {
 		c.cluster = r.Cluster
 	}
-	return t.claimed(&c, near)
+	return t.claimed(&c, r.Resource)
 }
 
 // logKey is the id by which an entry meets others: its span's, or else that of

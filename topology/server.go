@@ -15,24 +15,22 @@ type caller struct {
 }
 
 // serverSpan takes in a span of a callee's side.
-func (t *Topology) serverSpan(s *telemetry.Span) {
+func (t *Topology) serverSpan(s *telemetry.Span, k *keys) {
 	near := t.scratch.own[s.Resource]
 	h := half(s, telemetry.ServerSpan, t.tick)
 	tb := t.pending
 	if s.SpanID.IsZero() || s.TraceID.IsZero() {
-		t.alone(&h, t.consumedFrom(s, near, t.anyone()), near)
+		t.alone(&h, t.consumedFrom(s, t.anyone()), near)
 		return
 	}
-	key := tb.Key(&s.TraceID, s.SpanID)
+	key, refers := k.own, k.refers
 	owner, first := tb.Look(key)
 	if owner != 0 && tb.At(owner).Witness() == telemetry.ServerSpan {
 		t.stats.Dropped.Duplicates++
 		return
 	}
-	var refers uint64
 	var parent, siblings pair.Ref
-	if !s.ParentID.IsZero() {
-		refers = tb.Key(&s.TraceID, s.ParentID)
+	if refers != 0 {
 		parent, siblings = tb.Look(refers)
 	}
 	if s.PeerKind == telemetry.NodeQueue {
@@ -92,13 +90,13 @@ func (t *Topology) shareTwice(near uint32, owner, siblings pair.Ref, id *telemet
 }
 
 // consumedFrom is the queue that a span names, or else what is given.
-func (t *Topology) consumedFrom(s *telemetry.Span, near, otherwise uint32) uint32 {
+func (t *Topology) consumedFrom(s *telemetry.Span, otherwise uint32) uint32 {
 	if s.PeerKind != telemetry.NodeQueue {
 		return otherwise
 	}
 	c := claim{kind: s.PeerKind, system: s.PeerSys, server: true}
 	c.id.Service, c.id.Namespace = s.Peer, s.PeerNamespace
-	if q := t.claimed(&c, near); q != nowhere {
+	if q := t.claimed(&c, s.Resource); q != nowhere {
 		return q
 	}
 	return otherwise
@@ -107,7 +105,7 @@ func (t *Topology) consumedFrom(s *telemetry.Span, near, otherwise uint32) uint3
 // consumer takes in a span that says from which queue it came: it needs no
 // other half. A producer that does not name the queue learns it here.
 func (t *Topology) consumer(s *telemetry.Span, h *pair.Half, near uint32, parent pair.Ref, key, refers uint64) {
-	queue := t.consumedFrom(s, near, t.anyone())
+	queue := t.consumedFrom(s, t.anyone())
 	h.Set(pair.Named)
 	t.count(h, t.route(queue, near, h.Protocol()))
 	t.emit(h)

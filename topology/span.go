@@ -36,7 +36,7 @@ func (t *Topology) proxyCall(s *telemetry.Span) bool {
 }
 
 // clientSpan takes in a span of a caller's side.
-func (t *Topology) clientSpan(s *telemetry.Span) {
+func (t *Topology) clientSpan(s *telemetry.Span, k *keys) {
 	if t.proxyCall(s) {
 		t.stats.Dropped.ProxyCalls++
 		return
@@ -51,19 +51,15 @@ func (t *Topology) clientSpan(s *telemetry.Span) {
 		return
 	}
 	tb := t.pending
-	key := tb.Key(&s.TraceID, s.SpanID)
+	key, refers := k.own, k.refers
 	owner, first := tb.Look(key)
 	if owner != 0 && tb.At(owner).Witness() == telemetry.ClientSpan {
 		t.stats.Dropped.Duplicates++
 		return
 	}
-	var refers uint64
 	void := t.coveredByChild(&h, near, first)
-	if !s.ParentID.IsZero() {
-		refers = tb.Key(&s.TraceID, s.ParentID)
-		if t.coveredByParent(&h, near, refers) {
-			void = true
-		}
+	if refers != 0 && t.coveredByParent(&h, near, refers) {
+		void = true
 	}
 	if void {
 		h.Set(pair.Void | pair.Emitted)
@@ -100,7 +96,7 @@ func (t *Topology) clientSpan(s *telemetry.Span) {
 func (t *Topology) callee(s *telemetry.Span, near uint32) uint32 {
 	c := claim{kind: s.PeerKind, system: s.PeerSys}
 	c.id.Service, c.id.Namespace = s.Peer, s.PeerNamespace
-	if far := t.claimed(&c, near); far != nowhere && !t.same(near, far) {
+	if far := t.claimed(&c, s.Resource); far != nowhere && !t.same(near, far) {
 		return far
 	}
 	return t.unknown()

@@ -41,6 +41,7 @@ type Topology struct {
 	edges   edges
 	scratch scratch
 	stats   Stats
+	touched uint64 // a sum that keeps the compiler from leaving out the touching
 
 	nextSweep int64 // when the old are next looked for
 
@@ -76,13 +77,18 @@ func (t *Topology) Consume(e telemetry.Entry) error {
 	}
 	t.advance(e.Batch.Received)
 	t.begin(e.Batch)
-	for i := range e.Batch.Spans {
-		s := &e.Batch.Spans[i]
+	spans := e.Batch.Spans
+	for i := range spans {
+		if i%touchAhead == 0 {
+			t.touch(spans[i:min(i+touchAhead, len(spans))])
+		}
+		s := &spans[i]
+		k := &t.scratch.keys[i%touchAhead]
 		switch s.Kind {
 		case telemetry.KindClient, telemetry.KindProducer:
-			t.clientSpan(s)
+			t.clientSpan(s, k)
 		case telemetry.KindServer, telemetry.KindConsumer:
-			t.serverSpan(s)
+			t.serverSpan(s, k)
 		default:
 			// Not a hop.
 		}
@@ -94,6 +100,32 @@ func (t *Topology) Consume(e telemetry.Entry) error {
 	t.applied = e.Position
 	t.pub.changed = true
 	return nil
+}
+
+// touchAhead is for how many spans the table is touched at a time.
+const touchAhead = 64
+
+// keys are the ids of a span and its parent as the table knows them.
+type keys struct{ own, refers uint64 }
+
+// touch works out the next spans' keys, and has the places where the table
+// keeps them fetched together.
+func (t *Topology) touch(spans []telemetry.Span) {
+	var sum uint64
+	for i := range spans {
+		s := &spans[i]
+		if s.Kind <= telemetry.KindInternal {
+			continue
+		}
+		k := &t.scratch.keys[i]
+		k.own, k.refers = t.pending.Key(&s.TraceID, s.SpanID), 0
+		sum += t.pending.Touch(k.own)
+		if !s.ParentID.IsZero() {
+			k.refers = t.pending.Key(&s.TraceID, s.ParentID)
+			sum += t.pending.Touch(k.refers)
+		}
+	}
+	t.touched += sum
 }
 
 // Tick tells the time, in Unix nanoseconds, while nothing arrives: halves

@@ -56,6 +56,11 @@ func (h *Half) TLS() telemetry.TLS { return telemetry.TLS(h.flags >> 4 & 3) }
 // Protocol is what the witness says was spoken.
 func (h *Half) Protocol() telemetry.Protocol { return telemetry.Protocol(h.flags >> 6 & 7) }
 
+// Valid says that the half's fields are what SetWhat can have set.
+func (h *Half) Valid() bool {
+	return h.Outcome() <= telemetry.OutcomeThrottled && h.Protocol() <= telemetry.ProtocolMessaging
+}
+
 // Has says that all of f are set.
 func (h *Half) Has(f Flags) bool { return Flags(h.flags)&f == f }
 

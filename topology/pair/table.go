@@ -107,6 +107,21 @@ func mix(a, b uint64) uint64 {
 	return hi ^ lo ^ a
 }
 
+// Touch reads the place where an id would be, and answers nothing of use. Tables
+// are larger than caches; places of many ids that are touched one right after
+// the other are fetched at once, where Look would wait for each.
+func (t *Table) Touch(key uint64) uint64 { return t.slots[key&uint64(len(t.slots)-1)].key }
+
+// TouchOldest touches what Pop will need for the n oldest halves.
+func (t *Table) TouchOldest(n int) (sum uint64) {
+	n = min(n, t.Len())
+	for r := t.tail; n > 0; r, n = r+1, n-1 {
+		h := t.At(r)
+		sum += t.Touch(t.Key(&h.Trace, h.Span)) + t.Touch(t.Key(&h.Trace, h.Refers))
+	}
+	return sum
+}
+
 // Look finds what is known of an id: the half that owns it, and the latest
 // half that refers to it; 0 where there is none.
 func (t *Table) Look(key uint64) (owner, first Ref) {

@@ -112,11 +112,7 @@ func (a *Acc) Total() Sums { return a.total }
 // Add counts a sample at c, the present.
 func (a *Acc) Add(c *Cursor, s Sample) {
 	a.Advance(c.tick)
-	a.each(s, 1, func(r *row) {
-		for _, col := range c.col {
-			r[col]++
-		}
-	})
+	a.add(s, c.col[:], 1)
 }
 
 // AddPast counts a sample at an earlier tick, as of now.
@@ -136,35 +132,40 @@ func (a *Acc) past(now, tick int64, s Sample, sign int32) {
 			n++
 		}
 	}
-	a.each(s, sign, func(r *row) {
-		for _, col := range cols[:n] {
-			r[col] += uint32(sign) //nolint:gosec // two's complement: adding -1
-		}
-	})
+	a.add(s, cols[:n], sign)
 }
 
-// each applies f to every row that counts the sample.
-func (a *Acc) each(s Sample, sign int32, f func(*row)) {
+// add adds sign to the columns of every row that counts the sample.
+func (a *Acc) add(s Sample, cols []uint8, sign int32) {
 	n := uint64(int64(sign)) //nolint:gosec // two's complement: adding -1
 	a.total.Requests += n
-	f(a.row(rowRequests))
-	f(a.row(byte(counters + s.Bucket))) //nolint:gosec // below 256
+	if len(a.rows) == 0 {
+		a.row(rowRequests)
+	}
+	a.rows[0].bump(cols, sign)
+	a.row(byte(counters+s.Bucket)).bump(cols, sign) //nolint:gosec // below 256
 	switch s.Outcome {
 	case telemetry.OutcomeError:
 		a.total.Errors += n
-		f(a.row(rowErrors))
+		a.row(rowErrors).bump(cols, sign)
 	case telemetry.OutcomeThrottled:
 		a.total.Throttled += n
-		f(a.row(rowThrottled))
+		a.row(rowThrottled).bump(cols, sign)
 	default:
 	}
 	if s.TLS != telemetry.TLSUnknown {
 		a.total.Secured += n
-		f(a.row(rowSecured))
+		a.row(rowSecured).bump(cols, sign)
 		if s.TLS == telemetry.TLSMutual {
 			a.total.Mutual += n
-			f(a.row(rowMutual))
+			a.row(rowMutual).bump(cols, sign)
 		}
+	}
+}
+
+func (r *row) bump(cols []uint8, sign int32) {
+	for _, c := range cols {
+		r[c] += uint32(sign) //nolint:gosec // two's complement: adding -1
 	}
 }
 

@@ -1,0 +1,303 @@
+package topology
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/topology/pair"
+	"github.com/binnacle-mesh/binnacle/topology/signal"
+)
+
+var (
+	errTruncated = errors.New("it ends in the middle of a value")
+	errNonsense  = errors.New("it holds a value that makes no sense")
+)
+
+// Load replaces the state of a new topology by what Save wrote. On error
+// nothing has changed; the remedy is to begin empty and replay the log.
+func (t *Topology) Load(r io.Reader) error {
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return fmt.Errorf("load topology: %w", err)
+	}
+	const head, tail = len(checkpointMagic) + 1, 4
+	if len(b) < head+tail || string(b[:len(checkpointMagic)]) != checkpointMagic {
+		return errors.New("load topology: this is no checkpoint of a topology; begin empty and replay the log")
+	}
+	if v := b[head-1]; v != checkpointVersion {
+		return fmt.Errorf("load topology: version %d is not known to this binary (it knows %d); begin empty and replay the log", v, checkpointVersion)
+	}
+	body, sum := b[:len(b)-tail], binary.LittleEndian.Uint32(b[len(b)-tail:])
+	if crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)) != sum {
+		return errors.New("load topology: the checksum is wrong, the checkpoint is damaged; begin empty and replay the log")
+	}
+	n := New(t.cfg, nil)
+	l := loader{t: n, b: body[head:]}
+	l.all()
+	if l.err != nil {
+		return fmt.Errorf("load topology: %w; begin empty and replay the log", l.err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.applied, t.now, t.tick, t.cursor, t.nextSweep = n.applied, n.now, n.tick, n.cursor, n.nextSweep
+	t.pending, t.nodes, t.edges = n.pending, n.nodes, n.edges
+	t.pub.dirty, t.pub.touched = n.pub.dirty, n.pub.touched
+	t.pub.changed, t.pub.reorder, t.pub.last = true, true, 0
+	for i := range l.spilled { // the limit is lower than it was
+		t.stats.Early++
+		t.finish(&l.spilled[i])
+	}
+	return nil
+}
+
+type loader struct {
+	t   *Topology
+	b   []byte
+	err error
+	// counted is how many halves lie on each edge and witness.
+	counted map[[2]uint32]uint64
+	spilled []pair.Half
+}
+
+func (l *loader) fail(err error) {
+	if l.err == nil {
+		l.err = err
+	}
+	l.b = nil
+}
+
+func (l *loader) uint() uint64 {
+	v, n := binary.Uvarint(l.b)
+	if n <= 0 {
+		l.fail(errTruncated)
+		return 0
+	}
+	l.b = l.b[n:]
+	return v
+}
+
+func (l *loader) int() int64 {
+	v, n := binary.Varint(l.b)
+	if n <= 0 {
+		l.fail(errTruncated)
+		return 0
+	}
+	l.b = l.b[n:]
+	return v
+}
+
+func (l *loader) bytes(n uint64) []byte {
+	if n > uint64(len(l.b)) {
+		l.fail(errTruncated)
+		return nil
+	}
+	v := l.b[:n]
+	l.b = l.b[n:]
+	return v
+}
+
+func (l *loader) byte(limit uint8) uint8 {
+	v := l.bytes(1)
+	if l.err != nil {
+		return 0
+	}
+	if v[0] > limit {
+		l.fail(errNonsense)
+		return 0
+	}
+	return v[0]
+}
+
+func (l *loader) bool() bool  { return l.byte(1) == 1 }
+func (l *loader) str() string { return string(l.bytes(l.uint())) }
+
+// index reads a number from least up to, not including, n.
+func (l *loader) index(least, n int) uint32 {
+	v := l.uint()
+	if v < uint64(least) || v >= uint64(n) { //nolint:gosec // not negative
+		l.fail(errNonsense)
+		return 0
+	}
+	return uint32(v) //nolint:gosec // below n
+}
+
+// count reads how many things follow, of at least size bytes each.
+func (l *loader) count(size int) int {
+	n := l.uint()
+	if n > uint64(len(l.b)/size) { //nolint:gosec // not negative
+		l.fail(errTruncated)
+		return 0
+	}
+	return int(n) //nolint:gosec // bounded by the bytes there are
+}
+
+func (l *loader) all() {
+	t := l.t
+	t.applied = telemetry.Position(l.uint())
+	t.now = l.int()
+	t.nextSweep = l.int()
+	if t.now < 0 {
+		l.fail(errNonsense)
+		return
+	}
+	t.tick = t.now / signal.Tick
+	t.cursor = signal.At(t.tick)
+	l.nodes()
+	l.edges()
+	l.routes()
+	l.halves()
+	if l.err == nil && len(l.b) > 0 {
+		l.fail(errNonsense)
+	}
+	t.nodes.loose, t.edges.emptied = t.nodes.loose[:0], t.edges.emptied[:0]
+}
+
+func (l *loader) nodes() {
+	ns := &l.t.nodes
+	for range l.count(12) {
+		key := telemetry.Node{Kind: telemetry.NodeKind(l.byte(uint8(telemetry.NodeClient)))}
+		key.Namespace, key.Name = l.str(), l.str()
+		if _, twice := ns.byKey[key]; twice {
+			l.fail(errNonsense)
+		}
+		n := &node{key: key, cluster: l.str(), system: l.str(), reporter: l.bool(), reported: l.int(), met: l.uint(), orphaned: l.uint()}
+		id := uint32(len(ns.list)) //nolint:gosec // bounded by the bytes there are
+		variants := l.count(5)
+		if variants == 0 {
+			l.fail(errNonsense)
+		}
+		for i := range variants {
+			is := telemetry.Endpoint{Node: key, Workload: l.str(), App: l.str(), Version: l.str(), Principal: l.str()}
+			if _, twice := ns.byDetail[is]; twice || i == 0 && is != (telemetry.Endpoint{Node: key}) {
+				l.fail(errNonsense)
+			}
+			ep := l.t.newEndpoint(is, id)
+			ns.endpoints[ep].seen = l.int()
+			n.variants = append(n.variants, ep)
+		}
+		if l.err != nil {
+			return
+		}
+		n.bare = n.variants[0]
+		ns.list = append(ns.list, n)
+		ns.byKey[key] = id
+		ns.live++
+		ns.index(id)
+		l.t.touchNode(id)
+	}
+	for range l.count(2) {
+		p := l.str()
+		ns.principals[p] = l.index(0, len(ns.list))
+	}
+}
+
+func (l *loader) edges() {
+	es, ns := &l.t.edges, &l.t.nodes
+	for range l.count(10) {
+		e := &edge{src: l.index(0, len(ns.list)), dst: l.index(1, len(ns.list)), protocol: telemetry.Protocol(l.byte(uint8(telemetry.ProtocolMessaging))), overflow: l.bool()}
+		e.first, e.last = l.int(), l.int()
+		l.exemplar(&e.slow)
+		l.exemplar(&e.failed)
+		for w := range e.acc {
+			if !l.bool() {
+				continue
+			}
+			e.acc[w] = new(signal.Acc)
+			rest, err := e.acc[w].Read(l.b, l.t.tick)
+			if err != nil {
+				l.fail(err)
+			}
+			l.b = rest
+		}
+		key := edgeKey{e.src, e.dst, e.protocol}
+		if _, twice := es.byKey[key]; twice {
+			l.fail(errNonsense)
+		}
+		if l.err != nil {
+			return
+		}
+		id := uint32(len(es.list)) //nolint:gosec // bounded by the bytes there are
+		es.list = append(es.list, e)
+		es.byKey[key] = id
+		if !e.overflow {
+			es.live++
+		}
+		ns.list[e.src].edges++
+		ns.list[e.dst].edges++
+		l.t.touchEdge(id)
+	}
+}
+
+func (l *loader) exemplar(x *exemplar) {
+	if x.at = l.int(); x.at == 0 {
+		return
+	}
+	copy(x.trace[:], l.bytes(16))
+	copy(x.span[:], l.bytes(8))
+	x.took, x.err = l.int(), l.bool()
+}
+
+func (l *loader) routes() {
+	es, ns := &l.t.edges, &l.t.nodes
+	for range l.count(5) {
+		rt := route{src: l.index(0, len(ns.endpoints)), dst: l.index(1, len(ns.endpoints)), protocol: telemetry.Protocol(l.byte(uint8(telemetry.ProtocolMessaging)))}
+		rt.edge = l.index(1, len(es.list))
+		rt.last = l.int()
+		if l.err != nil {
+			return
+		}
+		e := es.list[rt.edge]
+		if !e.overflow && (ns.endpoints[rt.src].node != e.src || ns.endpoints[rt.dst].node != e.dst) {
+			l.fail(errNonsense)
+			return
+		}
+		rt.next = e.routes
+		e.routes = uint32(len(es.routes)) //nolint:gosec // bounded by the bytes there are
+		e.routeCount++
+		es.routes = append(es.routes, rt)
+		es.nameRoute(e.routes, l.t.edgeOf(e.routes))
+	}
+}
+
+func (l *loader) halves() {
+	n := l.count(pair.EncodedSize)
+	b := l.bytes(uint64(n) * pair.EncodedSize) //nolint:gosec // not negative
+	if l.err != nil {
+		return
+	}
+	t := l.t
+	l.counted = map[[2]uint32]uint64{}
+	spill := func(h *pair.Half) { l.spilled = append(l.spilled, *h) }
+	if err := t.pending.Restore(b, l.accept, spill); err != nil {
+		l.fail(err)
+		return
+	}
+	for at, n := range l.counted {
+		if a := t.edges.list[at[0]].acc[at[1]]; a == nil || a.Total().Requests < n {
+			l.fail(errNonsense)
+			return
+		}
+	}
+}
+
+// accept refuses halves that are counted nowhere.
+func (l *loader) accept(h *pair.Half) error {
+	t := l.t
+	switch {
+	case !h.Valid():
+		return errNonsense
+	case h.Has(pair.Void):
+		if h.Edge >= uint32(len(t.nodes.endpoints)) { //nolint:gosec // bounded
+			return errNonsense
+		}
+	case h.Edge == 0 || h.Edge >= uint32(len(t.edges.routes)): //nolint:gosec // bounded
+		return errNonsense
+	default:
+		l.counted[[2]uint32{t.edges.routes[h.Edge].edge, uint32(h.Witness())}]++
+	}
+	return nil
+}

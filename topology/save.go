@@ -1,0 +1,250 @@
+package topology
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/topology/pair"
+)
+
+// The checkpoint's form is drawn in docs/format/topology.md. It is canonical:
+// nodes, endpoints, edges and routes are sorted and numbered in that order, so that
+// equal states are equal bytes, whatever numbers they had while they lived.
+const (
+	checkpointMagic   = "BINTOPO"
+	checkpointVersion = 1
+)
+
+// Save writes the whole state to w, with the position that it has applied. The
+// lock is held while it is encoded, not while it is written.
+func (t *Topology) Save(w io.Writer) error {
+	t.mu.Lock()
+	b := t.encode()
+	t.mu.Unlock()
+	if _, err := w.Write(b); err != nil {
+		return fmt.Errorf("save topology: %w", err)
+	}
+	return nil
+}
+
+func (t *Topology) encode() []byte {
+	e := saver{t: t}
+	e.b = append(e.b, checkpointMagic...)
+	e.b = append(e.b, checkpointVersion)
+	e.uint(uint64(t.applied))
+	e.int(t.now)
+	e.int(t.nextSweep)
+	e.nodes()
+	e.edges()
+	e.routes()
+	e.uint(uint64(t.pending.Len())) //nolint:gosec // not negative
+	e.b = t.pending.Append(e.b, func(h *pair.Half) uint32 {
+		if h.Has(pair.Void) {
+			return e.endpoint[h.Edge]
+		}
+		return e.route[h.Edge]
+	})
+	return binary.LittleEndian.AppendUint32(e.b, crc32.Checksum(e.b, crc32.MakeTable(crc32.Castagnoli)))
+}
+
+// saver numbers all things anew as it writes them.
+type saver struct {
+	t                           *Topology
+	b                           []byte
+	node, endpoint, edge, route map[uint32]uint32
+}
+
+func (e *saver) uint(v uint64) { e.b = binary.AppendUvarint(e.b, v) }
+func (e *saver) int(v int64)   { e.b = binary.AppendVarint(e.b, v) }
+func (e *saver) str(s string)  { e.uint(uint64(len(s))); e.b = append(e.b, s...) }
+func (e *saver) bool(v bool) {
+	if v {
+		e.b = append(e.b, 1)
+	} else {
+		e.b = append(e.b, 0)
+	}
+}
+
+func compareNodes(a, b telemetry.Node) int {
+	if a.Kind != b.Kind {
+		return int(a.Kind) - int(b.Kind)
+	}
+	if c := strings.Compare(a.Namespace, b.Namespace); c != 0 {
+		return c
+	}
+	return strings.Compare(a.Name, b.Name)
+}
+
+func (e *saver) nodes() {
+	ns := &e.t.nodes
+	e.node, e.endpoint = map[uint32]uint32{nowhere: nowhere}, map[uint32]uint32{nowhere: nowhere}
+	var ids []uint32
+	for id, n := range ns.list {
+		if n != nil && id != nowhere {
+			ids = append(ids, uint32(id)) //nolint:gosec // an index
+		}
+	}
+	slices.SortFunc(ids, func(a, b uint32) int { return compareNodes(ns.list[a].key, ns.list[b].key) })
+	e.uint(uint64(len(ids)))
+	for _, id := range ids {
+		n := ns.list[id]
+		e.node[id] = uint32(len(e.node)) //nolint:gosec // bounded
+		e.b = append(e.b, byte(n.key.Kind))
+		e.str(n.key.Namespace)
+		e.str(n.key.Name)
+		e.str(n.cluster)
+		e.str(n.system)
+		e.bool(n.reporter)
+		e.int(n.reported)
+		e.uint(n.met)
+		e.uint(n.orphaned)
+		variants := slices.Clone(n.variants)
+		slices.SortFunc(variants[1:], func(a, b uint32) int {
+			x, y := &ns.endpoints[a].is, &ns.endpoints[b].is
+			for _, c := range [...]int{
+				strings.Compare(x.Workload, y.Workload), strings.Compare(x.App, y.App),
+				strings.Compare(x.Version, y.Version), strings.Compare(x.Principal, y.Principal),
+			} {
+				if c != 0 {
+					return c
+				}
+			}
+			return 0
+		})
+		e.uint(uint64(len(variants)))
+		for _, ep := range variants {
+			e.endpoint[ep] = uint32(len(e.endpoint)) //nolint:gosec // bounded
+			is := &ns.endpoints[ep].is
+			for _, s := range [...]string{is.Workload, is.App, is.Version, is.Principal} {
+				e.str(s)
+			}
+			e.int(ns.endpoints[ep].seen)
+		}
+	}
+	names := make([]string, 0, len(ns.principals))
+	for p := range ns.principals {
+		names = append(names, p)
+	}
+	slices.Sort(names)
+	e.uint(uint64(len(names)))
+	for _, p := range names {
+		e.str(p)
+		e.uint(uint64(e.node[ns.principals[p]]))
+	}
+}
+
+func (e *saver) edges() {
+	list := e.t.edges.list
+	e.edge = map[uint32]uint32{0: 0}
+	var ids []uint32
+	for id, ed := range list {
+		if ed != nil {
+			ids = append(ids, uint32(id)) //nolint:gosec // an index
+		}
+	}
+	slices.SortFunc(ids, func(a, b uint32) int {
+		x, y := list[a], list[b]
+		for _, c := range [...]int{
+			int(e.node[x.src]) - int(e.node[y.src]), int(e.node[x.dst]) - int(e.node[y.dst]),
+		} {
+			if c != 0 {
+				return c
+			}
+		}
+		return int(x.protocol) - int(y.protocol)
+	})
+	e.uint(uint64(len(ids)))
+	for _, id := range ids {
+		ed := list[id]
+		e.edge[id] = uint32(len(e.edge)) //nolint:gosec // bounded
+		e.uint(uint64(e.node[ed.src]))
+		e.uint(uint64(e.node[ed.dst]))
+		e.b = append(e.b, byte(ed.protocol))
+		e.bool(ed.overflow)
+		e.int(ed.first)
+		e.int(ed.last)
+		e.exemplar(&ed.slow)
+		e.exemplar(&ed.failed)
+		for _, a := range ed.acc {
+			e.bool(a != nil)
+			if a != nil {
+				a.Advance(e.t.tick)
+				e.b = a.Append(e.b)
+			}
+		}
+	}
+}
+
+func (e *saver) exemplar(x *exemplar) {
+	e.int(x.at)
+	if x.at == 0 {
+		return
+	}
+	e.b = append(e.b, x.trace[:]...)
+	e.b = append(e.b, x.span[:]...)
+	e.int(x.took)
+	e.bool(x.err)
+}
+
+// routes writes routes by their ends. Two of the same ends on one edge, which are
+// left where edges were merged, become one. Of two on different edges, as when one was counted
+// on an overflow edge, the one that new halves take comes first.
+func (e *saver) routes() {
+	es := &e.t.edges
+	e.route = map[uint32]uint32{0: 0}
+	type numbered struct {
+		src, dst uint32
+		edge     uint32 // 0 for the edge that new halves take
+		id       uint32
+	}
+	var all []numbered
+	for id := range es.routes {
+		if rt := &es.routes[id]; rt.edge != 0 {
+			n := numbered{e.endpoint[rt.src], e.endpoint[rt.dst], e.edge[rt.edge], uint32(id)} //nolint:gosec // an index
+			if taken := es.byRoute[keyOf(rt.src, rt.dst, rt.protocol)]; es.routes[taken].edge == rt.edge {
+				n.edge = 0
+			}
+			all = append(all, n)
+		}
+	}
+	compare := func(a, b numbered) int {
+		if a.src != b.src {
+			return int(a.src) - int(b.src)
+		}
+		if a.dst != b.dst {
+			return int(a.dst) - int(b.dst)
+		}
+		if p, q := es.routes[a.id].protocol, es.routes[b.id].protocol; p != q {
+			return int(p) - int(q)
+		}
+		return int(a.edge) - int(b.edge)
+	}
+	slices.SortFunc(all, compare)
+	var groups [][]numbered
+	for i, n := range all {
+		if i == 0 || compare(all[i-1], n) != 0 {
+			groups = append(groups, all[i:i])
+		}
+		g := &groups[len(groups)-1]
+		*g = append(*g, n)
+	}
+	e.uint(uint64(len(groups)))
+	for i, g := range groups {
+		var last int64
+		for _, n := range g {
+			e.route[n.id] = uint32(i + 1) //nolint:gosec // bounded
+			last = max(last, es.routes[n.id].last)
+		}
+		rt := &es.routes[g[0].id]
+		e.uint(uint64(g[0].src))
+		e.uint(uint64(g[0].dst))
+		e.b = append(e.b, byte(rt.protocol))
+		e.uint(uint64(e.edge[rt.edge]))
+		e.int(last)
+	}
+}
