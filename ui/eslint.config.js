@@ -37,7 +37,7 @@ export default tseslint.config(
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
       // A statement-bodied arrow only to discard a value costs a line and says nothing.
-      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true }],
       // Typed arrays are walked by index in the hot loops.
       '@typescript-eslint/prefer-for-of': 'off',
       // Inside a loop bound the index is proven; noUncheckedIndexedAccess cannot see it.

@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 // The Go server (or the fixture server) answers the API while `npm run dev` serves the sources.
-const backend = process.env['BINNACLE_URL'] ?? 'http://127.0.0.1:8700';
+const backend = process.env.BINNACLE_URL ?? 'http://127.0.0.1:8700';
 
 export default defineConfig({
   build: { target: 'es2022', sourcemap: false, chunkSizeWarningLimit: 400 },

@@ -8,7 +8,7 @@ export function parseColor(text: string): RGBA {
   const m = /^#([0-9a-f]{3}|[0-9a-f]{6}|[0-9a-f]{8})$/i.exec(text.trim());
   const hex = m?.[1];
   if (hex === undefined) return [0.5, 0.5, 0.5, 1];
-  const full = hex.length === 3 ? [...hex].map((c) => c + c).join('') : hex;
+  const full = hex.length === 3 ? hex.replace(/./g, '$&$&') : hex;
   const at = (i: number): number => parseInt(full.slice(i, i + 2), 16) / 255;
   return [at(0), at(2), at(4), full.length === 8 ? at(6) : 1];
 }

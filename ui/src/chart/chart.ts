@@ -10,6 +10,8 @@ export interface Line {
   /** Filled to the next line below, as in a stack; else a plain line. */
   area?: boolean;
   dashed?: boolean;
+  /** Drawn, but not named in the heading. */
+  quiet?: boolean;
   values: (number | null)[];
 }
 
@@ -100,7 +102,7 @@ export class Chart {
       },
       axes: [
         { ...axis, size: 24, space: 70, values: (_u, ts) => ts.map((t) => hourMinute(t)), grid: { show: false } },
-        { ...axis, size: 54, space: 34, values: (_u, vs) => vs.map((v) => this.format(v)) },
+        { ...axis, size: 54, space: Math.min(34, this.height / 4), values: (_u, vs) => vs.map((v) => this.format(v)) },
       ],
       series: [
         {},
@@ -114,6 +116,7 @@ export class Chart {
           spanGaps: false,
         })),
       ],
+      bands: lines.flatMap((l, i) => (l.area === true && lines[i + 1]?.area === true ? [{ series: [i + 1, i + 2] as [number, number] }] : [])),
       hooks: {
         setCursor: [(u) => this.events.cursor(u.cursor.idx ?? undefined)],
         draw: [(u) => this.drawMarks(u)],
@@ -164,7 +167,7 @@ function stackUp(lines: readonly Line[]): (number | null)[][] {
   return lines.map((l, i) => {
     if (l.area !== true) return l.values;
     const under = lines.slice(i + 1).filter((m) => m.area === true);
-    return l.values.map((v, k) => (v === null && under.every((m) => m.values[k] == null) ? null : under.reduce((s, m) => s + (m.values[k] ?? 0), v ?? 0)));
+    return l.values.map((v, k) => (v === null && under.every((m) => (m.values[k] ?? null) === null) ? null : under.reduce((s, m) => s + (m.values[k] ?? 0), v ?? 0)));
   });
 }
 

@@ -23,7 +23,7 @@ export const COAST = 58;
 const REACH = 150;
 const MAX_CELLS = 24_000;
 
-export function hull(group: string, points: readonly Point[]): Hull {
+export function hull(group: string, points: readonly Point[], all: readonly Point[]): Hull {
   const xs = points.map((p) => p.x);
   const ys = points.map((p) => p.y);
   const x = Math.min(...xs) - REACH;
@@ -45,8 +45,23 @@ export function hull(group: string, points: readonly Point[]): Hull {
       field[r * cols + c] = Math.min(400, -24 * Math.log(sum + 1e-9));
     }
   }
-  const top = points.reduce((m, p) => (p.y < m.y || (p.y === m.y && p.x < m.x) ? p : m), points[0] ?? { x: 0, y: 0 });
-  return { group, x, y, step, cols, rows, field, label: { x: top.x, y: top.y - COAST - 12 } };
+  return { group, x, y, step, cols, rows, field, label: nameAt(points, all) };
+}
+
+/** The name stands on the coast above a node, the highest where no other node's words are in the way. */
+function nameAt(points: readonly Point[], all: readonly Point[]): Point {
+  let best: Point = { x: 0, y: 0 };
+  let least = Infinity;
+  for (const p of points) {
+    const at = { x: p.x, y: p.y - COAST - 9 };
+    const crowd = all.filter((q) => q !== p && Math.abs(q.x - at.x) < 130 && at.y - q.y > -30 && at.y - q.y < 70).length;
+    const price = p.y + p.x * 0.3 + crowd * 1000;
+    if (price < least) {
+      least = price;
+      best = at;
+    }
+  }
+  return best;
 }
 
 /** Prim's algorithm; up to a few hundred nodes a namespace this is far from mattering. */

@@ -19,8 +19,8 @@ import type { Point } from '../base/geometry';
 // Not chosen: force layouts (never at rest, a different map each time) and ELK (1.5 MB, does not hold pinned nodes
 // still in layered mode).
 
-export const COLUMN = 216;
-export const ROW = 104;
+export const COLUMN = 256;
+export const ROW = 102;
 
 export interface LayoutNode {
   id: string;
@@ -117,6 +117,22 @@ function layers(out: number[][], into: number[][]): number[] {
     if (into[i]!.length === 0 && forward[i]!.length > 0) layer[i] = Math.min(...forward[i]!.map((t) => layer[t]!)) - 1;
   }
   return layer;
+}
+
+/** Which namespace's land each node lies on; the others lie in open water and are absent. */
+export function landOf(nodes: LayoutNode[], edges: LayoutEdge[]): Map<string, string> {
+  const index = new Map(nodes.map((n, i) => [n.id, i]));
+  const out: number[][] = nodes.map(() => []);
+  const into: number[][] = nodes.map(() => []);
+  for (const e of edges) {
+    const s = index.get(e.source);
+    const t = index.get(e.target);
+    if (s === undefined || t === undefined) continue;
+    out[s]!.push(t);
+    into[t]!.push(s);
+  }
+  const names = groupNames(nodes, out, into);
+  return new Map(nodes.flatMap((n, i): [string, string][] => (names[i]!.startsWith('~') ? [] : [[n.id, names[i]!]])));
 }
 
 /** A service's block is its namespace. A virtual node used from one namespace only is moored there; else it lies alone. */

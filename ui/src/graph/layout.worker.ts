@@ -1,6 +1,6 @@
 import type { Curve, Point } from '../base/geometry';
 import { hull, type Hull } from './hull';
-import { layout, type LayoutEdge, type LayoutNode } from './layout';
+import { landOf, layout, type LayoutEdge, type LayoutNode } from './layout';
 import { Neighbours, route } from './route';
 
 // Everything that is computed once per shape of the graph, off the main thread: places, curves, coasts.
@@ -34,14 +34,15 @@ export function chart(r: ChartRequest): Chart {
     return [[e.id, route(a, b, around, twin)]];
   });
   const groups = new Map<string, Point[]>();
-  for (const n of r.nodes) {
-    const p = places.get(n.id);
-    if (p === undefined || n.group === '') continue;
-    const l = groups.get(n.group);
-    if (l === undefined) groups.set(n.group, [p]);
+  for (const [id, group] of landOf(r.nodes, r.edges)) {
+    const p = places.get(id);
+    if (p === undefined) continue;
+    const l = groups.get(group);
+    if (l === undefined) groups.set(group, [p]);
     else l.push(p);
   }
-  return { serial: r.serial, places: [...places], curves, hulls: [...groups].map(([g, points]) => hull(g, points)) };
+  const all = [...places.values()];
+  return { serial: r.serial, places: [...places], curves, hulls: [...groups].map(([g, points]) => hull(g, points, all)) };
 }
 
 // Only in a worker: the tests import chart() where there is no such scope.

@@ -141,7 +141,7 @@ export class Scene {
       motion.laps = laps;
     }
     const offset = this.motions.get(e.id)!.offset;
-    const many = Math.min(MAX_DOTS * (length / 216), (length / 216) * 0.8 * Math.sqrt(s.rate) + 0.6);
+    const many = Math.min(MAX_DOTS * (length / 240), (length / 240) * 0.8 * Math.sqrt(s.rate) + 0.6);
     const wrong = few(errorShare(s), many);
     const refused = few(throttledShare(s), many);
     const size = 1.7 + Math.min(1.3, Math.log10(1 + s.rate) * 0.5);
@@ -174,11 +174,11 @@ export class Scene {
     if (e.mtls >= 0) {
       const whole = e.mtls > 0.995;
       const ink: Ink = { font: `500 11px ${SANS}`, color: css(whole ? p.ink3 : e.mtls > 0 ? p.degraded : p.ink3), rim: css(p.sea), icon: whole ? 'lock' : 'unlock' };
-      this.sprite(at(0.2), 0, -11, atlas.get(whole || e.mtls === 0 ? '' : percent(e.mtls), ink), whole ? 0.95 : 0.72, opacity * 0.9);
+      this.sprite(at(0.2), 0, -11, atlas.get(whole || e.mtls === 0 ? '' : percent(e.mtls), ink), whole ? 0.66 : 0.45, opacity);
     }
     if (e.id === looks.selectedEdge || e.id === looks.hoverEdge) {
       const words = this.steady(`r${e.id}`, () => `${rate(s.rate)} · ${duration(s.p99)}`);
-      this.sprite(at(0.5), 0, 15, atlas.get(words, { font: `600 11.5px ${SANS}`, color: css(p.ink), plate: css(p.body), rim: css(p.brass) }), 0, 1);
+      this.sprite(at(0.5), 0, 24, atlas.get(words, { font: `600 11.5px ${SANS}`, color: css(p.ink), plate: css(p.body), rim: css(p.brass) }), 0, 1);
     }
   }
 
@@ -208,7 +208,7 @@ export class Scene {
     this.sprite(at, drop, 11, name, strong ? 0.16 : 0.4, out ? 0.22 : 1);
     if (s.rate > 0) {
       const words = this.steady(`n${n.id}`, () => `${rate(s.rate)}  ${duration(s.p99)}`);
-      this.sprite(at, drop, 26, atlas.get(words, { font: `500 10.5px ${SANS}`, color: css(n.health === 'degraded' ? p.degraded : p.ink3), rim: css(p.sea) }), strong ? 0.55 : 0.78, out ? 0.15 : 1);
+      this.sprite(at, drop, 26, atlas.get(words, { font: `500 10.5px ${SANS}`, color: css(n.health === 'degraded' ? p.degraded : p.ink3), rim: css(p.sea) }), strong ? 0.5 : 0.64, out ? 0.15 : 1);
     }
     return (loud && !out) || young;
   }

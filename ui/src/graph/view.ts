@@ -235,7 +235,7 @@ export class MapView {
 
   /** One question to the worker at a time; what changes meanwhile is asked once afterwards. */
   private ask(): void {
-    if (this.busy || !this.wanted) return;
+    if (this.busy || !this.wanted || (this.model.nodes.size === 0 && this.scene.places.size === 0)) return;
     this.wanted = false;
     this.busy = true;
     const nodes = [...this.model.nodes.values()].map((n) => ({ id: n.id, group: n.namespace, kind: n.kind }));

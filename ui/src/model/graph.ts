@@ -129,7 +129,7 @@ function link(index: Map<string, Set<string>>, key: string, id: string): void {
 
 /** The signals of one window; a past range has only the window `range`, whatever was asked. No traffic reads as zeros. */
 export function signalsOf(of: { windows: Readonly<Record<string, Signals>> }, window: string): Signals {
-  return of.windows[window] ?? of.windows['range'] ?? NO_SIGNALS;
+  return of.windows[window] ?? of.windows.range ?? NO_SIGNALS;
 }
 
 /** Share of a rate that failed, 0 where there is none. */

@@ -28,6 +28,7 @@ export function MapPage(): JSX.Element {
   const [broken, setBroken] = useState<string | undefined>(undefined);
   const [hover, setHover] = useState<{ hit: Hit; at: Point }>({ hit: {}, at: { x: 0, y: 0 } });
   const moved = useRef(new Set<() => void>());
+  const [placed, setPlaced] = useState(false);
   const node = param('node');
   const edge = param('edge');
   const focus = Number(param('focus') ?? 0);
@@ -45,7 +46,10 @@ export function MapPage(): JSX.Element {
           if (hit.node !== undefined) go(href('/service', { id: hit.node }));
         },
         hover: (hit, at) => setHover((h) => (h.hit.node === hit.node && h.hit.edge === hit.edge && hit.node === undefined && hit.edge === undefined ? h : { hit, at })),
-        moved: () => moved.current.forEach((f) => f()),
+        moved: () => {
+          if (view.current?.bounds() !== undefined) setPlaced(true);
+          moved.current.forEach((f) => f());
+        },
         lost: () => setBroken('The graphics context was lost, as happens when the graphics driver restarts.'),
       });
     } catch (e) {
@@ -103,12 +107,12 @@ export function MapPage(): JSX.Element {
       <div ref={host} class="map-host" tabIndex={0} role="application" aria-label="Service map. Arrow keys move the selection, Enter opens a service, F focuses, Escape lets go." />
       {failed !== undefined ? (
         <div class="map-state"><Failure title={broken === undefined ? 'No map to show' : 'The map cannot be drawn'} error={failed} retry={broken !== undefined ? () => setBroken(undefined) : retryPast} /></div>
-      ) : !loaded.value ? (
+      ) : !loaded.value || (!placed && !empty) ? (
         <div class="map-state"><Loading what={range.value === undefined ? 'Waiting for the first picture of the mesh.' : 'Reading that time from the series store.'} /></div>
       ) : empty ? (
         <div class="map-state">{range.value === undefined ? <Nothing title="Open water: nothing has reported yet"><HowToSend /></Nothing> : <Nothing title="Nothing was seen at that time"><p>No traffic is stored for this range. Choose another on the strip below, or go back to live.</p></Nothing>}</div>
       ) : null}
-      {failed === undefined && loaded.value && !empty ? (
+      {failed === undefined && loaded.value && placed && !empty ? (
         <>
           <Tools view={view} />
           <Compass view={view} moved={moved.current} window={mapWindow()} />

@@ -164,15 +164,15 @@ async function askOperations(n: GraphNode, signal: AbortSignal): Promise<Operati
   const [rates, p50, p99] = await Promise.all([promInstant(q.rate, at, signal), promInstant(q.p50, at, signal), promInstant(q.p99, at, signal)]);
   const ops = new Map<string, Operation>();
   const op = (m: Record<string, string>): Operation => {
-    const key = `${m['kind'] ?? ''} ${m['operation'] ?? ''}`;
+    const key = `${m.kind ?? ''} ${m.operation ?? ''}`;
     let o = ops.get(key);
-    if (o === undefined) ops.set(key, (o = { name: m['operation'] ?? '', kind: m['kind'] ?? '', rate: 0, errors: 0, p50: undefined, p99: undefined }));
+    if (o === undefined) ops.set(key, (o = { name: m.operation ?? '', kind: m.kind ?? '', rate: 0, errors: 0, p50: undefined, p99: undefined }));
     return o;
   };
   for (const s of rates) {
     const v = s.values[0]?.[1] ?? 0;
     op(s.metric).rate += v;
-    if (s.metric['status'] === 'error') op(s.metric).errors += v;
+    if (s.metric.status === 'error') op(s.metric).errors += v;
   }
   for (const s of p50) op(s.metric).p50 = s.values[0]?.[1];
   for (const s of p99) op(s.metric).p99 = s.values[0]?.[1];

@@ -30,7 +30,7 @@ async function ask(ms: number, around: { from: number; to: number } | undefined,
   const n = Math.max(0, Math.floor((b - a) / step) + 1);
   const data: BarographData = { times: Array.from({ length: n }, (_, i) => (a + i * step) * 1000), rate: new Array<number>(n).fill(0), errors: new Array<number>(n).fill(0), throttled: new Array<number>(n).fill(0) };
   for (const s of series) {
-    const outcome = s.metric['outcome'];
+    const outcome = s.metric.outcome;
     for (const [t, v] of s.values) {
       const i = Math.round((t - a) / step);
       if (i < 0 || i >= n || !Number.isFinite(v)) continue;

@@ -161,7 +161,7 @@ function List(p: { traces: readonly TraceSummary[]; hover: string | undefined; s
               </span>
               <span class="num dim">{t.spans.toLocaleString('en')} spans</span>
               <span class={`num ${t.errors > 0 ? 'bad' : 'dim'}`}>{t.errors > 0 ? `${t.errors} error${t.errors > 1 ? 's' : ''}` : ''}</span>
-              <span class="edge-flow"><i class={t.errors > 0 ? 'tone-failing' : 'tone-ok'} style={{ width: `${Math.max(0.6, (100 * t.duration) / top)}%` }} /></span>
+              <span class="edge-flow"><i class={t.errors > 0 ? 'tone-failing' : 'tone-ok'} style={{ width: `${Math.max(0.6, 100 * Math.sqrt(t.duration / top))}%` }} /></span>
               <span class="num">{duration(t.duration)}</span>
               <time>{clockMillis(t.start)}</time>
             </Link>

@@ -35,7 +35,7 @@ async function ask(select: string, signal: AbortSignal): Promise<Golden> {
   const [rates, p50, p90, p99, inFlight] = await Promise.all([get(q.rate), get(q.p50), get(q.p90), get(q.p99), get(q.inFlight)]);
   const times = Array.from({ length: Math.floor((b - a) / step) + 1 }, (_, i) => a + i * step);
   const on = (s: PromSeries | undefined): (number | null)[] => align(times, s, step);
-  const outcome = (name: string): (number | null)[] => on(rates.find((s) => s.metric['outcome'] === name));
+  const outcome = (name: string): (number | null)[] => on(rates.find((s) => s.metric.outcome === name));
   return {
     from, to, times, ok: outcome('ok'), error: outcome('error'), throttled: outcome('throttled'),
     p50: on(p50[0]), p90: on(p90[0]), p99: on(p99[0]), inFlight: on(inFlight[0]),
@@ -89,7 +89,7 @@ export function GoldenSignals(p: { select: string; exemplars: readonly Exemplar[
       <Plot {...common} title="Errors" format={(v) => `${v < 10 ? Math.round(v * 10) / 10 : Math.round(v)} %`} data={data([{ label: 'of requests', color: c.failing, area: true, values: share }])} />
       <Plot {...common} title="Latency" format={(v) => duration(v)} onMark={(id) => go(href(`/trace/${id}`))} data={data([
         { label: 'p50', color: c.ok, dashed: true, values: g.p50 },
-        { label: 'p90', color: c.ink2, values: g.p90 },
+        { label: 'p90', color: c.ink3, quiet: true, values: g.p90 },
         { label: 'p99', color: c.degraded, values: g.p99 },
       ], marks)} />
       <Plot {...common} title="Saturation" format={(v) => count(Math.round(v * 100) / 100)} data={data([{ label: 'in flight', color: c.ok, area: true, values: g.inFlight }])} />

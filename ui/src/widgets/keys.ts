@@ -15,7 +15,7 @@ addEventListener('keydown', (e) => {
   for (let i = stack.length - 1; i >= 0; i--) {
     const keys = stack[i]!.current;
     const f = keys[e.key];
-    if (f === undefined || (typing && keys['typing'] === undefined)) continue;
+    if (f === undefined || (typing && keys.typing === undefined)) continue;
     // A focused button or link keeps its own Enter and space.
     if ((e.key === 'Enter' || e.key === ' ') && (el?.tagName === 'BUTTON' || el?.tagName === 'A')) continue;
     e.preventDefault();

@@ -49,7 +49,7 @@ export function Plot(p: {
         <span class="plot-values">
           {p.data.lines.map((l) => {
             const v = l.values[index];
-            return v === undefined || v === null ? null : <Figure key={l.label} color={l.color} label={l.label} value={p.format(v)} />;
+            return v === undefined || v === null || (l.quiet === true && at === undefined) ? null : <Figure key={l.label} color={l.color} label={l.label} value={p.format(v)} />;
           })}
         </span>
       </figcaption>
@@ -69,6 +69,6 @@ function Figure(p: { color: RGBA; label: string; value: string }): JSX.Element {
 }
 
 function lastIndex(d: ChartData): number {
-  for (let i = d.times.length - 1; i >= 0; i--) if (d.lines.some((l) => l.values[i] != null)) return i;
+  for (let i = d.times.length - 1; i >= 0; i--) if (d.lines.some((l) => (l.values[i] ?? null) !== null)) return i;
   return d.times.length - 1;
 }

@@ -5,10 +5,10 @@ import { mix, parseColor, type RGBA } from '../base/color';
 
 export type Theme = 'dark' | 'light';
 
-export const theme = signal<Theme>(document.documentElement.dataset['theme'] === 'light' ? 'light' : 'dark');
+export const theme = signal<Theme>(document.documentElement.dataset.theme === 'light' ? 'light' : 'dark');
 
 effect(() => {
-  document.documentElement.dataset['theme'] = theme.value;
+  document.documentElement.dataset.theme = theme.value;
 });
 
 export function toggleTheme(): void {
