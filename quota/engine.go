@@ -38,12 +38,12 @@ type Engine struct {
 
 	mu       sync.Mutex            // held by Reload only; nothing else is locked under it but leaves
 	stats    map[string]*ruleStats // by rule identifier
-	nextTag  uint32
-	digest   [32]byte // of the files last read, good or bad
+	digest   [32]byte              // of the files last read, good or bad
 	failure  atomic.Pointer[failure]
 	reloads  atomic.Uint64
 	failures atomic.Uint64
 
+	tags atomic.Uint32 // tags given out
 	keys keyCounts
 }
 
@@ -88,7 +88,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer, now time.Time)
 		return nil, err
 	}
 	if err := reg.Register(e); err != nil {
-		return nil, fmt.Errorf("quota: register metrics: %w; only one engine can use a registry", err)
+		return nil, fmt.Errorf("quota: register metrics: %w", err)
 	}
 	return e, nil
 }

@@ -98,8 +98,7 @@ func overrideID(domain string) string { return domain + "/(request)" }
 func (e *Engine) statsOf(id string, kept map[string]*ruleStats) *ruleStats {
 	s := e.stats[id]
 	if s == nil {
-		s = &ruleStats{tag: e.nextTag, limited: top.NewSketch(topLimited)}
-		e.nextTag++
+		s = &ruleStats{tag: e.tags.Add(1) - 1, limited: top.NewSketch(topLimited)}
 	}
 	kept[id] = s
 	return s

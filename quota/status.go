@@ -159,9 +159,7 @@ type keyCounts struct {
 }
 
 func (c *keyCounts) at(e *Engine, now time.Time) []int {
-	e.mu.Lock()
-	tags := int(e.nextTag)
-	e.mu.Unlock()
+	tags := int(e.tags.Load())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	age := now.Sub(c.time)

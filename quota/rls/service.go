@@ -9,6 +9,7 @@ package rls
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -74,7 +75,7 @@ func New(d Decider, cfg quota.Config, reg prometheus.Registerer) (*Service, erro
 	})
 	for _, c := range []prometheus.Collector{vec, s.original} {
 		if err := reg.Register(c); err != nil {
-			return nil, errors.Join(errors.New("quota/rls: register metrics; only one service can use a registry"), err)
+			return nil, fmt.Errorf("quota/rls: register metrics: %w; give each service a registry of its own", err)
 		}
 	}
 	return s, nil
@@ -95,7 +96,9 @@ func (s *Service) ShouldRateLimit(req, resp []byte, now time.Time) ([]byte, erro
 }
 
 func (s *Service) release(c *call) {
-	clear(c.entries) // they point into the request's buffer
+	c.req.Domain = nil // this and the rest point into the request's buffer
+	clear(c.req.Descriptors)
+	clear(c.entries)
 	if cap(c.entries) <= keepEntries {
 		s.calls.Put(c)
 	}
