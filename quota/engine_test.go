@@ -348,6 +348,13 @@ func TestNewRefusesBadRules(t *testing.T) {
 	if err := os.WriteFile(bad, []byte("descriptors:"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	good := filepath.Join(dir, "good.yaml")
+	if err := os.WriteFile(good, []byte(shop), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := CheckFiles(Config{Files: []string{good}}); err != nil {
+		t.Errorf("a good file: %v", err)
+	}
 	for name, tt := range map[string]struct{ path, want string }{
 		"bad file": {bad, "bad.yaml:1: the file has no domain"},
 		"no file":  {filepath.Join(dir, "absent.yaml"), "no such file"},
@@ -356,6 +363,9 @@ func TestNewRefusesBadRules(t *testing.T) {
 		cfg.Files = []string{tt.path}
 		if _, err := New(cfg, silent(), prometheus.NewRegistry(), time.Now()); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", name, err, tt.want)
+		}
+		if err := CheckFiles(cfg); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: checked: %v, want %q", name, err, tt.want)
 		}
 	}
 }

@@ -63,6 +63,18 @@ func (e *Engine) Reload(now time.Time) error {
 	return nil
 }
 
+// CheckFiles reads the rule files that cfg names, as a reload would, and says all that is wrong with them.
+func CheckFiles(cfg Config) error {
+	files, err := readFiles(cfg.Files)
+	if err == nil {
+		_, _, err = rule.Load(files, rule.Options{MergeDomains: cfg.MergeDomains})
+	}
+	if err != nil {
+		return fmt.Errorf("quota: load rules: %w", err)
+	}
+	return nil
+}
+
 // compile makes a generation of set, with the statistics of rules that were there before. mu is held.
 func (e *Engine) compile(set *rule.Set, now time.Time) *generation {
 	g := &generation{number: 1, loadedAt: now, set: set, overrides: make(map[string]*ruleStats)}
