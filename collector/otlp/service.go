@@ -84,18 +84,25 @@ func (s *Service) counted(dec func(any) error) func(any) error {
 
 // export is an Export call: the reply's bytes, or a *collector.Refusal.
 func (s *Service) export(ctx context.Context, msg []byte) ([]byte, error) {
-	if limit := s.in.Config().MaxMessageBytes; len(msg) > limit {
-		return nil, s.in.Refuse(tooLarge(limit))
-	}
-	if err := s.in.Admit(len(msg)); err != nil {
-		return nil, err
-	}
-	defer s.in.Leave(len(msg))
-	rejected, first, err := s.take(ctx, msg, (*decoder).proto)
+	rejected, first, err := s.Take(ctx, msg)
 	if err != nil || rejected == 0 {
 		return nil, err
 	}
 	return partialSuccess(rejected, first), nil
+}
+
+// Take admits an ExportTraceServiceRequest in protobuf's encoding, decodes it
+// and makes it durable. It returns how many spans were rejected, and what was
+// wrong with the first. The error is a *collector.Refusal. msg is borrowed.
+func (s *Service) Take(ctx context.Context, msg []byte) (rejected int, first string, err error) {
+	if limit := s.in.Config().MaxMessageBytes; len(msg) > limit {
+		return 0, "", s.in.Refuse(tooLarge(limit))
+	}
+	if err := s.in.Admit(len(msg)); err != nil {
+		return 0, "", err
+	}
+	defer s.in.Leave(len(msg))
+	return s.take(ctx, msg, (*decoder).proto)
 }
 
 // take decodes an admitted message and makes it durable. It returns how many
