@@ -1,0 +1,345 @@
+package block
+
+import (
+	"cmp"
+	"container/list"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// blockRef is a block on disk: what is kept of it in memory all the time. All
+// fields but the last four are fixed; those are guarded by the store's mu.
+type blockRef struct {
+	meta  meta
+	dir   string
+	bytes int64
+
+	readers int
+	deleted bool // to be removed when the last reader has gone
+	damaged bool // it was logged that a page cannot be read
+	listed  bool // its operations are in the table of services
+}
+
+// load finds the blocks in the store's directory.
+func (s *Store) load() error {
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		path := filepath.Join(s.dir, e.Name())
+		switch {
+		case strings.HasPrefix(e.Name(), tempPrefix):
+			if err := os.RemoveAll(path); err != nil {
+				return err
+			}
+		case e.IsDir() && isBlockName(e.Name()):
+			if err := s.loadBlock(path); err != nil {
+				return err
+			}
+		}
+	}
+	slices.SortFunc(s.blocks, func(a, b *blockRef) int { return cmp.Compare(a.meta.first, b.meta.first) })
+	for _, b := range s.blocks {
+		s.applied = max(s.applied, b.meta.last)
+	}
+	return nil
+}
+
+func isBlockName(name string) bool {
+	var first, last uint64
+	n, err := fmt.Sscanf(name, "%016x-%016x", &first, &last)
+	return err == nil && n == 2 && blockName(meta{first: telemetry.Position(first), last: telemetry.Position(last)}) == name
+}
+
+// loadBlock reads a block's metadata, or sets the block aside.
+func (s *Store) loadBlock(dir string) error {
+	ref, err := readBlock(dir)
+	var newer newerError
+	switch {
+	case err == nil:
+		s.blocks = append(s.blocks, ref)
+		return nil
+	case errors.As(err, &newer):
+		return fmt.Errorf("block %s: %w", filepath.Base(dir), err)
+	}
+	aside := filepath.Join(s.dir, damagedPrefix+filepath.Base(dir))
+	s.metrics.damaged.WithLabelValues("open").Inc()
+	s.log.Error("block is damaged and set aside; its spans are not served", "block", dir, "moved_to", aside, "err", err)
+	if err := os.RemoveAll(aside); err != nil {
+		return err
+	}
+	return os.Rename(dir, aside)
+}
+
+// readBlock opens each file of a block once, so that damage of a footer shows
+// at the start.
+func readBlock(dir string) (*blockRef, error) {
+	ref := &blockRef{dir: dir}
+	found := false
+	for _, part := range [...]struct {
+		name string
+		defs []columnDef
+	}{{spansFile, spanColumns()}, {requestsFile, requestColumns()}} {
+		f, err := openFile(filepath.Join(dir, part.name), part.defs)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", part.name, err)
+		}
+		info, err := f.f.Stat()
+		if err := errors.Join(err, f.close()); err != nil {
+			return nil, fmt.Errorf("%s: %w", part.name, err)
+		}
+		found = true
+		ref.meta, ref.bytes = f.meta, ref.bytes+info.Size()
+	}
+	if !found {
+		return nil, errors.New("it has no files")
+	}
+	if blockName(ref.meta) != filepath.Base(dir) {
+		return nil, fmt.Errorf("its files belong to block %s", blockName(ref.meta))
+	}
+	for _, part := range [...]struct {
+		name string
+		rows int
+	}{{spansFile, ref.meta.spans}, {requestsFile, ref.meta.requests}} {
+		if _, err := os.Stat(filepath.Join(dir, part.name)); part.rows > 0 && err != nil {
+			return nil, err
+		}
+	}
+	return ref, nil
+}
+
+// Retain deletes whole blocks: those whose newest entry came longer than
+// RetentionAge before now, and the oldest while all take more than RetentionBytes. It
+// also seals a head that is older than HeadMaxAge, which Consume does not see while
+// nothing comes. The caller calls it on a tick, with the same clock that
+// stamps Batch.Received.
+func (s *Store) Retain(now time.Time) error {
+	s.sealOld(now)
+	s.mu.Lock()
+	var gone []*blockRef
+	var total int64
+	for _, b := range s.blocks {
+		total += b.bytes
+	}
+	kept := s.blocks[:0:0]
+	for _, b := range s.blocks {
+		reason := ""
+		switch {
+		case s.cfg.RetentionAge > 0 && now.UnixNano()-b.meta.receivedMax > int64(s.cfg.RetentionAge):
+			reason = "age"
+		case s.cfg.RetentionBytes > 0 && total > s.cfg.RetentionBytes:
+			reason = "size"
+		default:
+			kept = append(kept, b)
+			continue
+		}
+		s.metrics.deleted.WithLabelValues(reason).Inc()
+		total -= b.bytes
+		b.deleted = true
+		if b.readers == 0 {
+			gone = append(gone, b)
+		}
+	}
+	s.blocks = kept
+	s.mu.Unlock()
+	s.ops.forget(now, s.cfg.RetentionAge)
+	var errs []error
+	for _, b := range gone {
+		errs = append(errs, s.remove(b))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Store) sealOld(now time.Time) {
+	if !s.ingest.TryLock() {
+		return // Consume is at work, and looks itself
+	}
+	defer s.ingest.Unlock()
+	s.mu.Lock()
+	h, busy := s.head, s.sealing != nil
+	s.mu.Unlock()
+	if !busy && h.rows() > 0 && s.old(h, now.UnixNano()) {
+		// The head's turn comes with the next tick where this one fails, which it does
+		// only when the store closes.
+		_ = s.rotate(context.Background())
+	}
+}
+
+// remove takes a block off the disk: its name first, so that a crash leaves no
+// half of it under a block's name.
+func (s *Store) remove(b *blockRef) error {
+	s.files.drop(b.dir)
+	temp := filepath.Join(s.dir, tempPrefix+"gone-"+filepath.Base(b.dir))
+	if err := os.Rename(b.dir, temp); err != nil {
+		return fmt.Errorf("delete block %s: %w", b.dir, err)
+	}
+	if err := os.RemoveAll(temp); err != nil {
+		return fmt.Errorf("delete block %s: %w", b.dir, err)
+	}
+	return nil
+}
+
+// snapshot is the heads and blocks of one moment. done must be called.
+type snapshot struct {
+	store  *Store
+	heads  []*head
+	blocks []*blockRef
+}
+
+func (s *Store) snapshot() *snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sn := &snapshot{store: s, blocks: slices.Clone(s.blocks)}
+	for _, h := range [...]*head{s.head, s.sealing} {
+		if h != nil {
+			h.refs.Add(1)
+			sn.heads = append(sn.heads, h)
+		}
+	}
+	for _, b := range sn.blocks {
+		b.readers++
+	}
+	return sn
+}
+
+func (sn *snapshot) done() {
+	for _, h := range sn.heads {
+		h.release()
+	}
+	s := sn.store
+	s.mu.Lock()
+	var gone []*blockRef
+	for _, b := range sn.blocks {
+		if b.readers--; b.readers == 0 && b.deleted {
+			gone = append(gone, b)
+		}
+	}
+	s.mu.Unlock()
+	for _, b := range gone {
+		if err := s.remove(b); err != nil {
+			s.log.Error("cannot delete a block; the next start tries again", "err", err)
+		}
+	}
+}
+
+// damage notes that a block could not be read, and logs it once.
+func (s *Store) damage(b *blockRef, err error) {
+	s.metrics.damaged.WithLabelValues("read").Inc()
+	s.mu.Lock()
+	known := b.damaged
+	b.damaged = true
+	s.mu.Unlock()
+	if !known {
+		s.log.Error("block has a part that cannot be read; answers leave it out", "block", b.dir, "err", err)
+	}
+}
+
+// fileCache keeps the files that were read last open, with their parsed footers:
+// thousands of blocks must not mean thousands of either.
+type fileCache struct {
+	mu    sync.Mutex
+	limit int
+	byKey map[string]*list.Element
+	order *list.List // of *cachedFile, last used first
+}
+
+type cachedFile struct {
+	path    string
+	f       *file
+	readers int
+	dropped bool
+}
+
+func newFileCache(limit int) *fileCache {
+	return &fileCache{limit: limit, byKey: map[string]*list.Element{}, order: list.New()}
+}
+
+// open lends a file; release must be called.
+func (c *fileCache) open(path string, defs []columnDef) (*cachedFile, error) {
+	c.mu.Lock()
+	if e, ok := c.byKey[path]; ok {
+		c.order.MoveToFront(e)
+		cf := e.Value.(*cachedFile)
+		cf.readers++
+		c.mu.Unlock()
+		return cf, nil
+	}
+	c.mu.Unlock()
+	f, err := openFile(path, defs)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.byKey[path]; ok { // another was quicker
+		cf := e.Value.(*cachedFile)
+		cf.readers++
+		return cf, f.close()
+	}
+	cf := &cachedFile{path: path, f: f, readers: 1}
+	c.byKey[path] = c.order.PushFront(cf)
+	for e := c.order.Back(); e != nil && c.order.Len() > c.limit; {
+		prev := e.Prev()
+		c.evict(e)
+		e = prev
+	}
+	return cf, nil
+}
+
+// evict forgets a file, and closes it if nobody reads it.
+func (c *fileCache) evict(e *list.Element) {
+	cf := e.Value.(*cachedFile)
+	c.order.Remove(e)
+	delete(c.byKey, cf.path)
+	cf.dropped = true
+	if cf.readers == 0 {
+		_ = cf.f.close() // it was only read
+	}
+}
+
+func (c *fileCache) release(cf *cachedFile) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if cf.readers--; cf.readers == 0 && cf.dropped {
+		_ = cf.f.close() // it was only read
+	}
+}
+
+// drop forgets the files of a block.
+func (c *fileCache) drop(dir string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, name := range [...]string{spansFile, requestsFile} {
+		if e, ok := c.byKey[filepath.Join(dir, name)]; ok {
+			c.evict(e)
+		}
+	}
+}
+
+func (c *fileCache) close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for e := c.order.Front(); e != nil; {
+		next := e.Next()
+		c.evict(e)
+		e = next
+	}
+	return nil
+}

@@ -1,0 +1,503 @@
+package block
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/parquet-go/parquet-go/encoding/delta"
+	"github.com/parquet-go/parquet-go/encoding/plain"
+	"github.com/parquet-go/parquet-go/encoding/rle"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
+)
+
+// A file reader reads pages of the files that the column writers wrote, straight into
+// arrays. Bytes on disk may have rotted: each page has a checksum, every number is
+// checked before it is used, and a panic out of a decoder that we have not written
+// is an error at the boundary (guard).
+
+const (
+	maxFooter = 64 << 20
+	maxPage   = 256 << 20 // one page holds pageRows rows, each of at most a few MiB
+)
+
+// guard turns a panic of a decoder into an error.
+func guard(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("decoder panicked: %v", r)
+	}
+}
+
+// pageLocation is where a page lies.
+type pageLocation struct {
+	offset int64
+	size   int32
+	first  int64 // its first row
+}
+
+// fileColumn is a column of an open file.
+type fileColumn struct {
+	columnDef
+	id    int // column number, or colDynamic
+	attr  string
+	codec format.CompressionCodec
+	dict  pageLocation // size 0: none
+	pages []pageLocation
+}
+
+// file is an open file with its footer. It is read by many goroutines at once.
+type file struct {
+	f       *os.File
+	rows    int64
+	columns []fileColumn
+	byID    []int          // index into columns by column number; -1 for none
+	byAttr  map[string]int // by attribute key
+	bounds  [][2][16]byte  // of trace ids by page
+	meta    meta
+	bloom   bloomLocation
+}
+
+// bloomLocation is where the bits of a file's bloom filter lie; size 0 is none.
+type bloomLocation struct {
+	offset int64
+	size   int64
+}
+
+// zstdReader makes the decoder that all files share.
+func zstdReader() (*zstd.Decoder, error) {
+	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxPage), zstd.WithDecoderLowmem(true))
+}
+
+// openFile reads the footer and the page indexes.
+func openFile(path string, defs []columnDef) (_ *file, err error) {
+	defer guard(&err)
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.Close())
+		}
+	}()
+	fm, err := readFooter(f)
+	if err != nil {
+		return nil, fmt.Errorf("footer: %w", err)
+	}
+	kv := map[string]string{}
+	for _, e := range fm.KeyValueMetadata {
+		kv[e.Key] = e.Value
+	}
+	out := &file{f: f, rows: fm.NumRows, byAttr: map[string]int{}, byID: make([]int, len(defs))}
+	if out.meta, err = parseMeta(kv); err != nil {
+		return nil, err
+	}
+	if err := out.describe(fm, defs); err != nil {
+		return nil, fmt.Errorf("footer: %w", err)
+	}
+	return out, nil
+}
+
+func readFooter(f *os.File) (*format.FileMetaData, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	var end [8]byte
+	if info.Size() < int64(len(magic)+len(end)) {
+		return nil, fmt.Errorf("file has %d bytes, which is too short", info.Size())
+	}
+	if _, err := f.ReadAt(end[:], info.Size()-8); err != nil {
+		return nil, err
+	}
+	size := int64(binary.LittleEndian.Uint32(end[:]))
+	if string(end[4:]) != magic || size > info.Size()-12 || size > maxFooter {
+		return nil, errors.New("file does not end like a Parquet file")
+	}
+	b := make([]byte, size)
+	if _, err := f.ReadAt(b, info.Size()-8-size); err != nil {
+		return nil, err
+	}
+	fm := &format.FileMetaData{}
+	if err := thrift.Unmarshal(new(thrift.CompactProtocol), b, fm); err != nil {
+		return nil, err
+	}
+	if len(fm.RowGroups) != 1 || len(fm.Schema) != len(fm.RowGroups[0].Columns)+1 || fm.NumRows <= 0 || fm.NumRows != fm.RowGroups[0].NumRows {
+		return nil, errors.New("file is not laid out as this store lays files out")
+	}
+	return fm, nil
+}
+
+// describe notes where each column's pages are.
+func (f *file) describe(fm *format.FileMetaData, defs []columnDef) error {
+	names := map[string]int{}
+	for id := range defs {
+		if defs[id].name != "" {
+			names[defs[id].name] = id
+		}
+	}
+	for i := range f.byID {
+		f.byID[i] = -1
+	}
+	chunks := fm.RowGroups[0].Columns
+	from, to := int64(0), int64(0)
+	for i := range chunks {
+		c := &chunks[i]
+		if i == 0 {
+			from = c.OffsetIndexOffset
+		}
+		to = c.OffsetIndexOffset + int64(c.OffsetIndexLength)
+		e := &fm.Schema[i+1]
+		col := fileColumn{codec: c.MetaData.Codec}
+		if id, ok := names[e.Name]; ok {
+			col.columnDef, col.id = defs[id], id
+			f.byID[id] = i
+		} else if key, ok := strings.CutPrefix(e.Name, attrPrefix); ok {
+			col.attr, col.id = key, colDynamic
+			col.name, col.kind = e.Name, attrKindOf(e.Type.V)
+			f.byAttr[key] = i
+		} else {
+			return fmt.Errorf("column %q is not known", e.Name)
+		}
+		if d := c.MetaData.DictionaryPageOffset; d > 0 {
+			col.dict = pageLocation{offset: d, size: int32(c.MetaData.DataPageOffset - d)}
+		}
+		f.columns = append(f.columns, col)
+	}
+	if f.byID[colTraceID] != 0 {
+		return errors.New("its first column is not trace_id")
+	}
+	if err := f.readOffsets(chunks, from, to); err != nil {
+		return err
+	}
+	return f.readTraceIndex(&chunks[0])
+}
+
+func attrKindOf(t format.Type) kind {
+	switch t {
+	case format.Int64:
+		return kindInt64
+	case format.Double:
+		return kindDouble
+	case format.Boolean:
+		return kindBool
+	default:
+		return kindText
+	}
+}
+
+// readOffsets reads the offset indexes, which lie side by side.
+func (f *file) readOffsets(chunks []format.ColumnChunk, from, to int64) error {
+	if from <= 0 || to < from || to-from > maxFooter {
+		return errors.New("page index is out of place")
+	}
+	b := make([]byte, to-from)
+	if _, err := f.f.ReadAt(b, from); err != nil {
+		return err
+	}
+	for i := range chunks {
+		at, n := chunks[i].OffsetIndexOffset-from, int64(chunks[i].OffsetIndexLength)
+		if at < 0 || n < 0 || at+n > int64(len(b)) {
+			return errors.New("page index is out of place")
+		}
+		var oi format.OffsetIndex
+		if err := thrift.Unmarshal(new(thrift.CompactProtocol), b[at:at+n], &oi); err != nil {
+			return fmt.Errorf("page index: %w", err)
+		}
+		if int64(len(oi.PageLocations)) != (f.rows+pageRows-1)/pageRows {
+			return errors.New("page index does not have a page for each run of rows")
+		}
+		pages := make([]pageLocation, len(oi.PageLocations))
+		for j, l := range oi.PageLocations {
+			if l.FirstRowIndex != int64(j)*pageRows {
+				return errors.New("pages do not begin at the same rows")
+			}
+			pages[j] = pageLocation{l.Offset, l.CompressedPageSize, l.FirstRowIndex}
+		}
+		f.columns[i].pages = pages
+	}
+	return nil
+}
+
+func (f *file) readTraceIndex(c *format.ColumnChunk) error {
+	if c.ColumnIndexLength < 0 || c.ColumnIndexLength > maxFooter || c.MetaData.BloomFilterLength < 0 || c.MetaData.BloomFilterLength > maxFooter {
+		return errors.New("index of trace ids is out of place")
+	}
+	b := make([]byte, c.ColumnIndexLength)
+	if _, err := f.f.ReadAt(b, c.ColumnIndexOffset); err != nil {
+		return err
+	}
+	var ci format.ColumnIndex
+	if err := thrift.Unmarshal(new(thrift.CompactProtocol), b, &ci); err != nil {
+		return fmt.Errorf("index of trace ids: %w", err)
+	}
+	if len(ci.MinValues) != len(f.columns[0].pages) || len(ci.MaxValues) != len(ci.MinValues) {
+		return errors.New("index of trace ids does not have an entry for each page")
+	}
+	f.bounds = make([][2][16]byte, len(ci.MinValues))
+	for i := range f.bounds {
+		if copy(f.bounds[i][0][:], ci.MinValues[i]) != 16 || copy(f.bounds[i][1][:], ci.MaxValues[i]) != 16 {
+			return errors.New("index of trace ids has an entry that is no trace id")
+		}
+	}
+	if c.MetaData.BloomFilterLength == 0 {
+		return nil
+	}
+	b = make([]byte, c.MetaData.BloomFilterLength)
+	if _, err := f.f.ReadAt(b, c.MetaData.BloomFilterOffset); err != nil {
+		return err
+	}
+	var h format.BloomFilterHeader
+	r := new(thrift.CompactProtocol).NewReaderFromBytes(b)
+	if err := thrift.NewDecoder(r).Decode(&h); err != nil {
+		return fmt.Errorf("bloom filter: %w", err)
+	}
+	if h.NumBytes <= 0 || h.NumBytes%32 != 0 || int(h.NumBytes)+r.BytesRead() != len(b) {
+		return errors.New("bloom filter does not have the size that it says")
+	}
+	f.bloom = bloomLocation{c.MetaData.BloomFilterOffset + int64(r.BytesRead()), int64(h.NumBytes)}
+	return nil
+}
+
+func (f *file) close() error { return f.f.Close() }
+
+// column is the column of a number; ok is false where the file has none.
+func (f *file) column(id int) (*fileColumn, bool) {
+	if i := f.byID[id]; i >= 0 {
+		return &f.columns[i], true
+	}
+	return nil, false
+}
+
+// pageLen is how many rows page i has.
+func (f *file) pageLen(i int) int { return int(min(pageRows, f.rows-int64(i)*pageRows)) }
+
+// values is the values of one page or dictionary, in the form that the column's kind
+// and encoding have.
+type values struct {
+	n       int      // rows
+	levels  []byte   // 1 where there is a value; nil: everywhere
+	indexes []int32  // into the dictionary, where the page uses it
+	ints    []int64  // kindInt64, kindInt32, kindTime, kindDuration, kindBool, kindDouble (bits)
+	data    []byte   // kindText, kindEnum, kindJSON by ends; kindID8, kindTraceID by their size
+	ends    []uint32 // ends[i] to ends[i+1] is value i
+	width   int
+}
+
+// count is how many values there are.
+func (v *values) count() int {
+	switch {
+	case v.indexes != nil:
+		return len(v.indexes)
+	case v.ints != nil:
+		return len(v.ints)
+	case v.width > 0:
+		return len(v.data) / v.width
+	case len(v.ends) > 0:
+		return len(v.ends) - 1
+	default:
+		return 0
+	}
+}
+
+func (v *values) text(i int) []byte { return v.data[v.ends[i]:v.ends[i+1]] }
+
+// scratch is the buffers of one who reads pages.
+type scratch struct {
+	zstd   *zstd.Decoder
+	stored []byte
+	raw    []byte
+}
+
+// dictionary reads a column's dictionary.
+func (f *file) dictionary(s *scratch, c *fileColumn) (v *values, err error) {
+	defer guard(&err)
+	if c.dict.size == 0 {
+		return &values{}, nil
+	}
+	h, body, err := f.readPage(s, c, c.dict)
+	if err != nil {
+		return nil, fmt.Errorf("dictionary of %s: %w", c.name, err)
+	}
+	if h.Type != format.DictionaryPage || h.DictionaryPageHeader.V.NumValues < 0 {
+		return nil, fmt.Errorf("dictionary of %s: page is of type %v", c.name, h.Type)
+	}
+	v = &values{n: int(h.DictionaryPageHeader.V.NumValues)}
+	if err := v.decode(c, format.Plain, body, v.n); err != nil {
+		return nil, fmt.Errorf("dictionary of %s: %w", c.name, err)
+	}
+	return v, nil
+}
+
+// page reads page i of a column.
+func (f *file) page(s *scratch, c *fileColumn, i int) (v *values, err error) {
+	defer guard(&err)
+	h, body, err := f.readPage(s, c, c.pages[i])
+	if err != nil {
+		return nil, fmt.Errorf("page %d of %s: %w", i, c.name, err)
+	}
+	if h.Type != format.DataPage || int(h.DataPageHeader.V.NumValues) != f.pageLen(i) {
+		return nil, fmt.Errorf("page %d of %s: it is not a data page of %d rows", i, c.name, f.pageLen(i))
+	}
+	v = &values{n: f.pageLen(i)}
+	n := v.n
+	if !c.required {
+		if body, n, err = v.decodeLevels(body); err != nil {
+			return nil, fmt.Errorf("page %d of %s: levels: %w", i, c.name, err)
+		}
+	}
+	if err := v.decode(c, h.DataPageHeader.V.Encoding, body, n); err != nil {
+		return nil, fmt.Errorf("page %d of %s: %w", i, c.name, err)
+	}
+	return v, nil
+}
+
+// readPage reads a page's header and its body, uncompressed. The body is valid until s is
+// used again.
+func (f *file) readPage(s *scratch, c *fileColumn, l pageLocation) (*format.PageHeader, []byte, error) {
+	if l.size <= 0 || l.size > maxPage {
+		return nil, nil, fmt.Errorf("it has %d bytes", l.size)
+	}
+	if cap(s.stored) < int(l.size) {
+		s.stored = make([]byte, l.size+l.size/4)
+	}
+	b := s.stored[:l.size]
+	if _, err := f.f.ReadAt(b, l.offset); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, nil, err
+	}
+	var h format.PageHeader
+	r := new(thrift.CompactProtocol).NewReaderFromBytes(b)
+	if err := thrift.NewDecoder(r).Decode(&h); err != nil {
+		return nil, nil, fmt.Errorf("header: %w", err)
+	}
+	body := b[r.BytesRead():]
+	if int(h.CompressedPageSize) != len(body) || h.UncompressedPageSize < 0 || h.UncompressedPageSize > maxPage {
+		return nil, nil, errors.New("header names another size")
+	}
+	if crc32.ChecksumIEEE(body) != uint32(h.CRC) {
+		return nil, nil, errors.New("checksum does not match")
+	}
+	switch c.codec {
+	case format.Uncompressed:
+		return &h, body, nil
+	case format.Zstd:
+		raw, err := s.zstd.DecodeAll(body, s.raw[:0])
+		if err != nil {
+			return nil, nil, err
+		}
+		if s.raw = raw; len(raw) != int(h.UncompressedPageSize) {
+			return nil, nil, errors.New("header names another size")
+		}
+		return &h, raw, nil
+	default:
+		return nil, nil, fmt.Errorf("compression %v is not used by this store", c.codec)
+	}
+}
+
+// decodeLevels reads the levels that come before the values, and says how many
+// values there are.
+func (v *values) decodeLevels(body []byte) ([]byte, int, error) {
+	if len(body) < 4 {
+		return nil, 0, io.ErrUnexpectedEOF
+	}
+	size := int(binary.LittleEndian.Uint32(body))
+	if size > len(body)-4 {
+		return nil, 0, io.ErrUnexpectedEOF
+	}
+	levels, err := (&rle.Encoding{BitWidth: 1}).DecodeLevels(make([]byte, 0, v.n+64), body[4:4+size])
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(levels) < v.n {
+		return nil, 0, io.ErrUnexpectedEOF
+	}
+	v.levels = levels[:v.n]
+	n := 0
+	for _, l := range v.levels {
+		n += int(l & 1)
+	}
+	return body[4+size:], n, nil
+}
+
+// decode reads n values.
+func (v *values) decode(c *fileColumn, enc format.Encoding, b []byte, n int) (err error) {
+	if n == 0 {
+		return nil
+	}
+	switch enc {
+	case format.RLEDictionary:
+		v.indexes, err = (&rle.DictionaryEncoding{}).DecodeInt32(make([]int32, 0, n+64), b)
+		if err == nil && len(v.indexes) >= n {
+			v.indexes = v.indexes[:n]
+		}
+	case format.DeltaBinaryPacked:
+		err = v.decodeDelta(c, b, n)
+	case format.DeltaLengthByteArray:
+		v.data, v.ends, err = (&delta.LengthByteArrayEncoding{}).DecodeByteArray(nil, b, make([]uint32, 0, n+1))
+	case format.Plain:
+		err = v.decodePlain(c, b, n)
+	default:
+		return fmt.Errorf("encoding %v is not used by this store", enc)
+	}
+	if err != nil {
+		return err
+	}
+	if v.count() != n {
+		return fmt.Errorf("it holds %d values instead of %d", v.count(), n)
+	}
+	return nil
+}
+
+func (v *values) decodeDelta(c *fileColumn, b []byte, n int) error {
+	if c.kind != kindInt32 {
+		var err error
+		v.ints, err = (&delta.BinaryPackedEncoding{}).DecodeInt64(make([]int64, 0, n+64), b)
+		return err
+	}
+	ints, err := (&delta.BinaryPackedEncoding{}).DecodeInt32(make([]int32, 0, n+64), b)
+	v.ints = make([]int64, len(ints))
+	for i, x := range ints {
+		v.ints[i] = int64(x)
+	}
+	return err
+}
+
+func (v *values) decodePlain(c *fileColumn, b []byte, n int) (err error) {
+	switch c.kind {
+	case kindTraceID, kindID8:
+		if v.width = 8; c.kind == kindTraceID {
+			v.width = 16
+		}
+		v.data = append([]byte(nil), b...)
+	case kindBool:
+		if len(b) < (n+7)/8 {
+			return io.ErrUnexpectedEOF
+		}
+		for i := range n {
+			v.ints = append(v.ints, int64(b[i/8]>>(i%8)&1))
+		}
+	case kindInt32:
+		for ; len(b) >= 4; b = b[4:] {
+			v.ints = append(v.ints, int64(int32(binary.LittleEndian.Uint32(b))))
+		}
+	case kindInt64, kindDuration, kindTime, kindDouble:
+		for ; len(b) >= 8; b = b[8:] {
+			v.ints = append(v.ints, int64(binary.LittleEndian.Uint64(b)))
+		}
+	default:
+		if n > len(b)/4 {
+			return io.ErrUnexpectedEOF
+		}
+		v.data, v.ends, err = (&plain.Encoding{}).DecodeByteArray(nil, b, make([]uint32, 0, n+1))
+	}
+	return err
+}

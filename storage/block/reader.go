@@ -1,0 +1,167 @@
+package block
+
+import (
+	"bytes"
+	"fmt"
+	"path/filepath"
+	"sort"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/cespare/xxhash/v2"
+	"github.com/parquet-go/parquet-go/bloom"
+)
+
+// reader reads one file of a block for one question. It keeps the last page of each
+// column and the dictionaries, so questions are best asked in the order of rows.
+type reader struct {
+	cache   *fileCache
+	cf      *cachedFile
+	f       *file
+	scratch scratch
+	columns []columnState // by index in f.columns
+}
+
+type columnState struct {
+	dict *values
+	view pageView
+	page int // of view, +1
+}
+
+// pageView is a page with what is needed to read any of its rows.
+type pageView struct {
+	values
+	dict *values
+	rank []int32 // of rows: where the row's value is, -1 for none; nil: the row's own number
+}
+
+// pos is where the value of row i is, -1 where it has none.
+func (p *pageView) pos(i int) int {
+	if p.rank != nil {
+		return int(p.rank[i])
+	}
+	return i
+}
+
+// textAt is value pos of a text column.
+func (p *pageView) textAt(pos int) []byte {
+	if p.indexes != nil {
+		return p.dict.text(int(p.indexes[pos]))
+	}
+	return p.text(pos)
+}
+
+// intAt is value pos of a number's column.
+func (p *pageView) intAt(pos int) int64 {
+	if p.indexes != nil {
+		return p.dict.ints[p.indexes[pos]]
+	}
+	return p.ints[pos]
+}
+
+// bytesAt is value pos of an id's column.
+func (p *pageView) bytesAt(pos int) []byte { return p.data[pos*p.width : (pos+1)*p.width] }
+
+// read opens a file of a block.
+func (s *Store) read(b *blockRef, name string, defs []columnDef) (*reader, error) {
+	cf, err := s.files.open(filepath.Join(b.dir, name), defs)
+	if err != nil {
+		return nil, err
+	}
+	return &reader{
+		cache: s.files, cf: cf, f: cf.f, scratch: scratch{zstd: s.zstd},
+		columns: make([]columnState, len(cf.f.columns)),
+	}, nil
+}
+
+func (r *reader) close() { r.cache.release(r.cf) }
+
+// dictionary is the dictionary of column i.
+func (r *reader) dictionary(i int) (*values, error) {
+	st := &r.columns[i]
+	if st.dict == nil {
+		d, err := r.f.dictionary(&r.scratch, &r.f.columns[i])
+		if err != nil {
+			return nil, err
+		}
+		st.dict = d
+	}
+	return st.dict, nil
+}
+
+// load reads page p of column i.
+func (r *reader) load(i, p int) (*pageView, error) {
+	st := &r.columns[i]
+	if st.page == p+1 {
+		return &st.view, nil
+	}
+	v, err := r.f.page(&r.scratch, &r.f.columns[i], p)
+	if err != nil {
+		return nil, err
+	}
+	st.page = 0
+	st.view.values, st.view.rank = *v, nil
+	if st.view.dict, err = r.dictionary(i); err != nil {
+		return nil, err
+	}
+	n := int32(st.view.dict.count())
+	for _, x := range v.indexes {
+		if x < 0 || x >= n {
+			return nil, fmt.Errorf("page %d of %s: it refers to value %d of %d", p, r.f.columns[i].name, x, n)
+		}
+	}
+	if v.levels != nil {
+		rank := make([]int32, len(v.levels))
+		at := int32(0)
+		for j, l := range v.levels {
+			rank[j] = -1
+			if l&1 != 0 {
+				rank[j] = at
+				at++
+			}
+		}
+		st.view.rank = rank
+	}
+	st.page = p + 1
+	return &st.view, nil
+}
+
+// mayHold asks the bloom filter for a trace.
+func (r *reader) mayHold(id *telemetry.TraceID) (ok bool, err error) {
+	defer guard(&err)
+	if r.f.bloom.size == 0 {
+		return true, nil
+	}
+	return bloom.CheckSplitBlock(offsetReader{r.f, r.f.bloom.offset}, r.f.bloom.size, xxhash.Sum64(id[:]))
+}
+
+type offsetReader struct {
+	f      *file
+	offset int64
+}
+
+func (r offsetReader) ReadAt(p []byte, at int64) (int, error) { return r.f.f.ReadAt(p, r.offset+at) }
+
+// find says which rows, from and below to, a trace has.
+func (r *reader) find(id *telemetry.TraceID) (from, to int, err error) {
+	if ok, err := r.mayHold(id); err != nil || !ok {
+		return 0, 0, err
+	}
+	bounds := r.f.bounds
+	first := sort.Search(len(bounds), func(i int) bool { return bytes.Compare(bounds[i][1][:], id[:]) >= 0 })
+	for p := first; p < len(bounds) && bytes.Compare(bounds[p][0][:], id[:]) <= 0; p++ {
+		v, err := r.load(0, p)
+		if err != nil {
+			return 0, 0, err
+		}
+		lo := sort.Search(v.n, func(i int) bool { return bytes.Compare(v.bytesAt(i), id[:]) >= 0 })
+		hi := sort.Search(v.n, func(i int) bool { return bytes.Compare(v.bytesAt(i), id[:]) > 0 })
+		if lo == hi {
+			break
+		}
+		if from == to {
+			from = p*pageRows + lo
+		}
+		to = p*pageRows + hi
+	}
+	return from, to, nil
+}

@@ -1,0 +1,326 @@
+package block
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"slices"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/cespare/xxhash/v2"
+	"github.com/parquet-go/parquet-go/bloom"
+)
+
+// Names of a block's files.
+const (
+	spansFile    = "spans.parquet"
+	requestsFile = "requests.parquet"
+)
+
+const (
+	// maxAttrColumns is how many attribute keys get a column of their own.
+	maxAttrColumns = 100
+	// minAttrShare is how many rows in a thousand must have a key for that; under
+	// it a page's header costs more than the fallback column does.
+	minAttrShare = 5
+	minAttrRows  = 16
+	bloomBits    = 12 // a trace: one in 200 blocks is opened in vain
+)
+
+// sealer turns heads into the files of blocks. Its buffers serve again.
+type sealer struct {
+	pw      *pageWriter
+	columns []*columnWriter // that serve again
+	used    int
+
+	traces []traceRun
+	rows   []uint32 // of the head, in the file's order
+	parent []int32  // of spans: row of the parent less the row's own + 1, 0 without
+	ids    map[telemetry.SpanID]int32
+	json   jsonWriter
+	extra  []pair // of one row: attributes without a column
+}
+
+// A traceRun is the rows of one trace in the file.
+type traceRun struct {
+	id       telemetry.TraceID
+	from, to int
+}
+
+func newSealer() (*sealer, error) {
+	pw, err := newPageWriter()
+	if err != nil {
+		return nil, err
+	}
+	return &sealer{pw: pw, ids: map[telemetry.SpanID]int32{}}, nil
+}
+
+// sealing is one file being made.
+type sealing struct {
+	*sealer
+	v        *headView
+	rv       rowsView
+	defs     []columnDef
+	fixed    []*columnWriter // by column number; nil for none
+	attrs    []*columnWriter // by key; nil for those in the fallback column
+	order    []*columnWriter // the file's
+	resource [][]byte        // JSON by number
+	texts    stringsView
+	spans    bool
+}
+
+// spansFile makes spans.parquet of a head that no longer changes.
+func (s *sealer) spansFile(h *head, v *headView) (*parquetFile, error) {
+	s.sort(&h.spans, v.spans)
+	s.findParents(v.spans)
+	return s.file(v, v.spans, spanColumns(), true)
+}
+
+// requestsFile makes requests.parquet.
+func (s *sealer) requestsFile(h *head, v *headView) (*parquetFile, error) {
+	s.sort(&h.requests, v.requests)
+	return s.file(v, v.requests, requestColumns(), false)
+}
+
+// sort puts the rows in order of trace id, then start. The traces are sorted
+// and not the rows, of which there are ten times as many.
+func (s *sealer) sort(t *rowTable, rv rowsView) {
+	s.traces, s.rows = s.traces[:0], s.rows[:0]
+	for _, slot := range t.slots {
+		if slot != 0 {
+			row := uint32(slot) - 1
+			s.traces = append(s.traces, traceRun{id: rv.chunks[row/chunkRows].trace[row%chunkRows], from: int(row)})
+		}
+	}
+	slices.SortFunc(s.traces, func(a, b traceRun) int { return bytes.Compare(a.id[:], b.id[:]) })
+	for i := range s.traces {
+		tr := &s.traces[i]
+		at := len(s.rows)
+		for r := uint32(tr.from) + 1; r != 0; r = rv.chunks[(r-1)/chunkRows].prev[(r-1)%chunkRows] {
+			s.rows = append(s.rows, r-1)
+		}
+		run := s.rows[at:]
+		slices.Reverse(run)
+		slices.SortStableFunc(run, func(a, b uint32) int {
+			return cmp.Compare(rv.chunks[a/chunkRows].start[a%chunkRows], rv.chunks[b/chunkRows].start[b%chunkRows])
+		})
+		tr.from, tr.to = at, len(s.rows)
+	}
+}
+
+// findParents says for each span where in its trace its parent lies, so that the
+// file need not hold the id, which does not compress, twice.
+func (s *sealer) findParents(rv rowsView) {
+	s.parent = append(s.parent[:0], make([]int32, len(s.rows))...)
+	for _, tr := range s.traces {
+		clear(s.ids)
+		run := s.rows[tr.from:tr.to]
+		for i, r := range run {
+			s.ids[rv.chunks[r/chunkRows].span[r%chunkRows]] = int32(i)
+		}
+		for i, r := range run {
+			p := rv.chunks[r/chunkRows].parent[r%chunkRows]
+			if p.IsZero() {
+				continue
+			}
+			if at, ok := s.ids[p]; ok {
+				d := at - int32(i)
+				if d >= 0 {
+					d++
+				}
+				s.parent[tr.from+i] = d
+			}
+		}
+	}
+}
+
+// column lends a column writer.
+func (s *sealing) column(def columnDef, id int, attr string, strings stringsView) *columnWriter {
+	if s.used == len(s.columns) {
+		s.columns = append(s.columns, &columnWriter{})
+	}
+	c := s.columns[s.used]
+	s.used++
+	c.reset(def, id, attr, strings)
+	s.order = append(s.order, c)
+	return c
+}
+
+func (s *sealer) file(v *headView, rv rowsView, defs []columnDef, spans bool) (*parquetFile, error) {
+	s.used = 0
+	f := &sealing{sealer: s, v: v, rv: rv, defs: defs, spans: spans}
+	f.makeResources()
+	f.fixed = make([]*columnWriter, len(defs))
+	for id := range defs {
+		if defs[id].name == "" {
+			continue
+		}
+		strings := v.strings
+		if id == colResource {
+			strings = f.texts
+		}
+		f.fixed[id] = f.column(defs[id], id, "", strings)
+	}
+	f.chooseAttrs()
+	for from := 0; from < len(s.rows); from += pageRows {
+		to := min(from+pageRows, len(s.rows))
+		for i, r := range s.rows[from:to] {
+			f.row(i, from+i, r)
+		}
+		for _, c := range f.order {
+			if err := s.pw.flush(c, to-from); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return &parquetFile{columns: f.order, rows: int64(len(s.rows)), bloom: s.makeBloom(), meta: v.meta}, nil
+}
+
+func (s *sealer) makeBloom() bloom.SplitBlockFilter {
+	b := make(bloom.SplitBlockFilter, bloom.NumSplitBlocksOf(int64(len(s.traces)), bloomBits))
+	for i := range s.traces {
+		b.Insert(xxhash.Sum64(s.traces[i].id[:]))
+	}
+	return b
+}
+
+// makeResources writes each resource's attributes as JSON, in a string table
+// of its own, numbered like the resources and from 1.
+func (s *sealing) makeResources() {
+	s.texts = stringsView{}
+	var text []byte
+	refs := make([]strRef, 1, len(s.v.resources)+1)
+	for _, r := range s.v.resources {
+		at := len(text)
+		s.json.b = text
+		s.json.attrs(s.v, s.v.rest.at(r.attrs))
+		text = s.json.b
+		s.json.b = nil
+		if len(text)-at == len("{}") {
+			text = text[:at]
+		}
+		refs = append(refs, strRef{uint32(at), uint32(len(text) - at)})
+	}
+	for len(refs) > 0 {
+		c := new(refChunk)
+		refs = refs[copy(c[:], refs):]
+		s.texts.refs = append(s.texts.refs, c)
+	}
+	for at := 0; at < len(text); at += arenaChunk {
+		s.texts.arena = append(s.texts.arena, text[at:])
+	}
+}
+
+// chooseAttrs gives the most frequent attribute keys a column each. A key has at
+// most one: of the type that it has most often.
+func (s *sealing) chooseAttrs() {
+	s.attrs = make([]*columnWriter, len(s.v.keys))
+	count := func(k *attrKey) int {
+		if s.spans {
+			return k.spans
+		}
+		return k.requests
+	}
+	var order []int
+	for i := range s.v.keys {
+		k := &s.v.keys[i]
+		n := count(k)
+		if k.typ <= telemetry.AttrBool && n >= minAttrRows && 1000*n >= minAttrShare*len(s.rows) {
+			order = append(order, i)
+		}
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		return cmp.Or(cmp.Compare(count(&s.v.keys[b]), count(&s.v.keys[a])), cmp.Compare(a, b))
+	})
+	taken := map[uint32]bool{}
+	for _, i := range order {
+		k := s.v.keys[i]
+		if taken[k.name] || len(taken) == maxAttrColumns {
+			continue
+		}
+		taken[k.name] = true
+		name := string(s.v.strings.bytes(k.name))
+		s.attrs[i] = s.column(columnDef{name: attrPrefix + name, kind: attrKind(k.typ)}, colDynamic+i, name, s.v.strings)
+	}
+}
+
+func attrKind(t telemetry.AttrType) kind {
+	switch t {
+	case telemetry.AttrInt:
+		return kindInt64
+	case telemetry.AttrFloat:
+		return kindDouble
+	case telemetry.AttrBool:
+		return kindBool
+	default:
+		return kindText
+	}
+}
+
+// row hands row r of the head, row i of its page and at of the file, to the
+// columns.
+func (s *sealing) row(i, at int, r uint32) {
+	c, j := s.rv.chunks[r/chunkRows], r%chunkRows
+	f := s.fixed
+	f[colTraceID].data = append(f[colTraceID].data, c.trace[j][:]...)
+	if id := binary.BigEndian.Uint64(c.span[j][:]); s.spans || id != 0 {
+		f[colSpanID].push(i, id)
+	}
+	f[colStart].push(i, uint64(c.start[j]))
+	f[colDuration].push(i, uint64(c.duration[j]))
+	res := c.resource[j]
+	for k, id := range s.v.resources[res].identity {
+		if id != 0 {
+			f[colCluster+k].push(i, uint64(id))
+		}
+	}
+	if s.texts.refs[(res+1)/refRows][(res+1)%refRows].size > 0 {
+		f[colResource].push(i, uint64(res)+1)
+	}
+	if s.spans {
+		f[colName].push(i, uint64(c.name[j]))
+		f[colKind].push(i, uint64(c.bits[j]&15))
+		f[colStatus].push(i, uint64(c.bits[j]>>4))
+		if d := s.parent[at]; d > 0 {
+			f[colParentRow].push(i, uint64(d-1))
+		} else if d < 0 {
+			f[colParentRow].push(i, uint64(int64(d)))
+		} else if !c.parent[j].IsZero() {
+			f[colParentSpanID].push(i, binary.BigEndian.Uint64(c.parent[j][:]))
+		}
+	}
+	s.rest(i, s.v.rest.at(c.rest[j]))
+}
+
+// rest hands on the pairs of a row.
+func (s *sealing) rest(i int, p []byte) {
+	s.extra = s.extra[:0]
+	for {
+		x, rest, ok := s.v.next(p, s.defs)
+		if !ok {
+			break
+		}
+		p = rest
+		switch {
+		case x.col >= colDynamic:
+			if c := s.attrs[x.col-colDynamic]; c == nil || !c.push(i, x.bits) {
+				s.extra = append(s.extra, x)
+			}
+		case s.defs[x.col].kind == kindJSON:
+			s.json.b = s.json.b[:0]
+			if x.col == colEvents {
+				s.json.events(s.v, x)
+			} else {
+				s.json.links(s.v, x)
+			}
+			s.fixed[x.col].pushBytes(i, s.json.b)
+		default:
+			s.fixed[x.col].push(i, x.bits)
+		}
+	}
+	if len(s.extra) > 0 {
+		s.json.b = s.json.b[:0]
+		s.json.pairs(s.v, s.extra)
+		s.fixed[colAttributes].pushBytes(i, s.json.b)
+	}
+}

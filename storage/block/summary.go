@@ -1,0 +1,168 @@
+package block
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// summary gathers what a search shows of a trace.
+type summary struct {
+	seen           map[lightSpan]struct{}
+	start, end     int64
+	errors         int
+	services       map[string]int
+	root, earliest lightSpan
+	hasRoot        bool
+}
+
+// lightSpan is of a span what a summary reads. Two spans that do not differ in it
+// are counted once, as they are when a sender repeats itself.
+type lightSpan struct {
+	id              telemetry.SpanID
+	start, duration int64
+	service, name   string
+	kind, status    uint8
+	root            bool
+}
+
+func (s *summary) add(l lightSpan) {
+	if s.seen == nil {
+		s.seen, s.services = map[lightSpan]struct{}{}, map[string]int{}
+		s.start, s.end = math.MaxInt64, math.MinInt64
+		s.earliest = l
+	}
+	if _, ok := s.seen[l]; ok {
+		return
+	}
+	s.seen[l] = struct{}{}
+	s.start, s.end = min(s.start, l.start), max(s.end, l.start+l.duration)
+	s.services[l.service]++
+	if l.status == uint8(telemetry.StatusError) {
+		s.errors++
+	}
+	if l.before(&s.earliest) {
+		s.earliest = l
+	}
+	if l.root && (!s.hasRoot || l.before(&s.root)) {
+		s.root, s.hasRoot = l, true
+	}
+}
+
+// before puts spans in an order that does not depend on where they are stored.
+func (l *lightSpan) before(m *lightSpan) bool {
+	return cmp.Or(cmp.Compare(l.start, m.start), slices.Compare(l.id[:], m.id[:]), cmp.Compare(l.kind, m.kind), cmp.Compare(l.service, m.service), cmp.Compare(l.name, m.name)) < 0
+}
+
+func (s *summary) finish(id telemetry.TraceID) telemetry.TraceSummary {
+	if s.seen == nil {
+		return telemetry.TraceSummary{TraceID: id}
+	}
+	t := telemetry.TraceSummary{
+		TraceID: id, Start: s.start, Duration: s.end - s.start, RootService: s.earliest.service,
+		Spans: len(s.seen), Errors: s.errors,
+	}
+	if s.hasRoot {
+		t.RootService, t.RootOperation = s.root.service, s.root.name
+	}
+	for name, n := range s.services {
+		t.Services = append(t.Services, telemetry.ServiceSpans{Name: name, Spans: n})
+	}
+	slices.SortFunc(t.Services, func(a, b telemetry.ServiceSpans) int {
+		return cmp.Or(cmp.Compare(b.Spans, a.Spans), cmp.Compare(a.Name, b.Name))
+	})
+	return t
+}
+
+func (s *summary) addHead(v *headView, row uint32) {
+	c, i := v.spans.chunks[row/chunkRows], row%chunkRows
+	s.add(lightSpan{
+		id: c.span[i], start: c.start[i], duration: c.duration[i], kind: c.bits[i] & 15, status: c.bits[i] >> 4,
+		root: c.parent[i].IsZero(), name: string(v.strings.bytes(c.name[i])),
+		service: string(v.strings.bytes(v.resources[c.resource[i]].identity[colService-colCluster])),
+	})
+}
+
+// summarizeBlock adds the spans that a block has of the traces, which come in
+// order.
+func (r *search) summarizeBlock(ctx context.Context, b *blockRef, ids []telemetry.TraceID) (err error) {
+	defer guard(&err)
+	rd, err := r.store.read(b, spansFile, spanColumns())
+	if err != nil {
+		return err
+	}
+	defer rd.close()
+	for i := range ids {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		from, to, err := rd.find(&ids[i])
+		if err != nil {
+			return err
+		}
+		for from < to {
+			p := from / pageRows
+			end := min(to, (p+1)*pageRows)
+			spans, err := rd.lightSpans(p, from-p*pageRows, end-p*pageRows)
+			if err != nil {
+				return err
+			}
+			r.mu.Lock()
+			for _, l := range spans {
+				r.traces[ids[i]].add(l)
+			}
+			r.mu.Unlock()
+			from = end
+		}
+	}
+	return nil
+}
+
+// lightSpans reads rows from and below to of page p.
+func (rd *reader) lightSpans(p, from, to int) ([]lightSpan, error) {
+	out := make([]lightSpan, to-from)
+	for i := range out {
+		out[i].root = true
+	}
+	for _, id := range [...]int{colSpanID, colStart, colDuration, colService, colName, colKind, colStatus, colParentSpanID, colParentRow} {
+		ci := rd.f.byID[id]
+		if ci < 0 {
+			continue
+		}
+		v, err := rd.load(ci, p)
+		if err != nil {
+			return nil, err
+		}
+		c := &rd.f.columns[ci]
+		for i := range out {
+			if pos := v.pos(from + i); pos >= 0 {
+				out[i].set(c, v, pos)
+			}
+		}
+	}
+	return out, nil
+}
+
+func (l *lightSpan) set(c *fileColumn, v *pageView, pos int) {
+	switch c.id {
+	case colSpanID:
+		l.id = telemetry.SpanID(v.bytesAt(pos))
+	case colStart:
+		l.start = v.intAt(pos)
+	case colDuration:
+		l.duration = v.intAt(pos)
+	case colService:
+		l.service = string(v.textAt(pos))
+	case colName:
+		l.name = string(v.textAt(pos))
+	case colKind:
+		l.kind = uint8(max(0, slices.Index(c.names, string(v.textAt(pos)))))
+	case colStatus:
+		l.status = uint8(max(0, slices.Index(c.names, string(v.textAt(pos)))))
+	default:
+		l.root = false
+	}
+}
