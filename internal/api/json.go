@@ -144,50 +144,52 @@ func appendBase64(b, p []byte) []byte {
 // appendText writes s as a JSON string (RFC 8259). Bytes that are no UTF-8
 // become U+FFFD; the line separators that JavaScript once stumbled over are escaped.
 func appendText(b []byte, s string) []byte {
-	const digits = "0123456789abcdef"
 	b = append(b, '"')
 	done := 0
 	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
-			i++
-			continue
-		}
-		if c >= utf8.RuneSelf {
-			r, n := utf8.DecodeRuneInString(s[i:])
-			if (r != utf8.RuneError || n > 1) && r != '\u2028' && r != '\u2029' {
+		c, n := s[i], 1
+		if c < utf8.RuneSelf {
+			if c >= ' ' && c != '"' && c != '\\' {
+				i++
+				continue
+			}
+			b = appendEscaped(append(b, s[done:i]...), c)
+		} else {
+			var r rune
+			r, n = utf8.DecodeRuneInString(s[i:])
+			switch {
+			case r == utf8.RuneError && n == 1:
+				b = append(append(b, s[done:i]...), "\uFFFD"...)
+			case r == '\u2028':
+				b = append(append(b, s[done:i]...), `\u2028`...)
+			case r == '\u2029':
+				b = append(append(b, s[done:i]...), `\u2029`...)
+			default:
 				i += n
 				continue
 			}
-			b = append(b, s[done:i]...)
-			if r == utf8.RuneError {
-				b = append(b, "\uFFFD"...)
-			} else {
-				b = append(b, `\u202`...)
-				b = append(b, digits[r&15])
-			}
-			i += n
-			done = i
-			continue
 		}
-		b = append(b, s[done:i]...)
-		switch c {
-		case '"', '\\':
-			b = append(b, '\\', c)
-		case '\n':
-			b = append(b, '\\', 'n')
-		case '\r':
-			b = append(b, '\\', 'r')
-		case '\t':
-			b = append(b, '\\', 't')
-		default:
-			b = append(b, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
-		}
-		i++
+		i += n
 		done = i
 	}
 	b = append(b, s[done:]...)
 	return append(b, '"')
+}
+
+// appendEscaped writes an ASCII character that cannot stand in a string as it is.
+func appendEscaped(b []byte, c byte) []byte {
+	switch c {
+	case '"', '\\':
+		return append(b, '\\', c)
+	case '\n':
+		return append(b, '\\', 'n')
+	case '\r':
+		return append(b, '\\', 'r')
+	case '\t':
+		return append(b, '\\', 't')
+	}
+	const digits = "0123456789abcdef"
+	return append(b, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
 }
 
 // attribute writes an attribute's value with its own type. An array or a map is

@@ -310,7 +310,7 @@ func (j *jsonWriter) anyList(d *json.Decoder, open json.Delim) {
 			panic("BUG: api: valid JSON does not decode: " + err.Error())
 		}
 		j.open('{')
-		j.field("key", key.(string)) //nolint:forcetypeassert // JSON has no other keys
+		j.field("key", key.(string)) // JSON has no other keys
 		j.key("value")
 		j.anyToken(d)
 		j.close('}')

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -30,10 +31,13 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // nginx would gather events otherwise
 	w.WriteHeader(http.StatusOK)
-	if r.Method == http.MethodHead {
-		return
+	if r.Method != http.MethodHead {
+		a.follow(r.Context(), &streamWriter{w: w, rc: http.NewResponseController(w)})
 	}
-	s := &streamWriter{w: w, rc: http.NewResponseController(w)}
+}
+
+// follow writes a stream's events until the client, the server or ctx ends it.
+func (a *API) follow(ctx context.Context, s *streamWriter) {
 	s.write([]byte("retry: 1000\n\n"))
 	seen := a.sendSnapshot(s, "join")
 	idle := time.NewTimer(keepAlive)
@@ -54,7 +58,7 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) {
 		case <-wake:
 		case <-idle.C:
 			s.write([]byte(": still here\n\n"))
-		case <-r.Context().Done():
+		case <-ctx.Done():
 			return
 		case <-a.hub.done:
 			return

@@ -211,6 +211,7 @@ func TestSlowReaderIsBroughtUpToDate(t *testing.T) {
 		slow, fast := w.follow(gate), w.follow(nil)
 		gate <- struct{}{} // retry
 		gate <- struct{}{} // snapshot
+		synctest.Wait()    // the fast one has its snapshot as well
 		const changes = 3 * ringSize
 		for i := range changes {
 			w.live.set(shopGraph(uint64(5000+i), float64(i)))
