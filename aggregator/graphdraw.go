@@ -1,0 +1,289 @@
+package aggregator
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/prometheus/prometheus/model/exemplar"
+	"github.com/prometheus/prometheus/model/histogram"
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// rangeWindow is the name of a past graph's one window.
+const rangeWindow = "range"
+
+// maxVersions is how many versions of a node are shown.
+const maxVersions = 8
+
+// drawing is a past graph while it is put together.
+type drawing struct {
+	seconds float64
+	health  Thresholds
+	nodes   map[string]*drawnNode
+	edges   map[string]*drawnEdge
+}
+
+func newDrawing(seconds float64, health Thresholds) *drawing {
+	return &drawing{seconds: seconds, health: health, nodes: map[string]*drawnNode{}, edges: map[string]*drawnEdge{}}
+}
+
+// seen is what one witness saw, or what is shown of several.
+type seen struct {
+	requests, errors, throttled float64
+	latency                     *histogram.FloatHistogram
+}
+
+func (s *seen) add(o seen) {
+	s.requests += o.requests
+	s.errors += o.errors
+	s.throttled += o.throttled
+	switch {
+	case o.latency == nil:
+	case s.latency == nil:
+		s.latency = o.latency.Copy()
+	default:
+		// All histograms have one schema, and the sum cannot fail.
+		_, _, _, _ = s.latency.Add(o.latency)
+	}
+}
+
+type drawnNode struct {
+	id        string
+	node      telemetry.Node
+	system    string
+	versions  map[string]bool
+	inbound   seen
+	last      int64
+	callsOnly bool
+}
+
+type drawnEdge struct {
+	id             string
+	source, target *drawnNode
+	protocol       string
+	witnesses      [telemetry.Witnesses]seen
+	secured, mtls  float64 // requests of which the security is known, and those under mutual TLS
+	first, last    int64
+	slowest, error *telemetry.Exemplar
+}
+
+// add takes in what a canonical series counted.
+func (d *drawing) add(ls labels.Labels, inc increase) {
+	src := d.node(ls, "source", inc.last)
+	dst := d.node(ls, "destination", inc.last)
+	e := d.edge(src, dst, ls.Get("protocol"))
+	s := seen{requests: inc.count(), latency: inc.hist}
+	switch ls.Get("outcome") {
+	case telemetry.OutcomeError.String():
+		s.errors = s.requests
+	case telemetry.OutcomeThrottled.String():
+		s.throttled = s.requests
+	}
+	e.witnesses[witnessOf(ls)].add(s)
+	if tls := ls.Get("tls"); tls != "" {
+		e.secured += s.requests
+		if tls == telemetry.TLSMutual.String() {
+			e.mtls += s.requests
+		}
+	}
+	if e.first == 0 || inc.first < e.first {
+		e.first = inc.first
+	}
+	e.last = max(e.last, inc.last)
+}
+
+func witnessOf(ls labels.Labels) telemetry.Witness {
+	side, evidence := telemetry.SideClient, telemetry.EvidenceSpan
+	if ls.Get("side") == telemetry.SideServer.String() {
+		side = telemetry.SideServer
+	}
+	if ls.Get("evidence") == telemetry.EvidenceLog.String() {
+		evidence = telemetry.EvidenceLog
+	}
+	return telemetry.WitnessOf(side, evidence)
+}
+
+func nodeOf(ls labels.Labels, end string) telemetry.Node {
+	n := telemetry.Node{Name: ls.Get(end), Namespace: ls.Get(end + "_namespace"), Cluster: ls.Get(end + "_cluster")}
+	for k := telemetry.NodeUnknown; k <= telemetry.NodeClient; k++ {
+		if k.String() == ls.Get(end+"_kind") {
+			n.Kind = k
+		}
+	}
+	return n
+}
+
+func (d *drawing) node(ls labels.Labels, end string, last int64) *drawnNode {
+	key := nodeOf(ls, end)
+	id := key.ID()
+	n := d.nodes[id]
+	if n == nil {
+		n = &drawnNode{id: id, node: key, versions: map[string]bool{}}
+		d.nodes[id] = n
+	}
+	n.last = max(n.last, last)
+	n.system = cmp.Or(n.system, ls.Get(end+"_system"))
+	if v := ls.Get(end + "_version"); v != "" {
+		n.versions[v] = true
+	}
+	return n
+}
+
+func edgeID(source, target, protocol string) string { return source + ">" + target + "|" + protocol }
+
+func (d *drawing) edge(src, dst *drawnNode, protocol string) *drawnEdge {
+	id := edgeID(src.id, dst.id, protocol)
+	e := d.edges[id]
+	if e == nil {
+		e = &drawnEdge{id: id, source: src, target: dst, protocol: protocol}
+		d.edges[id] = e
+	}
+	return e
+}
+
+// example takes in a series' exemplars: the edge keeps the slowest, and the
+// latest that failed.
+func (d *drawing) example(r exemplar.QueryResult) {
+	ls := r.SeriesLabels
+	e := d.edges[edgeID(nodeOf(ls, "source").ID(), nodeOf(ls, "destination").ID(), ls.Get("protocol"))]
+	if e == nil {
+		return
+	}
+	failed := ls.Get("outcome") == telemetry.OutcomeError.String()
+	for _, x := range r.Exemplars {
+		t := telemetry.Exemplar{
+			TraceID: x.Labels.Get("trace_id"), SpanID: x.Labels.Get("span_id"), Duration: x.Value * 1000, Error: failed, Time: x.Ts,
+		}
+		if e.slowest == nil || t.Duration > e.slowest.Duration {
+			e.slowest = &t
+		}
+		if failed && (e.error == nil || t.Time > e.error.Time) {
+			e.error = &t
+		}
+	}
+}
+
+// best is what the witness saw that saw the most.
+func (e *drawnEdge) best() seen {
+	b := e.witnesses[0]
+	for _, w := range e.witnesses[1:] {
+		if w.requests > b.requests {
+			b = w
+		}
+	}
+	return b
+}
+
+func (d *drawing) graph(now int64) *telemetry.Graph {
+	g := &telemetry.Graph{Time: now, Origin: "series", Nodes: make([]telemetry.GraphNode, 0, len(d.nodes)), Edges: make([]telemetry.GraphEdge, 0, len(d.edges))}
+	for _, e := range d.edges {
+		g.Edges = append(g.Edges, d.graphEdge(e))
+	}
+	slices.SortFunc(g.Edges, func(a, b telemetry.GraphEdge) int { return cmp.Compare(a.ID, b.ID) })
+	// Nodes take in what their inbound edges saw, in the order of the edges: sums of
+	// floats depend on it.
+	for i := range g.Edges {
+		e := d.edges[g.Edges[i].ID]
+		e.target.inbound.add(e.best())
+		e.source.callsOnly = true
+	}
+	for _, n := range d.nodes {
+		g.Nodes = append(g.Nodes, d.graphNode(n))
+	}
+	slices.SortFunc(g.Nodes, func(a, b telemetry.GraphNode) int { return cmp.Compare(a.ID, b.ID) })
+	return g
+}
+
+func (d *drawing) graphNode(n *drawnNode) telemetry.GraphNode {
+	versions := make([]string, 0, len(n.versions))
+	for v := range n.versions {
+		versions = append(versions, v)
+	}
+	slices.Sort(versions)
+	if len(versions) > maxVersions {
+		versions = versions[:maxVersions]
+	}
+	health := d.judge(n.inbound)
+	if health == telemetry.HealthIdle && n.callsOnly {
+		health = telemetry.HealthOK // nobody calls it, but it calls
+	}
+	return telemetry.GraphNode{
+		ID: n.id, Name: n.node.Name, Namespace: n.node.Namespace, Cluster: n.node.Cluster, Kind: n.node.Kind.String(),
+		System: n.system, Versions: versions, Health: health,
+		Windows: map[string]telemetry.Signals{rangeWindow: d.signals(n.inbound)}, LastSeen: n.last,
+	}
+}
+
+func (d *drawing) graphEdge(e *drawnEdge) telemetry.GraphEdge {
+	b := e.best()
+	g := telemetry.GraphEdge{
+		ID: e.id, Source: e.source.id, Target: e.target.id, Protocol: e.protocol, Health: d.judge(b),
+		Windows: map[string]telemetry.Signals{rangeWindow: d.signals(b)},
+		Totals:  telemetry.Totals{Requests: whole(b.requests), Errors: whole(b.errors), Throttled: whole(b.throttled)},
+		Witnesses: telemetry.WitnessCounts{
+			ClientSpan: whole(e.witnesses[telemetry.ClientSpan].requests), ServerSpan: whole(e.witnesses[telemetry.ServerSpan].requests),
+			ClientLog: whole(e.witnesses[telemetry.ClientLog].requests), ServerLog: whole(e.witnesses[telemetry.ServerLog].requests),
+		},
+		MTLS: -1, FirstSeen: e.first, LastSeen: e.last,
+	}
+	if e.secured > 0 {
+		g.MTLS = e.mtls / e.secured
+	}
+	if e.slowest != nil {
+		g.Exemplars = append(g.Exemplars, *e.slowest)
+	}
+	if e.error != nil && e.error != e.slowest {
+		g.Exemplars = append(g.Exemplars, *e.error)
+	}
+	return g
+}
+
+func whole(f float64) uint64 { return uint64(math.Round(f)) }
+
+func (d *drawing) signals(s seen) telemetry.Signals {
+	out := telemetry.Signals{Rate: s.requests / d.seconds, ErrorRate: s.errors / d.seconds, ThrottledRate: s.throttled / d.seconds}
+	if s.requests > 0 {
+		out.P50, out.P90, out.P99 = quantile(s.latency, 0.5), quantile(s.latency, 0.9), quantile(s.latency, 0.99)
+	}
+	return out
+}
+
+// judge has the live graph's rule, but for latency.
+func (d *drawing) judge(s seen) telemetry.Health {
+	switch {
+	case s.requests == 0:
+		return telemetry.HealthIdle
+	case s.errors >= 3 && s.errors >= d.health.FailingErrors*s.requests:
+		return telemetry.HealthFailing
+	case s.errors >= 2 && s.errors >= d.health.DegradedErrors*s.requests,
+		s.throttled >= 2 && s.throttled >= d.health.Throttled*s.requests:
+		return telemetry.HealthDegraded
+	}
+	return telemetry.HealthOK
+}
+
+// quantile is in milliseconds. Within a bucket observations are taken to be
+// spread evenly over the logarithm of the duration.
+func quantile(h *histogram.FloatHistogram, q float64) *float64 {
+	rank := q * h.Count
+	ms := 0.0
+	for it := h.AllBucketIterator(); it.Next(); {
+		b := it.At()
+		if b.Count == 0 {
+			continue
+		}
+		if b.Lower <= 0 {
+			ms = b.Upper * 1000
+		} else {
+			share := min(max(rank/b.Count, 0), 1)
+			ms = b.Lower * math.Pow(b.Upper/b.Lower, share) * 1000
+		}
+		if rank -= b.Count; rank <= 0 {
+			break
+		}
+	}
+	return &ms
+}
