@@ -105,12 +105,12 @@ func TestShopIsSound(t *testing.T) {
 	known := map[string]bool{}
 	for _, service := range s.services {
 		for _, op := range service.operations {
-			known[service.name+" "+op.name()] = true
+			known[service.name+" "+op.method+" "+op.path] = true
 		}
 	}
 	for _, e := range s.externals {
 		for _, op := range e.operations {
-			known[e.host+" "+op.name()] = true
+			known[e.host+" "+op.method+" "+op.path] = true
 		}
 	}
 	check := func(owner string, op operation) {

@@ -34,6 +34,7 @@ type upstream struct {
 	canary    string // value of the x-canary header that selects it; empty for the default
 	port      int    // loopback port of the peer's inbound listener
 	spiffe    string // identity the peer must prove; empty for plain text
+	rpc       bool   // the peer speaks gRPC
 }
 
 const (
@@ -55,10 +56,17 @@ func (s sidecar) bootstrap() ([]byte, error) {
 	}
 	clusters := array{s.binnacle()}
 	if s.app != 0 {
-		clusters = append(clusters, staticCluster(inboundCluster, s.app))
+		c := staticCluster(inboundCluster, s.app)
+		if s.workload.rpc {
+			c["typed_extension_protocol_options"] = http2Options()
+		}
+		clusters = append(clusters, c)
 	}
 	for _, u := range s.upstreams {
 		c := staticCluster(u.cluster, u.port)
+		if u.rpc {
+			c["typed_extension_protocol_options"] = http2Options()
+		}
 		if u.spiffe != "" {
 			c["transport_socket"] = s.upstreamTLS(u.spiffe)
 		}
@@ -138,7 +146,7 @@ func (s sidecar) inboundRoutes() array {
 		if strings.Contains(op.path, "{") {
 			match = object{"safe_regex": object{"regex": pathRegex(op.path)}}
 		}
-		match["headers"] = array{object{"name": ":method", "string_match": object{"exact": op.method}}}
+		match["headers"] = array{object{"name": ":method", "string_match": object{"exact": op.httpMethod()}}}
 		to := object{"cluster": inboundCluster, "timeout": "10s"}
 		if s.workload.quota {
 			to["rate_limits"] = rateLimitActions(op)
@@ -257,7 +265,10 @@ func accessLog() object {
 				"grpc_service":          object{"envoy_grpc": object{"cluster_name": binnacleCluster}},
 				"buffer_flush_interval": "0.2s",
 			},
-			"additional_request_headers_to_log": array{"traceparent", "x-request-id", "x-forwarded-client-cert", clientHeader},
+			"additional_request_headers_to_log": array{"traceparent", "x-request-id", "content-type", "x-forwarded-client-cert", clientHeader},
+			// How a gRPC call ended is told at its end, or with the headers when it has no body.
+			"additional_response_headers_to_log":  array{"grpc-status"},
+			"additional_response_trailers_to_log": array{"grpc-status"},
 		},
 	}
 }
@@ -272,11 +283,17 @@ func (s sidecar) binnacle() object {
 		"load_assignment": object{"cluster_name": binnacleCluster, "endpoints": array{object{"lb_endpoints": array{
 			object{"endpoint": object{"address": socketAddress(host, port)}},
 		}}}},
-		"typed_extension_protocol_options": object{"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": object{
-			"@type":                typeURL + "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-			"explicit_http_config": object{"http2_protocol_options": object{}},
-		}},
+		"typed_extension_protocol_options": http2Options(),
 	}
+}
+
+// http2Options make a cluster speak HTTP/2 from the first byte, as gRPC wants it.
+func http2Options() object {
+	const options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+	return object{options: object{
+		"@type":                typeURL + options,
+		"explicit_http_config": object{"http2_protocol_options": object{}},
+	}}
 }
 
 func staticCluster(name string, port int) object {

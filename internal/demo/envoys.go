@@ -80,7 +80,7 @@ func (m member) upstreams(inbound, outside map[string]int) []upstream {
 			ways = append(ways, upstream{cluster: fmt.Sprintf("outbound|443||%s", c.host), authority: c.host, port: outside[c.host]})
 			continue
 		}
-		way := upstream{cluster: c.target.cluster(), authority: c.target.authority(), port: inbound[c.target.pod()]}
+		way := upstream{cluster: c.target.cluster(), authority: c.target.authority(), port: inbound[c.target.pod()], rpc: c.target.rpc}
 		if c.canary {
 			way.canary = c.target.version
 		}

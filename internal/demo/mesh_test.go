@@ -174,7 +174,11 @@ func edgesOf(spans []sunkSpan) []string {
 			if len(s.GetParentSpanId()) == 0 {
 				edges["client:unknown>"+name(s)+"|http"] = true
 			} else if known && parent.GetKind() == tracev1.Span_SPAN_KIND_CLIENT {
-				edges[name(parent)+">"+name(s)+"|http"] = true
+				protocol := "http"
+				if s.attributes["grpc.status_code"] != "" {
+					protocol = "grpc"
+				}
+				edges[name(parent)+">"+name(s)+"|"+protocol] = true
 			}
 		case tracev1.Span_SPAN_KIND_CLIENT:
 			if host, ok := strings.CutPrefix(s.attributes["upstream_cluster"], "outbound|443||"); ok {

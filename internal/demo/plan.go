@@ -90,7 +90,7 @@ func (s shop) queue(name string) (queue, bool) {
 func (s service) workload(version string) workload {
 	return workload{
 		service: s.name, namespace: s.namespace, version: version,
-		mtls: s.mtls, plain: s.plain, quota: s.quota, operations: s.operations,
+		mtls: s.mtls, plain: s.plain, quota: s.quota, rpc: s.rpc, operations: s.operations,
 	}
 }
 

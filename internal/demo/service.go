@@ -15,6 +15,7 @@ import (
 	"time"
 
 	tracev1 "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/grpc"
 )
 
 // server is one workload's own program: it does what the shop's table says, and reaches others through its Envoy only.
@@ -27,10 +28,12 @@ type server struct {
 	brokers map[string]*broker
 	egress  string // host:port of the Envoy's outbound listener
 	client  *http.Client
+	rpc     map[string]*grpc.ClientConn // by service: those that speak gRPC
 	log     *slog.Logger
 
 	listener net.Listener
 	http     *http.Server
+	answers  *grpc.Server // instead of http, for a gRPC service
 }
 
 // carried are the request headers that a service passes on, so that a trace, and a quota's key, reach the last hop.
@@ -53,6 +56,18 @@ func newServer(s server) (*server, error) {
 		Timeout:   15 * time.Second,
 		Transport: &http.Transport{MaxIdleConnsPerHost: 256, DisableCompression: true},
 	}
+	s.rpc = map[string]*grpc.ClientConn{}
+	for _, c := range s.calls {
+		if !c.target.rpc {
+			continue
+		}
+		if s.rpc[c.target.service], err = newRPCClient(s.egress, c.target); err != nil {
+			return nil, errors.Join(err, listener.Close())
+		}
+	}
+	if s.workload.rpc {
+		s.answers = s.newRPCServer()
+	}
 	s.http = &http.Server{Handler: &s, ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
 	return &s, nil
 }
@@ -61,6 +76,12 @@ func (s *server) port() int { return s.listener.Addr().(*net.TCPAddr).Port }
 
 // run answers until close is called.
 func (s *server) run() error {
+	if s.answers != nil {
+		if err := s.answers.Serve(s.listener); err != nil {
+			return fmt.Errorf("serve %s: %w", s.pod(), err)
+		}
+		return nil
+	}
 	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve %s: %w", s.pod(), err)
 	}
@@ -68,7 +89,13 @@ func (s *server) run() error {
 }
 
 func (s *server) close() {
+	if s.answers != nil {
+		s.answers.Stop()
+	}
 	s.http.Close()
+	for _, conn := range s.rpc {
+		conn.Close()
+	}
 	s.client.CloseIdleConnections()
 }
 
@@ -126,6 +153,9 @@ func (s *server) perform(ctx context.Context, op operation, in incoming) int {
 func (s *server) call(ctx context.Context, step step, in incoming) int {
 	name, operation := step.callee()
 	method, template, _ := strings.Cut(operation, " ")
+	if method == rpcMethod {
+		return s.callRPC(ctx, name, template, in)
+	}
 	request, err := http.NewRequestWithContext(ctx, method, "http://"+s.egress+fillPath(template), http.NoBody)
 	if err != nil {
 		s.log.Error("a step of the shop's table makes no request", "step", step.call, "err", err)

@@ -18,6 +18,9 @@ type service struct {
 	// instead of Istio's outbound|port|subset|host.
 	plain bool
 
+	// rpc makes it a gRPC service: all its operations are rpcMethod's.
+	rpc bool
+
 	// quota makes its Envoy ask Binnacle before each request.
 	quota bool
 
@@ -26,7 +29,8 @@ type service struct {
 
 // operation is one thing that a service can be asked to do.
 type operation struct {
-	// method and path make its name, "GET /products/{id}". A placeholder stands for anything but a slash.
+	// method and path make its name, "GET /products/{id}". A placeholder stands for anything but a slash. For rpcMethod
+	// the path is the full gRPC method.
 	method, path string
 
 	// work is the median of the time it spends on its own, beside its steps.
@@ -128,10 +132,10 @@ func theShop() shop {
 				}},
 			}},
 			{name: "payment", namespace: "billing", versions: v1, mtls: true, quota: true, operations: []operation{
-				{method: "POST", path: "/payments", work: 3 * ms, steps: []step{{call: "fraud POST /scores"}, {call: "api.bank.example POST /v1/charges"}}},
+				{method: "POST", path: "/payments", work: 3 * ms, steps: []step{{call: "fraud grpc /shop.fraud.v1.Fraud/Score"}, {call: "api.bank.example POST /v1/charges"}}},
 			}},
-			{name: "fraud", namespace: "billing", versions: v1, mtls: true, operations: []operation{
-				{method: "POST", path: "/scores", work: 6 * ms},
+			{name: "fraud", namespace: "billing", versions: v1, mtls: true, rpc: true, operations: []operation{
+				{method: rpcMethod, path: "/shop.fraud.v1.Fraud/Score", work: 6 * ms},
 			}},
 			{name: "shipping", namespace: "fulfil", versions: v1, operations: []operation{
 				{method: "POST", path: "/quotes", work: 3 * ms, steps: []step{{call: "inventory GET /stock/{id}"}}},

@@ -49,7 +49,7 @@ func DeclaredTopology(chapters ...string) Topology {
 			if name, _ := step.callee(); name != "" {
 				target, ok := s.service(name)
 				if ok {
-					connect(source, serviceNode(name), telemetry.ProtocolHTTP, target.mtls)
+					connect(source, serviceNode(name), target.protocol(), target.mtls)
 				} else {
 					connect(source, node(telemetry.Node{Kind: telemetry.NodeExternal, Name: name}, ""), telemetry.ProtocolHTTP, false)
 				}
@@ -91,6 +91,14 @@ func DeclaredTopology(chapters ...string) Topology {
 	slices.SortFunc(t.Nodes, func(a, b TopologyNode) int { return cmp.Compare(a.ID, b.ID) })
 	slices.SortFunc(t.Edges, func(a, b TopologyEdge) int { return cmp.Compare(a.ID, b.ID) })
 	return t
+}
+
+// protocol is what callers speak with the service.
+func (s service) protocol() telemetry.Protocol {
+	if s.rpc {
+		return telemetry.ProtocolGRPC
+	}
+	return telemetry.ProtocolHTTP
 }
 
 func node(n telemetry.Node, system string) TopologyNode {

@@ -9,7 +9,7 @@ import (
 // workload is one deployment: a version of a service, or the gateway.
 type workload struct {
 	service, namespace, version string
-	mtls, plain, quota          bool
+	mtls, plain, quota, rpc     bool
 	operations                  []operation
 }
 
@@ -46,7 +46,20 @@ func (w workload) resource() string {
 }
 
 // name is what the operation's spans are called.
-func (o operation) name() string { return o.method + " " + o.path }
+func (o operation) name() string {
+	if o.method == rpcMethod {
+		return o.path[1:]
+	}
+	return o.method + " " + o.path
+}
+
+// httpMethod is what the request line says.
+func (o operation) httpMethod() string {
+	if o.method == rpcMethod {
+		return "POST"
+	}
+	return o.method
+}
 
 // callee names the service or host that the step calls, and the operation there; both empty for other steps.
 func (s step) callee() (name, operation string) {
