@@ -83,6 +83,7 @@ func (t *Topology) mergeEdge(id, target, from, to uint32) {
 		route.next, into.routes = into.routes, r
 		into.routeCount++
 		es.nameRoute(r, t.edgeOf(r))
+		t.hold(r, 1)
 		r = next
 	}
 	e.routes, e.routeCount = 0, 0
@@ -97,7 +98,7 @@ func (t *Topology) mergeEdge(id, target, from, to uint32) {
 		}
 	}
 	into.first, into.last = min(into.first, e.first), max(into.last, e.last)
-	into.slow.merge(e.slow)
+	into.slow.slower(e.slow)
 	into.failed.latest(e.failed)
 	t.touchEdge(target)
 	t.removeEdge(id)

@@ -76,7 +76,7 @@ func (c Config) Validate() error {
 		{c.Health.LatencyFloor >= 0, "health.latency_floor", "not negative", c.Health.LatencyFloor},
 	} {
 		if !f.ok {
-			return fmt.Errorf("topology.%s: %v is not %s", f.path, f.have, f.want)
+			return fmt.Errorf("%s: %v is not %s", f.path, f.have, f.want)
 		}
 	}
 	return nil

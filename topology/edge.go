@@ -54,17 +54,21 @@ type exemplar struct {
 
 const exemplarAge = 60e9
 
-func (e *exemplar) merge(o exemplar) {
-	if o.at != 0 && (e.at == 0 || o.took > e.took || o.took == e.took && o.at > e.at) {
+// slower takes o if it is the slower, latest takes it if it is the later. Both
+// have one answer whatever the order in which many are merged.
+func (e *exemplar) slower(o exemplar) {
+	if o.at != 0 && (e.at == 0 || o.took > e.took || o.took == e.took && (o.at > e.at || o.at == e.at && o.after(e))) {
 		*e = o
 	}
 }
 
 func (e *exemplar) latest(o exemplar) {
-	if o.at > e.at {
+	if o.at > e.at || o.at == e.at && o.after(e) {
 		*e = o
 	}
 }
+
+func (e *exemplar) after(o *exemplar) bool { return string(e.span[:]) > string(o.span[:]) }
 
 type edgeKey struct {
 	src, dst uint32
@@ -132,8 +136,7 @@ func (t *Topology) edge(src, dst uint32, p telemetry.Protocol) uint32 {
 	}
 	overflow := false
 	if es.live >= t.cfg.MaxEdges {
-		over := telemetry.Node{Kind: ns.list[dst].key.Kind, Name: overflowName}
-		key.src, key.dst = t.node(telemetry.Node{Kind: telemetry.NodeUnknown, Name: overflowName}), t.node(over)
+		key.src, key.dst = t.node(overflowNode(telemetry.NodeUnknown)), t.node(overflowNode(ns.list[dst].key.Kind))
 		key.protocol = telemetry.ProtocolUnknown
 		if id, ok := es.byKey[key]; ok {
 			return id
@@ -156,7 +159,7 @@ func (t *Topology) edge(src, dst uint32, p telemetry.Protocol) uint32 {
 	ns.list[e.dst].edges++
 	t.emptyEdge(id) // nothing is counted on it yet
 	if p != telemetry.ProtocolUnknown && !overflow {
-		if mute, ok := es.byKey[edgeKey{src, dst, telemetry.ProtocolUnknown}]; ok {
+		if mute, ok := es.byKey[edgeKey{src, dst, telemetry.ProtocolUnknown}]; ok && !es.list[mute].overflow {
 			t.mergeEdge(mute, id, nowhere, nowhere)
 		}
 	}
@@ -169,8 +172,7 @@ func (t *Topology) removeEdge(id uint32) {
 	e := es.list[id]
 	for r := e.routes; r != 0; {
 		next := es.routes[r].next
-		es.forgetRoute(r)
-		es.dropRoute(r)
+		t.dropRoute(r)
 		r = next
 	}
 	delete(es.byKey, edgeKey{e.src, e.dst, e.protocol})
@@ -266,6 +268,7 @@ func (t *Topology) route(src, dst uint32, p telemetry.Protocol) uint32 {
 	e.routes = r
 	e.routeCount++
 	es.nameRoute(r, t.edgeOf(r))
+	t.hold(r, 1)
 	return r
 }
 
@@ -319,10 +322,29 @@ func (es *edges) forgetRoute(r uint32) {
 	}
 }
 
-// dropRoute gives a route's number back.
-func (es *edges) dropRoute(r uint32) {
+// dropRoute lets a route go.
+func (t *Topology) dropRoute(r uint32) {
+	es := &t.edges
+	es.forgetRoute(r)
+	t.hold(r, -1)
 	es.routes[r] = route{}
 	es.freeRoute = append(es.freeRoute, r)
+}
+
+// hold keeps the nodes of a route on an overflow edge, which no edge of their
+// own keeps, as long as the route is there.
+func (t *Topology) hold(r uint32, n int) {
+	rt := &t.edges.routes[r]
+	if !t.edges.list[rt.edge].overflow {
+		return
+	}
+	for _, ep := range [...]uint32{rt.src, rt.dst} {
+		id := t.nodes.endpoints[ep].node
+		t.nodes.list[id].edges += n
+		if n < 0 {
+			t.nodes.loose = append(t.nodes.loose, id)
+		}
+	}
 }
 
 func sample(h *pair.Half) signal.Sample {

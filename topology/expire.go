@@ -122,8 +122,7 @@ func (t *Topology) forgetRoutes(e *edge, old int64, used []bool) {
 		if rt.last <= old {
 			*at = rt.next
 			e.routeCount--
-			es.forgetRoute(r)
-			es.dropRoute(r)
+			t.dropRoute(r)
 			continue
 		}
 		used[rt.src], used[rt.dst] = true, true

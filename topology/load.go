@@ -260,6 +260,7 @@ func (l *loader) routes() {
 		e.routeCount++
 		es.routes = append(es.routes, rt)
 		es.nameRoute(e.routes, l.t.edgeOf(e.routes))
+		l.t.hold(e.routes, 1)
 	}
 }
 

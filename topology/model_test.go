@@ -263,27 +263,46 @@ func got(t *Topology) map[told]counted {
 }
 
 // check asks what must hold of any state.
-func check(rt *rapid.T, t *Topology) {
+func check(top *rapid.T, t *Topology) {
 	touching := map[uint32]int{}
+	for r := 1; r < len(t.edges.routes); r++ {
+		rt := &t.edges.routes[r]
+		if rt.edge == 0 {
+			continue
+		}
+		listed := false
+		if e := t.edges.list[rt.edge]; e != nil {
+			for at := e.routes; at != 0; at = t.edges.routes[at].next {
+				listed = listed || at == uint32(r)
+			}
+		}
+		if !listed {
+			top.Fatalf("route %d is on edge %d, which does not know it", r, rt.edge)
+		}
+	}
 	for id, e := range t.edges.list {
 		if e == nil {
 			continue
 		}
 		if e.requests() == 0 {
-			rt.Fatalf("edge %d is empty and still there", id)
+			top.Fatalf("edge %d is empty and still there", id)
 		}
 		touching[e.src]++
 		touching[e.dst]++
+		for r := e.routes; r != 0 && e.overflow; r = t.edges.routes[r].next {
+			touching[t.nodes.endpoints[t.edges.routes[r].src].node]++
+			touching[t.nodes.endpoints[t.edges.routes[r].dst].node]++
+		}
 	}
 	for id, n := range t.nodes.list {
 		if n == nil || id == nowhere {
 			continue
 		}
 		if n.edges != touching[uint32(id)] {
-			rt.Fatalf("node %s thinks that %d edges touch it, they are %d", n.key.ID(), n.edges, touching[uint32(id)])
+			top.Fatalf("node %s thinks that %d edges touch it, they are %d", n.key.ID(), n.edges, touching[uint32(id)])
 		}
 		if n.edges == 0 && !n.reporter {
-			rt.Fatalf("node %s is nobody's and still there", n.key.ID())
+			top.Fatalf("node %s is nobody's and still there", n.key.ID())
 		}
 	}
 }
@@ -311,6 +330,16 @@ func TestModel(t *testing.T) {
 	})
 }
 
+// anew renders every edge again, as of now.
+func anew(t *Topology) *telemetry.Graph {
+	for id, e := range t.edges.list {
+		if e != nil {
+			t.touchEdge(uint32(id))
+		}
+	}
+	return fresh(t)
+}
+
 // TestReplay: state after (load at P, replay to Q) is the state after a
 // straight run to Q, byte for byte, and what was observed is the same.
 func TestReplay(t *testing.T) {
@@ -327,8 +356,10 @@ func TestReplay(t *testing.T) {
 				if err := top.Consume(telemetry.Entry{Position: telemetry.Position(i + 1), Batch: batches[i]}); err != nil {
 					rt.Fatal(err)
 				}
+				check(rt, top)
 				if i%3 == 0 {
 					top.Tick(batches[i].Received)
+					check(rt, top)
 				}
 			}
 		}
@@ -365,7 +396,7 @@ func TestReplay(t *testing.T) {
 		if before.n+after.n != straight.n {
 			rt.Fatalf("%d + %d observations, want %d", before.n, after.n, straight.n)
 		}
-		if diff := cmp.Diff(fresh(whole).Edges, fresh(second).Edges); diff != "" {
+		if diff := cmp.Diff(anew(whole).Edges, anew(second).Edges); diff != "" {
 			rt.Fatalf("graphs differ:\n%s", diff)
 		}
 	})

@@ -29,7 +29,7 @@ type node struct {
 	reporter bool  // has sent telemetry itself
 	reported int64 // when it last did
 	seen     int64 // when it was last part of traffic
-	edges    int   // that touch it
+	edges    int   // that touch it, and routes on overflow edges that do
 	bare     uint32
 	variants []uint32 // its endpoints, bare first
 
@@ -142,7 +142,7 @@ func (t *Topology) node(key telemetry.Node) uint32 {
 	}
 	if ns.live >= t.cfg.MaxNodes && key.Name != overflowName && key != callerNode() {
 		t.stats.Dropped.Nodes++
-		return t.node(telemetry.Node{Kind: key.Kind, Name: overflowName})
+		return t.node(overflowNode(key.Kind))
 	}
 	key.Name, key.Namespace = strings.Clone(key.Name), strings.Clone(key.Namespace)
 	n := &node{key: key, seen: t.now}
@@ -165,6 +165,12 @@ func (t *Topology) node(key telemetry.Node) uint32 {
 		t.adopt(id)
 	}
 	return id
+}
+
+// overflowNode stands for all nodes of a kind that were too many. Those that
+// nothing is known of are among the services.
+func overflowNode(kind telemetry.NodeKind) telemetry.Node {
+	return telemetry.Node{Kind: max(kind, telemetry.NodeService), Name: overflowName}
 }
 
 func firstLabel(name string) string {
@@ -261,6 +267,9 @@ func (ns *nodes) find(kind telemetry.NodeKind, namespace, name, from string) uin
 	}
 	if ids := ns.services[name]; len(ids) == 1 {
 		return ids[0]
+	}
+	if id := service("", name); id != nowhere {
+		return id
 	}
 	if label, rest, ok := strings.Cut(name, "."); ok {
 		next, _, _ := strings.Cut(rest, ".")

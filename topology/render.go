@@ -28,6 +28,8 @@ type drawnEdge struct {
 	version uint64 // of the graph in which it last changed
 	due     int64  // tick at which its windows have slid enough to look again; 0: never
 	windows [signal.Windows]shown
+	slow    exemplar
+	failed  exemplar
 	is      telemetry.GraphEdge
 }
 
@@ -154,12 +156,13 @@ func (t *Topology) renderEdge(e *edge) (changed bool) {
 	old := &d.is
 	if d.visible && windows == d.windows && is.Health == old.Health && is.Totals == old.Totals && is.Witnesses == old.Witnesses &&
 		is.MTLS == old.MTLS && is.FirstSeen == old.FirstSeen && is.LastSeen == old.LastSeen && sameRates(is.ThrottledBy, old.ThrottledBy) &&
-		e.exemplarsStand(t.now) {
+		e.slow == d.slow && e.failed == d.failed && e.exemplarsStand(t.now) {
 		return false
 	}
 	is.Windows = signals(&windows)
 	is.Exemplars = e.exemplars(t.now)
 	d.is, d.windows, d.visible = is, windows, true
+	d.slow, d.failed = e.slow, e.failed
 	return true
 }
 
@@ -232,7 +235,7 @@ func (e *edge) exemplars(now int64) []telemetry.Exemplar {
 }
 
 // exemplarsStand says that the exemplars last drawn are none that have aged
-// out. New ones come with traffic, which changes more than them.
+// out.
 func (e *edge) exemplarsStand(now int64) bool {
 	for _, x := range e.drawn.is.Exemplars {
 		if millis(now)-x.Time >= exemplarAge/1e6 {

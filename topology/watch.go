@@ -80,3 +80,7 @@ func (t *Topology) Watch(ctx context.Context) <-chan Update {
 	}()
 	return out
 }
+
+// Changed is closed when the next snapshot is published. To miss none, take the
+// channel first and the snapshot after.
+func (t *Topology) Changed() <-chan struct{} { return t.hub.wait() }
