@@ -83,6 +83,9 @@ func (in *Intake) Admit(n int) error {
 // Leave gives back what Admit reserved.
 func (in *Intake) Leave(n int) { in.c.inflight.Add(-int64(n)) }
 
+// Inflight is how many bytes are admitted now, over all protocols.
+func (in *Intake) Inflight() int64 { return in.c.inflight.Load() }
+
 // Refuse counts a refusal, and returns it.
 func (in *Intake) Refuse(r *Refusal) *Refusal {
 	in.counters.refused[r.Reason].Inc()

@@ -28,38 +28,40 @@ const (
 //
 // The server should have a ReadHeaderTimeout; the body's arrival is bounded here.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	asJSON, refusal := s.mediaType(r)
-	if refusal == nil {
-		var rejected int
-		var first string
-		rejected, first, refusal = s.post(w, r, asJSON)
-		if refusal == nil {
-			reply(w, asJSON, rejected, first)
-			return
+	asJSON, code, err := mediaType(r)
+	if err != nil {
+		if code == http.StatusMethodNotAllowed {
+			w.Header().Set("Allow", http.MethodPost)
 		}
+		refuse(w, true, code, s.in.Refuse(&collector.Refusal{Reason: collector.Unsupported, Err: err}))
+		return
 	}
-	refuse(w, r, asJSON, refusal)
+	rejected, first, refusal := s.post(w, r, asJSON)
+	if refusal != nil {
+		refuse(w, asJSON, refusal.HTTPStatus(), refusal)
+		return
+	}
+	reply(w, asJSON, rejected, first)
 }
 
-// mediaType says whether the body is JSON and not protobuf, and refuses what
-// is neither.
-func (s *Service) mediaType(r *http.Request) (asJSON bool, refusal *collector.Refusal) {
+// mediaType says whether the body is JSON and not protobuf, and with which
+// status to refuse what is no export of traces.
+func mediaType(r *http.Request) (asJSON bool, code int, err error) {
+	if r.URL.Path != Path {
+		return false, http.StatusNotFound, fmt.Errorf("nothing is received at %.100q: POST traces to %s", r.URL.Path, Path)
+	}
 	if r.Method != http.MethodPost {
-		return false, s.in.Refuse(&collector.Refusal{
-			Reason: collector.Unsupported, Err: fmt.Errorf("method %s is not spoken here: POST an export request", r.Method),
-		})
+		return false, http.StatusMethodNotAllowed, fmt.Errorf("method %s is not spoken here: POST an export request", r.Method)
 	}
 	mt, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
 	case err == nil && mt == typeProto:
-		return false, nil
+		return false, 0, nil
 	case err == nil && mt == typeJSON:
-		return true, nil
+		return true, 0, nil
 	}
-	return false, s.in.Refuse(&collector.Refusal{
-		Reason: collector.Unsupported,
-		Err:    fmt.Errorf("content type %.100q is not spoken here: send %s or %s", r.Header.Get("Content-Type"), typeProto, typeJSON),
-	})
+	return false, http.StatusUnsupportedMediaType,
+		fmt.Errorf("content type %.100q is not spoken here: send %s or %s", r.Header.Get("Content-Type"), typeProto, typeJSON)
 }
 
 func (s *Service) post(w http.ResponseWriter, r *http.Request, asJSON bool) (rejected int, first string, refusal *collector.Refusal) {
@@ -103,22 +105,16 @@ func reply(w http.ResponseWriter, asJSON bool, rejected int, first string) {
 }
 
 // refuse writes a refusal as a google.rpc.Status.
-func refuse(w http.ResponseWriter, r *http.Request, asJSON bool, refusal *collector.Refusal) {
+func refuse(w http.ResponseWriter, asJSON bool, code int, refusal *collector.Refusal) {
 	if refusal.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(refusal.RetryAfter.Seconds()))))
-	}
-	code := refusal.HTTPStatus()
-	if r.Method != http.MethodPost {
-		code = http.StatusMethodNotAllowed
-		w.Header().Set("Allow", http.MethodPost)
 	}
 	if refusal.Reason == collector.Slow || refusal.Reason == collector.TooLarge {
 		w.Header().Set("Connection", "close") // the rest of the body is not worth reading
 	}
 	st := refusal.GRPCStatus().Proto()
 	var body []byte
-	if asJSON || code == http.StatusUnsupportedMediaType || code == http.StatusMethodNotAllowed {
-		asJSON = true
+	if asJSON {
 		st.Details = nil // JSON would need the types behind them; Retry-After says the same
 		body, _ = protojson.Marshal(st)
 	} else {
