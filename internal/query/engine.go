@@ -85,6 +85,11 @@ func (e *Engine) Search(ctx context.Context, q telemetry.SpanQuery) ([]telemetry
 	if err != nil {
 		return nil, stats, fmt.Errorf("search traces: %w", err)
 	}
+	for i := range found {
+		for k := range found[i].Services {
+			nameUnknown(&found[i].Services[k].Name)
+		}
+	}
 	return found, stats, nil
 }
 
@@ -118,6 +123,7 @@ func (e *Engine) Services(ctx context.Context) ([]telemetry.ServiceEntry, error)
 	}
 	out := slices.Clone(found)
 	for i := range out {
+		nameUnknown(&out[i].Name)
 		out[i].Operations = slices.Clone(out[i].Operations)
 		slices.SortFunc(out[i].Operations, compareOperations)
 	}
@@ -134,7 +140,7 @@ func (e *Engine) Operations(ctx context.Context, service, kind string) ([]teleme
 	}
 	var out []telemetry.OperationEntry
 	for _, s := range services {
-		if s.Name != service {
+		if nameUnknown(&s.Name); s.Name != service {
 			continue
 		}
 		for _, o := range s.Operations {

@@ -125,30 +125,14 @@ func TestTraceOfRequestsAlone(t *testing.T) {
 	}
 }
 
-// TestRepeatsAreShownOnce: what a sender sent twice is one span; the two halves of
-// a span that both ends share are two.
-func TestRepeatsAreShownOnce(t *testing.T) {
+func TestTraceThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	e, s, _ := newEngine()
-	b := spans("frontend", 10, 100)
-	client := b.Spans[0]
-	client.Kind = telemetry.KindClient
-	again := client
-	// A second sending has a resource of its own.
-	b.Resources = append(b.Resources, b.Resources[0], telemetry.Resource{Identity: telemetry.Identity{Service: b.InternString("cart")}})
-	again.Resource = 1
-	server := client
-	server.Kind, server.Resource = telemetry.KindServer, 2
-	other := client
-	other.Resource = 2
-	b.Spans = []telemetry.Span{client, again, server, other}
-	s.put(1, b)
-	tr, err := e.Trace(context.Background(), telemetry.TraceID{15: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !cmp.Equal(tr.Spans, []int{0, 2, 3}) {
-		t.Errorf("shown are %v, want the first, the other kind's and the other service's", tr.Spans)
+	s.put(2, spans("a")) // of which nothing is left
+	for low := byte(1); low < 3; low++ {
+		if tr, err := e.Trace(context.Background(), telemetry.TraceID{15: low}); !errors.Is(err, telemetry.ErrNotFound) || tr != nil {
+			t.Errorf("trace %d: %v %v", low, tr, err)
+		}
 	}
 }
 
@@ -247,6 +231,7 @@ func TestServicesAreSortedCopies(t *testing.T) {
 		{Name: "b", Operations: []telemetry.OperationEntry{op("y", "server"), op("x", "server"), op("x", "client")}},
 		{Name: "a", Namespace: "2", Operations: []telemetry.OperationEntry{op("x", "server")}},
 		{Name: "a", Namespace: "1", Operations: []telemetry.OperationEntry{op("x", "server"), op("w", "client")}},
+		{Operations: []telemetry.OperationEntry{op("z", "internal")}}, // of senders that named no service
 	}
 	got, err := e.Services(context.Background())
 	if err != nil {
@@ -256,6 +241,7 @@ func TestServicesAreSortedCopies(t *testing.T) {
 		{Name: "a", Namespace: "1", Operations: []telemetry.OperationEntry{op("w", "client"), op("x", "server")}},
 		{Name: "a", Namespace: "2", Operations: []telemetry.OperationEntry{op("x", "server")}},
 		{Name: "b", Operations: []telemetry.OperationEntry{op("x", "client"), op("x", "server"), op("y", "server")}},
+		{Name: query.UnknownService, Operations: []telemetry.OperationEntry{op("z", "internal")}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -266,6 +252,9 @@ func TestServicesAreSortedCopies(t *testing.T) {
 	ops, err := e.Operations(context.Background(), "a", "")
 	if diff := cmp.Diff([]telemetry.OperationEntry{op("w", "client"), op("x", "server")}, ops); diff != "" || err != nil {
 		t.Errorf("operations of both namespaces: %v (-want +got):\n%s", err, diff)
+	}
+	if ops, err = e.Operations(context.Background(), query.UnknownService, ""); err != nil || len(ops) != 1 {
+		t.Errorf("operations of the nameless: %v %v", ops, err)
 	}
 	if ops, err = e.Operations(context.Background(), "a", "client"); err != nil || len(ops) != 1 {
 		t.Errorf("operations of one kind: %v %v", ops, err)

@@ -12,12 +12,13 @@ import (
 // All methods are called concurrently, and must return soon after ctx is done.
 type TraceStore interface {
 	// Trace is all that is stored of one trace: its spans and its requests, and
-	// nothing of any other trace, in any order. The batch belongs to the caller. An
+	// nothing of any other trace, in any order. What a sender sent twice, because
+	// its acknowledgement was lost, is there once. The batch belongs to the caller. An
 	// error that is telemetry.ErrNotFound says that nothing is stored.
 	Trace(ctx context.Context, id telemetry.TraceID) (*telemetry.Batch, error)
 
 	// Search is the newest q.Limit traces that have a span for which all of q
-	// holds, newest first.
+	// holds, newest first. The summaries belong to the caller.
 	Search(ctx context.Context, q telemetry.SpanQuery) ([]telemetry.TraceSummary, telemetry.SearchStats, error)
 
 	// Services is every service of which spans are stored, in any order. The

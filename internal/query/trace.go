@@ -28,15 +28,13 @@ type Trace struct {
 // that nothing of it is stored.
 func (e *Engine) Trace(ctx context.Context, id telemetry.TraceID) (*Trace, error) {
 	b, err := e.traces.Trace(ctx, id)
-	if err != nil {
-		return nil, fmt.Errorf("trace %s: %w", id, err)
-	}
-	if b.Len() == 0 {
+	switch {
+	case errors.Is(err, telemetry.ErrNotFound) || err == nil && b.Len() == 0:
 		return nil, fmt.Errorf("trace %s: %w", id, telemetry.ErrNotFound)
+	case err != nil:
+		return nil, fmt.Errorf("read a trace: %w", err)
 	}
-	t := NewTrace(id, b)
-	t.dropRepeats()
-	return t, nil
+	return NewTrace(id, b), nil
 }
 
 // NewTrace puts a batch that holds one trace in order.
@@ -75,32 +73,6 @@ func (t *Trace) cover(first bool, start, duration int64) {
 		return
 	}
 	t.Start, t.End = min(t.Start, start), max(t.End, start+duration)
-}
-
-// dropRepeats leaves out spans that are there twice: a sender whose
-// acknowledgement was lost sends again, and the store keeps both. Two spans of
-// one id that differ (the halves of a shared span) both stay.
-func (t *Trace) dropRepeats() {
-	type key struct {
-		id       telemetry.SpanID
-		start    int64
-		duration int64
-		name     telemetry.StrID
-		kind     telemetry.SpanKind
-		service  string
-	}
-	seen := make(map[key]bool, len(t.Spans))
-	t.Spans = slices.DeleteFunc(t.Spans, func(i int) bool {
-		s := &t.Batch.Spans[i]
-		// The service by its name, because each of two sendings has a resource of
-		// its own in the batch.
-		k := key{s.SpanID, s.Start, s.Duration, s.Name, s.Kind, t.Batch.Str(t.Batch.Resources[s.Resource].Identity.Service)}
-		if seen[k] {
-			return true
-		}
-		seen[k] = true
-		return false
-	})
 }
 
 // Found is the answer to a search for whole traces.
@@ -181,6 +153,12 @@ func compareSpanIDs(a, b telemetry.SpanID) int { return bytes.Compare(a[:], b[:]
 // UnknownService names the service of a span whose sender did not say. It is
 // the name that OpenTelemetry's resource conventions give.
 const UnknownService = "unknown_service"
+
+func nameUnknown(service *string) {
+	if *service == "" {
+		*service = UnknownService
+	}
+}
 
 // Service is the name of the service that a span comes from. It is valid as
 // long as the trace's batch is.
