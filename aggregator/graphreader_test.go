@@ -1,0 +1,136 @@
+package aggregator
+
+import (
+	"context"
+	"errors"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+func endpoint(ns, name, version string) telemetry.Endpoint {
+	return telemetry.Endpoint{Node: telemetry.Node{Kind: telemetry.NodeService, Namespace: ns, Name: name}, Version: version}
+}
+
+// The graph of a range holds that range's requests: none before, none after,
+// each once, over a restart of the counter and a change of version.
+func TestPastGraph(t *testing.T) {
+	t.Parallel()
+	db := openStore(t, t.TempDir())
+	ctx := context.Background()
+	a := New(DefaultConfig(), prometheus.NewRegistry())
+	pos := telemetry.Position(0)
+	now := func(sec int64) time.Time { return time.Unix(0, epoch+sec*second) }
+	// tick lets the log's time come to sec, delivers observations, and flushes 5 s later.
+	tick := func(sec int64, obs ...telemetry.Observation) {
+		t.Helper()
+		pos++
+		b := telemetry.NewBatch()
+		b.Received = epoch + sec*second
+		if err := a.Consume(telemetry.Entry{Position: pos, Batch: b}); err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range obs {
+			o.At = b.Received
+			a.Observe(o)
+		}
+		if err := a.Flush(ctx, now(sec+5), db); err != nil {
+			t.Fatal(err)
+		}
+	}
+	many := func(n int, o telemetry.Observation) (out []telemetry.Observation) {
+		for range n {
+			out = append(out, o)
+		}
+		return out
+	}
+	v1 := &telemetry.Edge{Source: endpoint("shop", "front", ""), Target: endpoint("shop", "cart", "v1"), Protocol: telemetry.ProtocolHTTP}
+	v2 := &telemetry.Edge{Source: endpoint("shop", "front", ""), Target: endpoint("shop", "cart", "v2"), Protocol: telemetry.ProtocolHTTP}
+	dbEdge := &telemetry.Edge{
+		Source: endpoint("shop", "cart", ""), Protocol: telemetry.ProtocolDatabase,
+		Target: telemetry.Endpoint{Node: telemetry.Node{Kind: telemetry.NodeDatabase, Name: "postgresql-0.db"}, System: "postgresql"},
+	}
+	server := telemetry.Observation{
+		Edge: v1, Duration: 10e6, Code: 200, Side: telemetry.SideServer, Evidence: telemetry.EvidenceLog, TLS: telemetry.TLSMutual,
+		TraceID: telemetry.TraceID{7}, SpanID: telemetry.SpanID{8},
+	}
+	client, failed, newer, query := server, server, server, server
+	client.Side, client.Evidence, client.TLS, client.TraceID = telemetry.SideClient, telemetry.EvidenceSpan, telemetry.TLSUnknown, telemetry.TraceID{}
+	failed.Code, failed.Outcome, failed.Duration, failed.TraceID = 500, telemetry.OutcomeError, 100e6, telemetry.TraceID{9}
+	newer.Edge = v2
+	query.Edge, query.Side, query.Evidence, query.TLS, query.Code = dbEdge, telemetry.SideClient, telemetry.EvidenceSpan, telemetry.TLSUnknown, -1
+
+	if err := a.Flush(ctx, now(0), db); err != nil {
+		t.Fatal(err)
+	}
+	tick(0, many(100, server)...) // before the range
+	for s := int64(15); s <= 60; s += 15 {
+		tick(s)
+	}
+	// The range begins at 70.
+	tick(75, many(20, server)...)
+	tick(90, append(many(15, client), many(4, failed)...)...)
+	tick(105, many(10, newer)...)
+	tick(120, many(3, query)...)
+	// All fall silent, leave memory, and v1 comes back, counting from 0.
+	tick(120+14*60, query)
+	tick(120 + 16*60 + 61)
+	tick(120+16*60+80, many(6, server)...)
+	// The range ends at 1200.
+	tick(1300, many(50, server)...)
+
+	r := NewGraphReader(db, Thresholds{DegradedErrors: 0.02, FailingErrors: 0.1, Throttled: 0.05})
+	g, err := r.Graph(ctx, now(70), now(1200))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g.Origin != "series" || g.Time != now(1200).UnixMilli() || len(g.Nodes) != 3 || len(g.Edges) != 2 {
+		t.Fatalf("graph is %+v", g)
+	}
+	dbe, e := g.Edges[0], g.Edges[1]
+	if e.ID != "shop/front>shop/cart|http" || dbe.ID != "shop/cart>database:postgresql-0.db|database" {
+		t.Errorf("edges are %s and %s", e.ID, dbe.ID)
+	}
+	if d := cmp.Diff(telemetry.Totals{Requests: 40, Errors: 4}, e.Totals); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(telemetry.WitnessCounts{ServerLog: 40, ClientSpan: 15}, e.Witnesses); d != "" {
+		t.Error(d)
+	}
+	if e.MTLS != 1 || dbe.MTLS != -1 || e.Health != telemetry.HealthFailing || dbe.Totals.Requests != 4 {
+		t.Errorf("edges are %+v and %+v", e, dbe)
+	}
+	w := e.Windows["range"]
+	if math.Abs(w.Rate-40.0/1130) > 1e-9 || math.Abs(w.ErrorRate-4.0/1130) > 1e-9 {
+		t.Errorf("rates are %+v", w)
+	}
+	if *w.P50 < 9 || *w.P50 > 11 || *w.P99 < 90 || *w.P99 > 110 {
+		t.Errorf("quantiles are %v, %v, %v", *w.P50, *w.P90, *w.P99)
+	}
+	if len(e.Exemplars) != 1 || !e.Exemplars[0].Error || e.Exemplars[0].Duration != 100 || e.Exemplars[0].TraceID != (telemetry.TraceID{9}).String() {
+		t.Errorf("exemplars are %+v", e.Exemplars)
+	}
+	cart, front, pg := g.Nodes[1], g.Nodes[2], g.Nodes[0]
+	if cart.ID != "shop/cart" || cmp.Diff([]string{"v1", "v2"}, cart.Versions) != "" || cart.Health != telemetry.HealthFailing {
+		t.Errorf("cart is %+v", cart)
+	}
+	if front.Health != telemetry.HealthOK || front.Windows["range"].Rate != 0 || front.Windows["range"].P50 != nil {
+		t.Errorf("front is %+v", front)
+	}
+	if pg.Kind != "database" || pg.System != "postgresql" || pg.ID != "database:postgresql-0.db" {
+		t.Errorf("the database is %+v", pg)
+	}
+
+	empty, err := r.Graph(ctx, now(-5000), now(-4000))
+	if err != nil || len(empty.Nodes) != 0 || empty.Edges == nil {
+		t.Errorf("a range without data: %+v, %v", empty, err)
+	}
+	if _, err := r.Graph(ctx, now(5), now(5)); !errors.Is(err, errRange) {
+		t.Errorf("an empty range: %v", err)
+	}
+}
