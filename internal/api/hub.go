@@ -78,16 +78,16 @@ func (h *hub) join(most int) error {
 	case h.listeners >= most:
 		return errStreams
 	}
-	h.listeners++
-	h.metrics.streams.Set(float64(h.listeners))
 	if h.stop == nil {
+		h.graph = h.source.Snapshot() // first: it is another's code and may panic
 		h.stop = make(chan struct{})
-		h.graph = h.source.Snapshot()
 		// A number no listener has: what came between is not in the ring.
 		h.seq += ringSize + 1
 		h.pumps.Add(1)
 		go h.pump(h.stop)
 	}
+	h.listeners++
+	h.metrics.streams.Set(float64(h.listeners))
 	return nil
 }
 

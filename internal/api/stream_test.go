@@ -344,6 +344,11 @@ func TestStreamsAreLimited(t *testing.T) {
 func TestStreamOutlivesAPanicOfTheGraph(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := shop(newWorld(t))
+		w.live.panics = true
+		if rec := w.ask("GET", "/api/v1/graph/stream"); rec.Code != http.StatusInternalServerError {
+			t.Errorf("a stream of a graph that panics was answered %d", rec.Code)
+		}
+		w.live.panics = false
 		l := w.follow(nil)
 		synctest.Wait()
 		set := func(panics bool, g *telemetry.Graph) {
@@ -360,8 +365,8 @@ func TestStreamOutlivesAPanicOfTheGraph(t *testing.T) {
 		p := page{}
 		p.read(t, l.take())
 		p.is(t, shopGraph(5001, 2))
-		if n := w.counter(t, "binnacle_api_panics_total"); n != 1 {
-			t.Errorf("%v panics are counted, want 1", n)
+		if n := w.counter(t, "binnacle_api_panics_total"); n != 2 {
+			t.Errorf("%v panics are counted, want 2", n)
 		}
 		if !strings.Contains(w.log.String(), "the graph's owner has a bug") {
 			t.Errorf("the log does not say what happened: %s", w.log)
