@@ -76,4 +76,7 @@ func newRig(t testing.TB, change func(*collector.Config)) *rig {
 	return r
 }
 
-func newIntake(t testing.TB) *collector.Intake { return newRig(t, nil).in }
+// newIntake takes spans of any age, as the oracle does.
+func newIntake(t testing.TB) *collector.Intake {
+	return newRig(t, func(c *collector.Config) { c.Limits.MaxAge = 0 }).in
+}
