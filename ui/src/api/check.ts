@@ -61,7 +61,7 @@ export function record<T>(item: Check<T>): Check<Record<string, T>> {
 }
 
 export function object<T extends object>(fields: { [K in keyof T]-?: Check<T[K]> }): Check<T> {
-  const entries = Object.entries(fields) as [string, Check<unknown>][];
+  const entries = Object.entries<Check<unknown>>(fields);
   return (v, p) => {
     if (typeof v !== 'object' || v === null || Array.isArray(v)) throw new ShapeError(p, 'an object', v);
     const source = v as Record<string, unknown>;

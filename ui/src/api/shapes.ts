@@ -54,7 +54,7 @@ export const traceSearch: Check<TraceSearch> = object<TraceSearch>({
 const attribute: Check<AttributeValue> = (v, p) => {
   if (v === null || typeof v === 'string' || typeof v === 'number' || typeof v === 'boolean') return v;
   if (Array.isArray(v)) return v.map((e: unknown, i) => attribute(e, `${p}[${i}]`));
-  return JSON.stringify(v) ?? null;
+  return typeof v === 'object' ? JSON.stringify(v) : null;
 };
 const attributes: Check<Attributes> = record(attribute);
 

@@ -1,4 +1,4 @@
-import { useSignalEffect } from '@preact/signals';
+import { computed, useSignalEffect } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { GraphEdge, GraphNode, LiveWindow } from '../api/types';
@@ -22,6 +22,11 @@ export function mapWindow(): LiveWindow {
   return WINDOWS.find((k) => k === w) ?? '10s';
 }
 
+// What the page itself draws of the graph is two bits; it must not render four times a second for them. The map hears
+// of changes directly, and the panel reads the graph by itself.
+const nothingKnown = computed(() => graphVersion.value >= 0 && graph.nodes.size === 0);
+const selectionKnown = computed(() => graphVersion.value >= 0 && (graph.nodes.has(param('node') ?? '') || graph.edges.has(param('edge') ?? '')));
+
 export function MapPage(): JSX.Element {
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<MapView | undefined>(undefined);
@@ -32,9 +37,8 @@ export function MapPage(): JSX.Element {
   const node = param('node');
   const edge = param('edge');
   const focus = Number(param('focus') ?? 0);
-  const hasPanel = (node !== undefined && graph.nodes.has(node)) || (edge !== undefined && graph.edges.has(edge));
-  // Only what this component draws itself; the map hears of changes directly.
-  const empty = graphVersion.value >= 0 && graph.nodes.size === 0;
+  const hasPanel = selectionKnown.value;
+  const empty = nothingKnown.value;
 
   useEffect(() => {
     if (host.current === null) return;

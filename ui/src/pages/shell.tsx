@@ -1,5 +1,5 @@
 import type { JSX } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { signalsOf } from '../model/graph';
 import { duration, rate, when } from '../base/format';
 import { useKeys } from '../widgets/keys';
@@ -106,7 +106,7 @@ function Search(p: { close: () => void }): JSX.Element {
   const [at, setAt] = useState(0);
   const input = useRef<HTMLInputElement>(null);
   const list = useRef<HTMLUListElement>(null);
-  useEffect(() => input.current?.focus(), []);
+  useLayoutEffect(() => input.current?.focus(), []);
   const found = graphVersion.value < 0 ? [] : rank(text);
   const pick = (i: number, page: boolean): void => {
     const n = found[i];

@@ -66,7 +66,7 @@ export function TimeStrip(): JSX.Element {
     graph.current = b;
     return () => b.dispose();
   }, []);
-  useEffect(paint);
+  useEffect(paint, [q.data, r, span]);
   useSignalEffect(paint);
 
   return (

@@ -1,4 +1,4 @@
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 // The keyboard. Handlers stack: what was put up last (a dialog over a page) hears first, and a handled key goes no
 // further. Nothing fires while somebody types, but Escape, which leaves the field.
@@ -27,7 +27,8 @@ addEventListener('keydown', (e) => {
 export function useKeys(keys: Keys): void {
   const ref = useRef(keys);
   ref.current = keys;
-  useEffect(() => {
+  // Before the next event, not after the next paint: a key may follow at once.
+  useLayoutEffect(() => {
     stack.push(ref);
     return () => {
       stack.splice(stack.indexOf(ref), 1);

@@ -1,0 +1,171 @@
+import { expect, test, type Page } from '@playwright/test';
+import { BIG_TRACE } from '../fixture/traces';
+import { measureFrames, report } from './frames';
+
+// What only a server that obeys can show: empty, failing, cut off, and time. Fixture server only.
+
+test.skip(process.env.BINNACLE_URL !== undefined, 'needs the fixture server');
+
+const set = (page: Page, query: string): Promise<unknown> => page.request.get(`/__fixture?${query}`);
+
+test.afterEach(async ({ page }) => {
+  await set(page, 'mode=lively&quota_error=&cut=0');
+});
+
+const places = (page: Page): Promise<Record<string, [number, number]>> =>
+  page.evaluate(() => JSON.parse(localStorage.getItem('binnacle.places') ?? '{}') as Record<string, [number, number]>);
+
+test('empty: each page says how to begin', async ({ page }) => {
+  await set(page, 'mode=empty');
+  await page.goto('/');
+  await expect(page.locator('.state')).toContainText('Open water');
+  await expect(page.locator('.state')).toContainText('127.0.0.1:9091');
+  await page.goto('/service');
+  await expect(page.locator('.state')).toContainText('127.0.0.1:9091');
+  await page.goto('/traces');
+  await expect(page.locator('.state')).toContainText('127.0.0.1:9091');
+  await page.goto('/quotas');
+  await expect(page.locator('.state')).toContainText('No rule is loaded');
+});
+
+test('loading: drawn until the answer comes', async ({ page }) => {
+  await page.route('**/api/v1/**', () => undefined);
+  for (const path of ['/', '/service', '/traces', '/trace/00', '/quotas']) {
+    await page.goto(path);
+    await expect(page.locator('.state[role=status]'), path).toBeVisible();
+  }
+});
+
+test('errors: the server’s own words, and a way to try again', async ({ page }) => {
+  let failing = true;
+  await page.route('**/api/v1/{traces,quotas}*', (r) => (failing ? r.fulfill({ status: 503, contentType: 'application/problem+json', body: '{"title":"Starting","status":503,"detail":"Blocks are still being opened; try again in a moment."}' }) : r.continue()));
+  await page.goto('/traces');
+  await expect(page.locator('.state[role=alert]')).toContainText('Blocks are still being opened');
+  await page.goto('/quotas');
+  await expect(page.locator('.state[role=alert]')).toContainText('Blocks are still being opened');
+  failing = false;
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await expect(page.locator('.rule').first()).toBeVisible();
+  await page.goto('/trace/0123456789abcdef0123456789abcdef');
+  await expect(page.locator('.state[role=alert]')).toContainText('No span of trace');
+  await page.route('**/api/v1/graph?*', (r) => r.fulfill({ status: 400, contentType: 'application/problem+json', body: '{"title":"Bad range","status":400,"detail":"That time is older than the series store reaches."}' }));
+  await page.goto('/?from=1000&to=2000');
+  await expect(page.locator('.state[role=alert]')).toContainText('older than the series store');
+});
+
+test('a wrong shape is one clear sentence', async ({ page }) => {
+  await page.route('**/api/v1/quotas', (r) => r.fulfill({ json: { rules: [{ id: 7 }] } }));
+  await page.goto('/quotas');
+  await expect(page.locator('.state[role=alert]')).toContainText('rules[0].id should be a string, but is number');
+});
+
+test('reconnecting: the map stays, says so, and comes back', async ({ page }) => {
+  await page.goto('/');
+  await expect(page.locator('.compass')).toBeVisible();
+  await expect(page.locator('.conn.open')).toBeVisible();
+  await set(page, 'cut=4000');
+  await expect(page.locator('.conn.lost')).toContainText('Reconnecting');
+  await expect(page.locator('.compass')).toBeVisible();
+  await expect(page.locator('.conn.open')).toBeVisible();
+});
+
+test('quota files that were refused show their reason', async ({ page }) => {
+  await set(page, `quota_error=${encodeURIComponent('shop.yaml:14: descriptors[0].rate_limit.unit: "fortnight" is no unit')}`);
+  await page.goto('/quotas');
+  await expect(page.locator('.banner')).toContainText('fortnight');
+  await expect(page.locator('.rule').first()).toBeVisible();
+});
+
+test('nobody moves: not by deltas, not by newcomers, not by a reload', async ({ page }) => {
+  await set(page, 'mode=calm');
+  await page.goto('/');
+  await expect(page.locator('.compass')).toBeVisible();
+  const before = await places(page);
+  expect(Object.keys(before).length).toBeGreaterThan(20);
+  await set(page, 'mode=lively');
+  await page.waitForTimeout(3000);
+  await page.reload();
+  await expect(page.locator('.compass')).toBeVisible();
+  const after = await places(page);
+  for (const [id, p] of Object.entries(before)) expect(after[id], id).toEqual(p);
+});
+
+test('the address is the state', async ({ page }) => {
+  await page.goto('/?node=shop%2Fcheckout&focus=2&win=1m');
+  await expect(page.locator('.panel h2')).toContainText('checkout');
+  await page.reload();
+  await expect(page.locator('.panel h2')).toContainText('checkout');
+  await expect(page.locator('.segments [aria-checked=true]', { hasText: '1m' })).toBeVisible();
+  const now = Date.now();
+  await page.goto(`/?from=${now - 600_000}&to=${now - 300_000}`);
+  await expect(page.locator('.strip.past')).toBeVisible();
+  await expect(page.locator('.compass')).toBeVisible();
+  await page.getByRole('link', { name: 'Traces' }).click();
+  await expect(page).toHaveURL(/traces\?from=\d+&to=\d+/);
+  await page.keyboard.press('l');
+  await expect(page).not.toHaveURL(/from=/);
+});
+
+test('arrows walk the map, Escape lets go', async ({ page }) => {
+  await page.goto('/?node=edge%2Fgateway');
+  await expect(page.locator('.compass')).toBeVisible();
+  await page.keyboard.press('ArrowRight');
+  await expect(page).not.toHaveURL(/gateway/);
+  await expect(page.locator('.panel')).toBeVisible();
+  await page.keyboard.press('Escape');
+  await expect(page.locator('.panel')).toHaveCount(0);
+});
+
+test('a still map for those who ask for it, and for nobody: no frame without need', async ({ page }) => {
+  await page.emulateMedia({ reducedMotion: 'reduce' });
+  await page.addInitScript(() => {
+    const counter = window as unknown as { frames: number };
+    counter.frames = 0;
+    const ask = window.requestAnimationFrame.bind(window);
+    window.requestAnimationFrame = (f) => ask((t) => {
+      counter.frames++;
+      f(t);
+    });
+  });
+  await set(page, 'mode=empty');
+  await page.goto('/');
+  await expect(page.locator('.state')).toBeVisible();
+  await page.waitForTimeout(1500);
+  const frames = (): Promise<number> => page.evaluate(() => (window as unknown as { frames: number }).frames);
+  const before = await frames();
+  await page.waitForTimeout(2000);
+  // The empty stream still sends deltas, which may each cost a frame; nothing animates.
+  expect(await frames() - before).toBeLessThanOrEqual(12);
+});
+
+test('waterfall: 10,000 spans scroll within the frame budget', async ({ page }) => {
+  await page.goto(`/trace/${BIG_TRACE}`);
+  await expect(page.locator('.waterfall-canvas')).toBeVisible();
+  await expect(page.locator('.figures')).toContainText('10,000');
+  await page.waitForTimeout(1500);
+  await page.mouse.move(400, 600);
+  const work = await measureFrames(page, async () => {
+    const until = Date.now() + 5000;
+    while (Date.now() < until) {
+      await page.mouse.wheel(0, 700);
+      await page.waitForTimeout(8);
+    }
+  });
+  console.log(report('scrolling 10,000 spans', work));
+  expect(work.frames).toBeGreaterThan(30);
+  expect((work.cpu ?? work.wall).p95).toBeLessThanOrEqual(8);
+});
+
+test('waterfall: fold, search, walk', async ({ page }) => {
+  await page.goto(`/trace/${BIG_TRACE}`);
+  await expect(page.locator('.waterfall-canvas')).toBeVisible();
+  const height = (): Promise<number> => page.locator('.waterfall').evaluate((e) => e.scrollHeight);
+  const whole = await height();
+  await page.getByRole('button', { name: 'Fold', exact: true }).click();
+  await expect.poll(height).toBeLessThan(whole / 10);
+  await page.keyboard.press('/');
+  await page.keyboard.type('fraud');
+  await page.keyboard.press('Enter');
+  await expect(page.locator('.span-panel')).toBeVisible();
+  await expect(page).toHaveURL(/q=fraud.*span=|span=.*q=fraud/);
+});
