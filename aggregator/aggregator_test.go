@@ -464,7 +464,9 @@ func TestSelfScrape(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "things_total"}, []string{"kind", "job"})
 	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "took_seconds", Buckets: []float64{0.1, 1}})
-	reg.MustRegister(c, h)
+	n := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "native_seconds", NativeHistogramBucketFactor: 1.1}, []string{"of"})
+	reg.MustRegister(c, h, n)
+	n.WithLabelValues("a").Observe(0.25)
 	s := NewSelfScraper(reg)
 	at := func(sec int64) {
 		if err := s.Scrape(context.Background(), time.Unix(0, epoch+sec*second), db); err != nil {
@@ -475,10 +477,13 @@ func TestSelfScrape(t *testing.T) {
 	h.Observe(0.5)
 	at(0)
 	c.Reset()
+	n.WithLabelValues("a").Observe(7)
 	at(15)
+	n.Reset()
 	at(30)
 	got := samples(t, db, labels.MustNewMatcher(labels.MatchEqual, "job", SelfJob))
 	want := map[string]string{
+		`{__name__="native_seconds", job="binnacle", of="a"}`:                  "0.000:1 15.000:2 30.000:end",
 		`{__name__="things_total", exported_job="x", job="binnacle", kind="a"}`: "0.000:3 15.000:end",
 		`{__name__="took_seconds_bucket", job="binnacle", le="0.1"}`:            "0.000:0 15.000:0 30.000:0",
 		`{__name__="took_seconds_bucket", job="binnacle", le="1"}`:              "0.000:1 15.000:1 30.000:1",

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/storage"
@@ -19,8 +21,8 @@ import (
 const SelfJob = "binnacle"
 
 // A SelfScraper writes the process' own metrics to the series store, as a
-// Prometheus that scrapes /metrics would: counters, gauges, classic histograms
-// and summaries, with job="binnacle", and a mark of staleness when a series ends.
+// Prometheus that scrapes /metrics would: counters, gauges, summaries, and
+// histograms in whichever form they have, with job="binnacle", and a mark of staleness when a series ends.
 //
 // It is for one goroutine at a time.
 type SelfScraper struct {
@@ -34,6 +36,7 @@ type selfSeries struct {
 	labels labels.Labels
 	ref    storage.SeriesRef
 	round  uint64 // the newest in which it was there
+	native bool   // a native histogram
 }
 
 // NewSelfScraper scrapes what g gathers.
@@ -87,6 +90,12 @@ func (r *scrape) metric(name string, typ dto.MetricType, m *dto.Metric) {
 		r.sample(name+"_count", m, "", "", float64(sm.GetSampleCount()))
 	case dto.MetricType_HISTOGRAM, dto.MetricType_GAUGE_HISTOGRAM:
 		h := m.GetHistogram()
+		if h.Schema != nil {
+			r.native(name, m)
+			if len(h.GetBucket()) == 0 {
+				return
+			}
+		}
 		inf := false
 		for _, b := range h.GetBucket() {
 			inf = inf || math.IsInf(b.GetUpperBound(), 1)
@@ -100,8 +109,32 @@ func (r *scrape) metric(name string, typ dto.MetricType, m *dto.Metric) {
 	}
 }
 
+// native appends a native histogram.
+func (r *scrape) native(name string, m *dto.Metric) {
+	d := m.GetHistogram()
+	h := &histogram.Histogram{
+		Schema: d.GetSchema(), ZeroThreshold: d.GetZeroThreshold(), ZeroCount: d.GetZeroCount(),
+		Count: d.GetSampleCount(), Sum: d.GetSampleSum(),
+		PositiveBuckets: slices.Clone(d.GetPositiveDelta()), NegativeBuckets: slices.Clone(d.GetNegativeDelta()),
+	}
+	for _, s := range d.GetPositiveSpan() {
+		h.PositiveSpans = append(h.PositiveSpans, histogram.Span{Offset: s.GetOffset(), Length: s.GetLength()})
+	}
+	for _, s := range d.GetNegativeSpan() {
+		h.NegativeSpans = append(h.NegativeSpans, histogram.Span{Offset: s.GetOffset(), Length: s.GetLength()})
+	}
+	ss := r.series(name, m, "", "")
+	ss.native = true
+	r.append(ss, 0, h)
+}
+
 // sample appends one value; extra is a label that the kind of metric adds.
 func (r *scrape) sample(name string, m *dto.Metric, extra, extraValue string, v float64) {
+	r.append(r.series(name, m, extra, extraValue), v, nil)
+}
+
+// series finds or makes the series, and notes that it was there in this round.
+func (r *scrape) series(name string, m *dto.Metric, extra, extraValue string) *selfSeries {
 	b := &r.s.builder
 	b.Reset()
 	b.Add(labels.MetricName, name)
@@ -118,7 +151,7 @@ func (r *scrape) sample(name string, m *dto.Metric, extra, extraValue string, v 
 	ls := b.Labels()
 	ss := r.s.find(ls)
 	ss.round = r.s.round
-	r.append(ss, v)
+	return ss
 }
 
 func (s *SelfScraper) find(ls labels.Labels) *selfSeries {
@@ -133,8 +166,8 @@ func (s *SelfScraper) find(ls labels.Labels) *selfSeries {
 	return ss
 }
 
-func (r *scrape) append(ss *selfSeries, v float64) {
-	ref, err := r.app.Append(ss.ref, ss.labels, 0, r.at, v, nil, nil, storage.AOptions{})
+func (r *scrape) append(ss *selfSeries, v float64, h *histogram.Histogram) {
+	ref, err := r.app.Append(ss.ref, ss.labels, 0, r.at, v, h, nil, storage.AOptions{})
 	if err != nil {
 		ss.ref = 0
 		r.err = fmt.Errorf("write %s: %w", ss.labels.Get(labels.MetricName), err)
@@ -152,7 +185,12 @@ func (r *scrape) ended() {
 				kept = append(kept, ss)
 				continue
 			}
-			r.append(ss, math.Float64frombits(value.StaleNaN))
+			end := math.Float64frombits(value.StaleNaN)
+			if ss.native {
+				r.append(ss, 0, &histogram.Histogram{Sum: end})
+			} else {
+				r.append(ss, end, nil)
+			}
 		}
 		if len(kept) == 0 {
 			delete(r.s.series, h)
