@@ -300,7 +300,7 @@ func staticCluster(name string, port int) object {
 	return object{
 		"name":            name,
 		"type":            "STATIC",
-		"connect_timeout": "1s",
+		"connect_timeout": "5s",
 		"load_assignment": object{"cluster_name": name, "endpoints": array{object{"lb_endpoints": array{
 			object{"endpoint": object{"address": socketAddress("127.0.0.1", port)}},
 		}}}},

@@ -60,7 +60,7 @@ type load struct {
 func newLoad(cfg Config, gateway string, s *story) *load {
 	l := &load{
 		gateway: gateway, rate: cfg.Rate, story: s,
-		places: make(chan struct{}, max(64, int(2*cfg.Rate))),
+		places: make(chan struct{}, max(64, int(cfg.Rate/2))),
 		client: &http.Client{
 			Timeout:   15 * time.Second,
 			Transport: &http.Transport{MaxIdleConnsPerHost: 512, DisableCompression: true},

@@ -127,7 +127,7 @@ func (s *server) perform(ctx context.Context, op operation, in incoming) int {
 		pause(ctx, slowExtra)
 	}
 	for _, step := range op.steps {
-		if !step.taken(s.version) {
+		if !step.taken(s.version) || step.share > 0 && rand.Float64() >= step.share {
 			continue
 		}
 		switch {

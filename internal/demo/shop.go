@@ -45,6 +45,9 @@ type step struct {
 	query   string // a database, by its address
 	publish string // a queue
 
+	// share is how often the step is taken; a cache spares the rest. 0 is always.
+	share float64
+
 	// version is set for a step that only this version of the service takes: the edge which a new version adds.
 	version string
 }
@@ -95,7 +98,7 @@ func theShop() shop {
 		services: []service{
 			{name: "frontend", namespace: "shop", versions: v1, mtls: true, operations: []operation{
 				{method: "GET", path: "/", work: 2 * ms, steps: []step{{call: "recommend GET /recommendations"}}},
-				{method: "GET", path: "/products/{id}", work: 2 * ms, steps: []step{{call: "catalog GET /products/{id}"}, {call: "reviews GET /reviews/{id}"}}},
+				{method: "GET", path: "/products/{id}", work: 2 * ms, steps: []step{{call: "catalog GET /products/{id}"}, {call: "reviews GET /reviews/{id}", share: 0.5}}},
 				{method: "GET", path: "/search", work: 1 * ms, steps: []step{{call: "search GET /search"}}},
 				{method: "GET", path: "/cart", work: 1 * ms, steps: []step{{call: "cart GET /cart"}}},
 				{method: "POST", path: "/cart", work: 1 * ms, steps: []step{{call: "cart POST /cart"}}},
@@ -103,14 +106,14 @@ func theShop() shop {
 				{method: "POST", path: "/checkout", work: 2 * ms, steps: []step{{call: "checkout POST /orders"}}},
 			}},
 			{name: "catalog", namespace: "shop", versions: v1, mtls: true, operations: []operation{
-				{method: "GET", path: "/products", work: 2 * ms, steps: []step{{query: "catalog-db.shop"}, {call: "pricing GET /prices"}}},
-				{method: "GET", path: "/products/{id}", work: 1 * ms, steps: []step{{query: "catalog-db.shop"}, {call: "pricing GET /prices"}, {call: "inventory GET /stock/{id}"}}},
+				{method: "GET", path: "/products", work: 2 * ms, steps: []step{{query: "catalog-db.shop"}, {call: "pricing GET /prices", share: 0.5}}},
+				{method: "GET", path: "/products/{id}", work: 1 * ms, steps: []step{{query: "catalog-db.shop"}, {call: "pricing GET /prices", share: 0.5}, {call: "inventory GET /stock/{id}", share: 0.5}}},
 			}},
 			{name: "search", namespace: "shop", versions: v1, quota: true, operations: []operation{
-				{method: "GET", path: "/search", work: 3 * ms, steps: []step{{query: "search-index.shop"}, {call: "catalog GET /products"}}},
+				{method: "GET", path: "/search", work: 3 * ms, steps: []step{{query: "search-index.shop"}, {call: "catalog GET /products", share: 0.3}}},
 			}},
 			{name: "recommend", namespace: "shop", versions: []string{"v1", "v2"}, operations: []operation{
-				{method: "GET", path: "/recommendations", work: 4 * ms, steps: []step{{call: "catalog GET /products"}, {call: "reviews GET /reviews/{id}", version: "v2"}}},
+				{method: "GET", path: "/recommendations", work: 4 * ms, steps: []step{{call: "catalog GET /products", share: 0.3}, {call: "reviews GET /reviews/{id}", version: "v2"}}},
 			}},
 			{name: "reviews", namespace: "shop", versions: v1, operations: []operation{
 				{method: "GET", path: "/reviews/{id}", work: 2 * ms, steps: []step{{query: "reviews-db.shop"}}},

@@ -59,31 +59,35 @@ func TestFreshness(t *testing.T) {
 	<-ready
 
 	var ages []time.Duration
-	for n := uint64(1); n <= probes; n++ {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+mesh.Gateway()+"/account", http.NoBody)
-		if err != nil {
-			t.Fatal(err)
-		}
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		finished := time.Now()
-		response.Body.Close()
-		if response.StatusCode != http.StatusOK {
-			t.Fatalf("probe %d: %s", n, response.Status)
+	var counted uint64 // by the edge, as far as the stream has told
+	for refused := 0; len(ages) < probes; {
+		status, finished := probe(t, mesh.Gateway())
+		if status != http.StatusOK {
+			// An overloaded machine: whether the edge has counted it is unknown, so let the dust settle.
+			if refused++; refused > probes/10 {
+				t.Fatalf("%d probes failed, the last with status %d", refused, status)
+			}
+			for settled := time.After(3 * time.Second); settled != nil; {
+				select {
+				case sight := <-sightings:
+					counted = max(counted, sight.requests)
+				case <-settled:
+					settled = nil
+				}
+			}
+			continue
 		}
 		patience := time.After(30 * time.Second)
-		for seen := false; !seen; {
+		for before := counted; counted == before; {
 			select {
 			case sight := <-sightings:
-				if seen = sight.requests >= n; seen {
+				if counted = max(counted, sight.requests); counted > before {
 					ages = append(ages, max(0, sight.at.Sub(finished)))
 				}
 			case err := <-mesh.Failed():
 				t.Fatal(err)
 			case <-patience:
-				t.Fatalf("probe %d of %s never reached the stream", n, watched)
+				t.Fatalf("a probe of %s never reached the stream", watched)
 			}
 		}
 		// The next probe comes at any phase of the Envoys' flushing and the stream's ticking.
@@ -94,4 +98,20 @@ func TestFreshness(t *testing.T) {
 	busy := s.live(t).edge("client:unknown>edge/gateway|http")
 	t.Logf("freshness with %.0f requests/s entering: p50 %v  p90 %v  p99 %v  max %v  (%d probes; the aim is p99 < 1 s)",
 		busy.Windows["10s"].Rate, at(0.50), at(0.90), at(0.99), ages[len(ages)-1].Round(time.Millisecond), probes)
+}
+
+// probe sends one request over the edge that is watched, and returns when its response came.
+func probe(t *testing.T, gateway string) (status int, finished time.Time) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+gateway+"/account", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	finished = time.Now()
+	response.Body.Close()
+	return response.StatusCode, finished
 }
