@@ -98,7 +98,7 @@ help:
 
 $(BINARY): $(GO_SOURCES) ui/dist/index.html
 	$(call say,building $(BINARY) (the first time takes some minutes: the OpenTelemetry Collector and Prometheus are in it))
-	go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/binnacle
+	go build -ldflags '$(LDFLAGS)' -o $@ ./cmd/binnacle
 
 ui/dist/index.html: ui/node_modules $(UI_SOURCES)
 	$(call say,building the web view)

@@ -16,7 +16,7 @@ import (
 
 	"github.com/binnacle-mesh/binnacle/aggregator"
 	"github.com/binnacle-mesh/binnacle/collector"
-	"github.com/binnacle-mesh/binnacle/collector/envoyals"
+	"github.com/binnacle-mesh/binnacle/collector/embedded"
 	"github.com/binnacle-mesh/binnacle/internal/api"
 	"github.com/binnacle-mesh/binnacle/internal/config"
 	"github.com/binnacle-mesh/binnacle/internal/promapi"
@@ -43,7 +43,7 @@ type App struct {
 
 	pool      *collector.Pool
 	collector *collector.Collector
-	logs      *envoyals.Service
+	embedded  *embedded.Collector
 	pipeline  *pipeline
 	topology  *topology.Topology
 	signals   *aggregator.Aggregator
@@ -129,10 +129,8 @@ func (a *App) restore() (err error) {
 }
 
 // makeSinks makes the sinks whose state is in checkpoints.
-func (a *App) makeSinks() (err error) {
-	if a.signals, err = aggregator.New(a.cfg.Aggregator, a.reg); err != nil {
-		return err
-	}
+func (a *App) makeSinks() error {
+	a.signals = aggregator.New(a.cfg.Aggregator, a.reg)
 	a.topology = topology.New(a.cfg.Topology, a.signals)
 	return a.topology.Register(a.reg)
 }
@@ -156,40 +154,46 @@ func (a *App) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	})
-	logs, stopLogs := context.WithCancel(context.Background())
-	defer stopLogs()
-	var writing sync.WaitGroup
-	writing.Go(func() { fail("access logs", a.logs.Run(logs)) })
 	wg.Go(func() { fail("quota", a.quota.Run(ctx)) })
 	wg.Go(func() { a.retain(ctx) })
 	for _, l := range a.listeners {
 		wg.Go(func() { fail(l.field, l.serve()) })
 		a.log.Info("listening", "address", l.Addr().String(), "speaks", l.speaks)
 	}
+	if err := a.embedded.Start(ctx); err != nil {
+		fail("collector", err)
+	}
+	wg.Go(func() {
+		select {
+		case <-a.embedded.Ended():
+			fail("collector", a.embedded.Err())
+		case <-ctx.Done():
+		}
+	})
 	<-ctx.Done()
 	a.log.Info("stopping")
-	a.stopListeners()
-	stopLogs()
-	writing.Wait()
+	err := a.stopReceiving()
 	wg.Wait()
-	err := a.closeAll()
+	err = errors.Join(err, a.closeAll())
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		err = errors.Join(cause, err)
 	}
 	return err
 }
 
-// stopListeners lets what is under way be answered, and cuts what is not
-// answered within grace.
-func (a *App) stopListeners() {
+// stopReceiving lets what is under way be answered and written, and cuts what
+// is not within grace.
+func (a *App) stopReceiving() error {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
+	err := a.embedded.Stop(ctx)
 	var wg sync.WaitGroup
 	for _, l := range a.listeners {
 		wg.Go(func() { l.stop(ctx) })
 	}
 	wg.Wait()
 	a.listeners = nil
+	return errors.Join(err, a.collector.Close(ctx))
 }
 
 // closeAll closes what is open, last opened first. It is what a failed New and
@@ -203,7 +207,7 @@ func (a *App) closeAll() error {
 		errs = append(errs, a.pipeline.close())
 	}
 	if a.blocks != nil {
-		errs = append(errs, a.blocks.Close())
+		errs = append(errs, a.seal(), a.blocks.Close())
 	}
 	if a.prom != nil {
 		errs = append(errs, a.prom.Close())
@@ -212,4 +216,14 @@ func (a *App) closeAll() error {
 		errs = append(errs, a.series.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// sealing is how long a stopping server takes to write the newest spans as a
+// block. What is not written is in the log, and only makes the next start longer.
+const sealing = 20 * time.Second
+
+func (a *App) seal() error {
+	ctx, cancel := context.WithTimeout(context.Background(), sealing)
+	defer cancel()
+	return a.blocks.Seal(ctx)
 }

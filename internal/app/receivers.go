@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/binnacle-mesh/binnacle/collector"
+	"github.com/binnacle-mesh/binnacle/collector/embedded"
 	"github.com/binnacle-mesh/binnacle/collector/envoyals"
 	"github.com/binnacle-mesh/binnacle/collector/otlp"
 	"github.com/binnacle-mesh/binnacle/internal/wire"
@@ -21,13 +22,16 @@ func (a *App) openReceivers(ctx context.Context) (err error) {
 		return err
 	}
 	spans := otlp.New(a.collector.Intake("otlp"))
-	a.logs = envoyals.New(a.collector.Intake("als"))
+	logs := envoyals.New(a.collector.Intake("als"))
+	if a.embedded, err = embedded.New(ctx, a.cfg.Collector, spans, a.version, a.log.With("room", "collector")); err != nil {
+		return err
+	}
 	limits, err := rls.New(a.quota, a.cfg.Quota, a.reg)
 	if err != nil {
 		return err
 	}
 	if err := a.addGRPC(ctx, "mesh", a.cfg.Listen.Mesh, "gRPC for proxies: access logs, rate limits, OTLP", func(s *grpc.Server) {
-		a.logs.Register(s)
+		logs.Register(s)
 		rls.Register(s, limits)
 		spans.Register(s)
 	}); err != nil {
@@ -36,8 +40,15 @@ func (a *App) openReceivers(ctx context.Context) (err error) {
 	if err := a.addGRPC(ctx, "rls", a.cfg.Listen.RLS, "Envoy rate limits", func(s *grpc.Server) { rls.Register(s, limits) }); err != nil {
 		return err
 	}
-	if err := a.addGRPC(ctx, "otlp_grpc", a.cfg.Listen.OTLPGRPC, "OTLP gRPC", func(s *grpc.Server) { spans.Register(s) }); err != nil {
-		return err
+	// A receiver in the user's own pipelines takes OTLP's ports over.
+	grpcTaken, httpTaken := a.embedded.TakesOTLP()
+	if !grpcTaken {
+		if err := a.addGRPC(ctx, "otlp_grpc", a.cfg.Listen.OTLPGRPC, "OTLP gRPC", func(s *grpc.Server) { spans.Register(s) }); err != nil {
+			return err
+		}
+	}
+	if httpTaken {
+		return nil
 	}
 	return a.addHTTP(ctx, "otlp_http", a.cfg.Listen.OTLPHTTP, "OTLP HTTP", spans, a.cfg.Receive.ReadTimeout, nil)
 }

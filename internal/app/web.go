@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/binnacle-mesh/binnacle/aggregator"
 	"github.com/binnacle-mesh/binnacle/aggregator/views"
 	"github.com/binnacle-mesh/binnacle/internal/api"
 	"github.com/binnacle-mesh/binnacle/internal/promapi"
@@ -22,8 +23,10 @@ func (a *App) openAPI(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	h := a.cfg.Topology.Health
+	past := aggregator.NewGraphReader(a.series, aggregator.Thresholds{DegradedErrors: h.DegradedErrors, FailingErrors: h.FailingErrors, Throttled: h.Throttled})
 	a.api, err = api.New(a.cfg.API, api.Deps{
-		Query:      query.New(a.blocks, a.topology, views.NewGraphReader(a.series), query.DefaultLimits()),
+		Query:      query.New(a.blocks, a.topology, past, query.DefaultLimits()),
 		Prometheus: a.prom,
 		Quotas:     func() any { return a.quota.Status(time.Now()) },
 		Status:     a.status,
