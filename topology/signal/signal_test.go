@@ -1,0 +1,208 @@
+package signal
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+func TestBucketOf(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		ns := rapid.Int64Range(1, 1<<41).Draw(rt, "ns")
+		b := BucketOf(ns)
+		s := float64(ns) / 1e9
+		const slack = 1 + 1e-12
+		if b < 0 || b >= Buckets {
+			rt.Fatalf("bucket %d of %d ns is none", b, ns)
+		}
+		if b < Buckets-1 && s > Upper(b)*slack {
+			rt.Fatalf("%v s is above bucket %d, which ends at %v", s, b, Upper(b))
+		}
+		if b > 0 && s*slack <= Upper(b-1) {
+			rt.Fatalf("%v s is below bucket %d, which begins at %v", s, b, Upper(b-1))
+		}
+	})
+}
+
+// Bucket bounds are those of Prometheus' native histograms of schema 3: the bucket
+// of index i ends at 2^(i/8).
+func TestBoundsAreSchema3(t *testing.T) {
+	t.Parallel()
+	for _, b := range []int{0, 1, 100, 160, 161, 168, Buckets - 1} {
+		if got, want := Upper(b), math.Pow(2, float64(b+SchemaOffset)/8); math.Abs(got-want) > 1e-12*want {
+			t.Errorf("bucket %d ends at %v, want %v", b, got, want)
+		}
+	}
+	if Upper(160) != 1 || BucketOf(1e9) != 160 {
+		t.Errorf("one second is in bucket %d, which ends at %v", BucketOf(1e9), Upper(160))
+	}
+}
+
+func TestQuantileWithinItsError(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		ns := rapid.SliceOfN(rapid.Int64Range(1e3, 1e12), 1, 200).Draw(rt, "ns")
+		var a Acc
+		c := At(5)
+		for _, v := range ns {
+			a.Add(&c, Sample{Bucket: BucketOf(v)})
+		}
+		var d Dist
+		a.AddTo(&d, FiveMinutes)
+		slices.Sort(ns)
+		for _, q := range []float64{0, 0.5, 0.9, 0.99, 1} {
+			got, ok := d.Quantile(q)
+			want := float64(ns[max(0, int(math.Ceil(q*float64(len(ns))))-1)]) / 1e6
+			if !ok || math.Abs(got-want) > MaxError*want*1.0001 {
+				rt.Fatalf("q%v is %v ms, want %v within %v", q, got, want, MaxError)
+			}
+		}
+	})
+}
+
+// naive keeps every sample with its tick.
+type naive []struct {
+	tick int64
+	s    Sample
+}
+
+func (n naive) sums(w Window, now int64) (s Sums) {
+	l := levels[w]
+	for _, x := range n {
+		if now/l.width-x.tick/l.width >= l.slots {
+			continue
+		}
+		s.Requests++
+		switch x.s.Outcome {
+		case telemetry.OutcomeError:
+			s.Errors++
+		case telemetry.OutcomeThrottled:
+			s.Throttled++
+		default:
+		}
+		if x.s.TLS != telemetry.TLSUnknown {
+			s.Secured++
+		}
+		if x.s.TLS == telemetry.TLSMutual {
+			s.Mutual++
+		}
+	}
+	return s
+}
+
+// TestAccModel adds, takes back, merges, saves and reads at random, against a
+// list of all samples.
+func TestAccModel(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		a, other := &Acc{}, &Acc{}
+		var all, rest naive
+		now := int64(1000)
+		draw := func() Sample {
+			return Sample{
+				Bucket:  rapid.IntRange(0, 5).Draw(rt, "bucket"),
+				Outcome: telemetry.Outcome(rapid.IntRange(0, 2).Draw(rt, "outcome")),
+				TLS:     telemetry.TLS(rapid.IntRange(0, 3).Draw(rt, "tls")),
+			}
+		}
+		rt.Repeat(map[string]func(*rapid.T){
+			"add": func(rt *rapid.T) {
+				c := At(now)
+				s := draw()
+				a.Add(&c, s)
+				all = append(all, struct {
+					tick int64
+					s    Sample
+				}{now, s})
+			},
+			"add past": func(rt *rapid.T) {
+				s := draw()
+				tick := now - rapid.Int64Range(0, 900).Draw(rt, "age")
+				to, list := a, &all
+				if rapid.Bool().Draw(rt, "other") {
+					to, list = other, &rest
+				}
+				to.AddPast(now, tick, s)
+				*list = append(*list, struct {
+					tick int64
+					s    Sample
+				}{tick, s})
+			},
+			"remove": func(rt *rapid.T) {
+				if len(all) == 0 {
+					rt.Skip()
+				}
+				i := rapid.IntRange(0, len(all)-1).Draw(rt, "which")
+				a.Remove(now, all[i].tick, all[i].s)
+				all = slices.Delete(all, i, i+1)
+			},
+			"merge": func(*rapid.T) {
+				a.Merge(other)
+				all = append(all, rest...)
+				other, rest = &Acc{}, nil
+			},
+			"wait": func(rt *rapid.T) {
+				now += rapid.SampledFrom([]int64{1, 9, 95, 290, 5000}).Draw(rt, "wait")
+			},
+			"save": func(rt *rapid.T) {
+				a.Advance(now)
+				b := a.Append(nil)
+				read := &Acc{}
+				left, err := read.Read(b, now)
+				if err != nil || len(left) > 0 {
+					rt.Fatalf("read: %v, %d bytes left", err, len(left))
+				}
+				a = read
+			},
+			"": func(rt *rapid.T) {
+				a.Advance(now)
+				for w := range Window(Windows) {
+					if diff := cmp.Diff(all.sums(w, now), a.Sums(w)); diff != "" {
+						rt.Fatalf("window %s (-want +got):\n%s", w, diff)
+					}
+					if a.Requests(w) != a.Sums(w).Requests {
+						rt.Fatalf("window %s: %d requests, want %d", w, a.Requests(w), a.Sums(w).Requests)
+					}
+					var d Dist
+					a.AddTo(&d, w)
+					if uint64(d.Total) != a.Sums(w).Requests {
+						rt.Fatalf("window %s: sketch of %d, want %d", w, d.Total, a.Sums(w).Requests)
+					}
+				}
+				if a.Total().Requests != uint64(len(all)) {
+					rt.Fatalf("total %d, want %d", a.Total().Requests, len(all))
+				}
+			},
+		})
+	})
+}
+
+// An edge that falls silent gives its memory back.
+func TestSilenceFreesRows(t *testing.T) {
+	t.Parallel()
+	var a Acc
+	c := At(1000)
+	for b := range 20 {
+		a.Add(&c, Sample{Bucket: b, Outcome: telemetry.OutcomeError})
+	}
+	a.Advance(1000 + 3600)
+	if len(a.rows) != 0 || a.Total().Requests != 20 {
+		t.Errorf("%d rows after six minutes, total %d", len(a.rows), a.Total().Requests)
+	}
+}
+
+// A window's length is its whole slots and the part of the one being filled.
+func TestSeconds(t *testing.T) {
+	t.Parallel()
+	for w, want := range map[Window]float64{Second: 1.05, TenSeconds: 10.05, Minute: 60.05, FiveMinutes: 300.05} {
+		if got := Seconds(w, 1_795_222_800_050_000_000); math.Abs(got-want) > 1e-9 {
+			t.Errorf("%s is %v s, want %v", w, got, want)
+		}
+	}
+}

@@ -1,0 +1,441 @@
+package topology
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// feed consumes one batch at a time, and tells the time with it.
+type feed struct {
+	t   *Topology
+	now int64
+	n   telemetry.Position
+}
+
+func newFeed(cfg Config) *feed { return &feed{t: New(cfg, nil), now: storyStart} }
+
+// send consumes n requests from source to target, all in one batch.
+func (f *feed) send(tb testing.TB, source, target string, n int) {
+	tb.Helper()
+	b := telemetry.NewBatch()
+	b.Received = f.now
+	resources := map[string]uint32{}
+	r := addResource(b, resources, source)
+	for i := range n {
+		b.Spans = append(b.Spans, telemetry.Span{
+			TraceID: traceID(fmt.Sprint(f.n)), SpanID: id64(uint64(i + 1)), Kind: telemetry.KindClient, Resource: r,
+			Protocol: telemetry.ProtocolHTTP, Peer: b.InternString(target), PeerKind: telemetry.NodeExternal, Duration: 3e6, Start: f.now,
+		})
+	}
+	f.n++
+	if err := f.t.Consume(telemetry.Entry{Position: f.n, Batch: b}); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func (f *feed) pass(d time.Duration) {
+	f.now += int64(d)
+	f.t.Tick(f.now)
+}
+
+func TestPublishing(t *testing.T) {
+	t.Parallel()
+	f := newFeed(DefaultConfig())
+	if g := f.t.Snapshot(); g == nil || g.Version != 0 || g.Nodes == nil || g.Edges == nil {
+		t.Fatalf("before anything: %+v", g)
+	}
+	f.send(t, "shop/a", "x.example.com", 10)
+	f.t.Tick(f.now)
+	first := f.t.Snapshot()
+	if first.Version != 1 || len(first.Edges) != 1 || len(first.Nodes) != 2 {
+		t.Fatalf("first snapshot %+v", first)
+	}
+	f.send(t, "shop/b", "x.example.com", 1)
+	f.pass(100 * time.Millisecond)
+	if f.t.Snapshot() != first {
+		t.Error("published again before 250 ms had passed")
+	}
+	f.pass(150 * time.Millisecond)
+	second := f.t.Snapshot()
+	d := f.t.Delta(first)
+	var ids []string
+	for _, e := range d.Edges {
+		ids = append(ids, e.ID)
+	}
+	if diff := cmp.Diff([]string{"shop/b>external:x.example.com|http"}, ids); diff != "" || second.Version != 2 {
+		t.Errorf("version %d, delta (-want +got):\n%s", second.Version, diff)
+	}
+	// Rates decay though nothing comes, and that is told, until nothing is left to tell.
+	for range 40 {
+		f.pass(10 * time.Second)
+	}
+	quiet := f.t.Snapshot()
+	for _, e := range quiet.Edges {
+		if e.Windows["5m"].Rate != 0 || e.Health != telemetry.HealthIdle || e.Windows["5m"].P50 != nil {
+			t.Errorf("%s has not decayed: %+v", e.ID, e.Windows)
+		}
+	}
+	for range 40 {
+		f.pass(10 * time.Second)
+	}
+	if f.t.Snapshot() != quiet {
+		t.Error("published though nothing changed")
+	}
+	// What is forgotten is removed by the delta.
+	f.pass(2 * time.Hour)
+	d = f.t.Delta(quiet)
+	if diff := cmp.Diff([]string{"shop/a>external:x.example.com|http", "shop/b>external:x.example.com|http"}, d.RemovedEdges); diff != "" {
+		t.Errorf("removed edges (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"external:x.example.com", "shop/a", "shop/b"}, d.RemovedNodes); diff != "" {
+		t.Errorf("removed nodes (-want +got):\n%s", diff)
+	}
+}
+
+// Applying deltas to a snapshot gives the later snapshot.
+func TestDeltasAddUp(t *testing.T) {
+	t.Parallel()
+	cfg := DefaultConfig()
+	cfg.ForgetAfter = 30 * time.Second
+	f := newFeed(cfg)
+	at := f.t.Snapshot()
+	nodes, edges := map[string]telemetry.GraphNode{}, map[string]telemetry.GraphEdge{}
+	for i := range 300 {
+		if i < 200 {
+			f.send(t, fmt.Sprintf("shop/%d", i%7), fmt.Sprintf("host%d.example.com", i*i%11), 1+i%5)
+		}
+		f.pass(300 * time.Millisecond)
+		d := f.t.Delta(at)
+		at = f.t.Snapshot()
+		for _, n := range d.Nodes {
+			nodes[n.ID] = n
+		}
+		for _, e := range d.Edges {
+			edges[e.ID] = e
+		}
+		for _, id := range d.RemovedNodes {
+			delete(nodes, id)
+		}
+		for _, id := range d.RemovedEdges {
+			delete(edges, id)
+		}
+		if len(nodes) != len(at.Nodes) || len(edges) != len(at.Edges) {
+			t.Fatalf("step %d: %d nodes and %d edges, want %d and %d", i, len(nodes), len(edges), len(at.Nodes), len(at.Edges))
+		}
+		for j := range at.Nodes {
+			if diff := cmp.Diff(at.Nodes[j], nodes[at.Nodes[j].ID]); diff != "" {
+				t.Fatalf("step %d, node (-snapshot +deltas):\n%s", i, diff)
+			}
+		}
+		for j := range at.Edges {
+			if diff := cmp.Diff(at.Edges[j], edges[at.Edges[j].ID]); diff != "" {
+				t.Fatalf("step %d, edge (-snapshot +deltas):\n%s", i, diff)
+			}
+		}
+	}
+}
+
+// A published snapshot is read while the state goes on; the race detector and a
+// copy made at first sight both watch.
+func TestSnapshotsAreImmutable(t *testing.T) {
+	t.Parallel()
+	f := newFeed(DefaultConfig())
+	f.send(t, "shop/a", "x.example.com", 10)
+	f.t.Tick(f.now)
+	g := f.t.Snapshot()
+	before := fmt.Sprintf("%+v %+v", g.Nodes, windowsText(g))
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	for range 4 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					s := f.t.Snapshot()
+					_ = fmt.Sprint(windowsText(s))
+					f.t.Delta(g)
+					f.t.Stats()
+				}
+			}
+		})
+	}
+	for i := range 100 {
+		f.send(t, "shop/a", fmt.Sprintf("%d.example.com", i), 5)
+		f.pass(250 * time.Millisecond)
+	}
+	close(stop)
+	wg.Wait()
+	if after := fmt.Sprintf("%+v %+v", g.Nodes, windowsText(g)); after != before {
+		t.Errorf("the snapshot changed:\n%s\n%s", before, after)
+	}
+}
+
+func windowsText(g *telemetry.Graph) string {
+	var sb strings.Builder
+	for _, e := range g.Edges {
+		for _, w := range [...]string{"1s", "10s", "1m", "5m"} {
+			s := e.Windows[w]
+			fmt.Fprint(&sb, e.ID, w, s.Rate, s.ErrorRate)
+			if s.P50 != nil {
+				fmt.Fprint(&sb, *s.P50, *s.P90, *s.P99)
+			}
+		}
+		fmt.Fprint(&sb, e.Totals, e.Exemplars)
+	}
+	return sb.String()
+}
+
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	f := newFeed(DefaultConfig())
+	f.send(t, "shop/a", "x.example.com", 1)
+	f.t.Tick(f.now)
+	ctx, cancel := context.WithCancel(t.Context())
+	updates := f.t.Watch(ctx)
+	u := <-updates
+	if u.Snapshot == nil || u.Snapshot.Version != 1 {
+		t.Fatalf("first update %+v", u)
+	}
+	f.send(t, "shop/a", "y.example.com", 1)
+	f.pass(250 * time.Millisecond)
+	u = <-updates
+	if u.Delta == nil || u.Delta.Version != 2 {
+		t.Fatalf("second update %+v", u)
+	}
+	// One who does not read for long is handed a snapshot, not a heap of deltas.
+	// (The update that was being handed over when it fell behind comes first.)
+	for range 2 * maxBehind {
+		f.send(t, "shop/a", "y.example.com", 1)
+		f.pass(250 * time.Millisecond)
+	}
+	last := f.t.Snapshot().Version
+	for u = range updates {
+		if u.Snapshot != nil {
+			break
+		}
+		if u.Delta.Version == last {
+			t.Fatal("caught up by deltas alone")
+		}
+	}
+	if u.Snapshot.Version != last {
+		t.Errorf("snapshot %d, want %d", u.Snapshot.Version, last)
+	}
+	cancel()
+	for range updates { //nolint:revive // until it is closed
+	}
+}
+
+func TestMaxPendingFinishesTheOldest(t *testing.T) {
+	t.Parallel()
+	cfg := DefaultConfig()
+	cfg.MaxPending = 1024
+	d := &discard{}
+	top := New(cfg, d)
+	f := &feed{t: top, now: storyStart}
+	for i := range 30 {
+		f.send(t, "shop/a", fmt.Sprintf("%d.example.com", i), 100)
+	}
+	s := top.Stats()
+	if s.Pending != 1023 || s.Early != 3000-1023 || d.n != int(s.Early) {
+		t.Errorf("stats %+v, %d observed", s, d.n)
+	}
+	var total uint64
+	for _, c := range got(top) {
+		total += c.requests
+	}
+	if total != 3000 {
+		t.Errorf("%d requests counted, want 3000", total)
+	}
+}
+
+// One id with ten thousand children must cost no more than so many spans.
+func TestFanOut(t *testing.T) {
+	t.Parallel()
+	top := New(DefaultConfig(), nil)
+	b := telemetry.NewBatch()
+	b.Received = storyStart
+	resources := map[string]uint32{}
+	r := addResource(b, resources, "shop/a")
+	for i := range 20_000 {
+		b.Spans = append(b.Spans, telemetry.Span{TraceID: traceID("t"), SpanID: id64(uint64(i + 10)), ParentID: id64(1), Kind: telemetry.KindServer, Resource: r})
+	}
+	b.Spans = append(b.Spans, telemetry.Span{TraceID: traceID("t"), SpanID: id64(1), Kind: telemetry.KindClient, Resource: addResource(b, resources, "shop/b")})
+	if err := top.Consume(telemetry.Entry{Position: 1, Batch: b}); err != nil {
+		t.Fatal(err)
+	}
+	c := got(top)
+	if n := c[told{"?", "shop/a", telemetry.ServerSpan}].requests + c[told{"shop/b", "shop/a", telemetry.ServerSpan}].requests; n != 20_000 {
+		t.Errorf("%d halves counted: %v", n, c)
+	}
+}
+
+func TestDegenerateSpans(t *testing.T) {
+	t.Parallel()
+	d := &discard{}
+	top := New(DefaultConfig(), d)
+	b := telemetry.NewBatch()
+	b.Received = storyStart
+	resources := map[string]uint32{}
+	r := addResource(b, resources, "shop/a")
+	nameless := addResource(b, resources, "")
+	for _, kind := range []telemetry.SpanKind{telemetry.KindServer, telemetry.KindClient, telemetry.KindConsumer, telemetry.KindProducer, 77} {
+		b.Spans = append(b.Spans,
+			telemetry.Span{Kind: kind, Resource: r, Code: 1 << 30, Duration: 1 << 62},
+			telemetry.Span{Kind: kind, Resource: nameless, TraceID: traceID("t"), SpanID: id64(uint64(kind)), ParentID: id64(uint64(kind))})
+	}
+	b.Requests = append(b.Requests, telemetry.Request{Resource: nameless, Side: telemetry.SideClient}, telemetry.Request{Resource: nameless, Side: telemetry.SideServer})
+	if err := top.Consume(telemetry.Entry{Position: 1, Batch: b}); err != nil {
+		t.Fatal(err)
+	}
+	top.Tick(storyStart + int64(time.Minute))
+	if d.n != 10 {
+		t.Errorf("%d observations, want 10", d.n)
+	}
+	if err := top.Consume(telemetry.Entry{Position: 1, Batch: b}); err != nil || d.n != 10 {
+		t.Errorf("an applied position was applied again: %v", err)
+	}
+}
+
+func TestVersionsAndVariantsAreBounded(t *testing.T) {
+	t.Parallel()
+	f := newFeed(DefaultConfig())
+	for i := range 3 * maxVariants {
+		f.send(t, fmt.Sprintf("shop/a@v%03d", i), "x.example.com", 1)
+		f.pass(time.Second)
+	}
+	g := fresh(f.t)
+	for _, n := range g.Nodes {
+		if n.ID == "shop/a" && len(n.Versions) != maxVersions {
+			t.Errorf("versions %v", n.Versions)
+		}
+	}
+	if g.Edges[0].Totals.Requests != 3*maxVariants || f.t.Stats().Dropped.Variants == 0 {
+		t.Errorf("totals %+v, stats %+v", g.Edges[0].Totals, f.t.Stats())
+	}
+}
+
+func TestRegister(t *testing.T) {
+	t.Parallel()
+	r := prometheus.NewPedanticRegistry()
+	f := newFeed(DefaultConfig())
+	if err := f.t.Register(r); err != nil {
+		t.Fatal(err)
+	}
+	f.send(t, "shop/a", "x.example.com", 3)
+	families, err := r.Gather()
+	if err != nil || len(families) != 6 {
+		t.Errorf("%d families, error %v", len(families), err)
+	}
+}
+
+func TestLoadRefuses(t *testing.T) {
+	t.Parallel()
+	f := newFeed(DefaultConfig())
+	f.send(t, "shop/a", "x.example.com", 3)
+	var b bytes.Buffer
+	if err := f.t.Save(&b); err != nil {
+		t.Fatal(err)
+	}
+	good := b.Bytes()
+	try := func(name, want string, bad []byte) {
+		t.Helper()
+		top := New(DefaultConfig(), nil)
+		err := top.Load(bytes.NewReader(bad))
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "replay") {
+			t.Errorf("%s: error %v, want %q and a remedy", name, err, want)
+		}
+		if top.Applied() != 0 || top.Stats().Nodes != 0 {
+			t.Errorf("%s: something was loaded", name)
+		}
+	}
+	try("empty", "no checkpoint", nil)
+	try("other", "no checkpoint", []byte("something else altogether"))
+	newer := bytes.Clone(good)
+	newer[len(checkpointMagic)] = 9
+	try("newer", "version 9", newer)
+	for i := len(checkpointMagic) + 1; i < len(good)-4; i += 7 {
+		flipped := bytes.Clone(good)
+		flipped[i] ^= 0x10
+		try("flipped", "checksum", flipped)
+		try("cut", "checksum", good[:i+4])
+		try("cut, sum right", "", sealed(good[:i]))
+	}
+}
+
+// sealed gives bytes a right checksum.
+func sealed(b []byte) []byte {
+	return binary.LittleEndian.AppendUint32(bytes.Clone(b), crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))
+}
+
+// FuzzLoad: whatever is loaded, with a right checksum, the topology goes on
+// working, and what it saves can be loaded.
+func FuzzLoad(f *testing.F) {
+	m := newMesh()
+	top := New(DefaultConfig(), nil)
+	for i := range 3 {
+		b := m.batch(1)
+		b.Received = storyStart + int64(i)*1e9
+		addEntries(b)
+		if err := top.Consume(telemetry.Entry{Position: telemetry.Position(i + 1), Batch: b}); err != nil {
+			f.Fatal(err)
+		}
+		var w bytes.Buffer
+		if err := top.Save(&w); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(w.Bytes()[len(checkpointMagic)+1 : w.Len()-4])
+	}
+	more := newMesh().batch(10)
+	addEntries(more)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		file := append([]byte(checkpointMagic), checkpointVersion)
+		top := New(DefaultConfig(), &discard{})
+		if err := top.Load(bytes.NewReader(sealed(append(file, body...)))); err != nil {
+			return
+		}
+		b := more
+		b.Received = top.now + 1e9
+		if err := top.Consume(telemetry.Entry{Position: top.applied + 1, Batch: b}); err != nil {
+			t.Fatal(err)
+		}
+		fresh(top)
+		top.Tick(b.Received + 30e9)
+		var w bytes.Buffer
+		if err := top.Save(&w); err != nil {
+			t.Fatal(err)
+		}
+		if err := New(DefaultConfig(), nil).Load(&w); err != nil {
+			t.Fatalf("what was saved cannot be loaded: %v", err)
+		}
+		top.Tick(b.Received + 3*3600e9)
+	})
+}
+
+// addEntries adds log entries that name spans of the batch.
+func addEntries(b *telemetry.Batch) {
+	for i := range b.Spans {
+		s := &b.Spans[i]
+		r := telemetry.Request{TraceID: s.TraceID, SpanID: s.SpanID, Resource: s.Resource, Cluster: s.Peer, Protocol: telemetry.ProtocolHTTP}
+		if s.Kind == telemetry.KindServer {
+			r.Side, r.TLS = telemetry.SideServer, telemetry.TLSMutual
+		}
+		b.Requests = append(b.Requests, r)
+	}
+}
