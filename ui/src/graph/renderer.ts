@@ -9,7 +9,6 @@ import * as glsl from './shaders';
 
 export interface Palette {
   sea: RGBA;
-  deep: RGBA;
   graticule: RGBA;
   land: RGBA;
   coast: RGBA;
@@ -51,7 +50,8 @@ export class Renderer {
   readonly atlas: Atlas;
   private readonly gl: WebGL2RenderingContext;
   private readonly batches: Record<Layer, Batch>;
-  private readonly sea: Batch;
+  private readonly line: Batch;
+  private readonly lines = new Float32Array(4 * 256);
   private readonly land: Batch;
   private readonly atlasTexture: WebGLTexture;
   private lands: Land[] = [];
@@ -66,7 +66,7 @@ export class Renderer {
     const quad = new Float32Array([-1, -1, 1, -1, -1, 1, 1, 1]);
     const strip = new Float32Array((SEGMENTS + 1) * 4);
     for (let i = 0; i <= SEGMENTS; i++) strip.set([i / SEGMENTS, -1, i / SEGMENTS, 1], i * 4);
-    this.sea = this.batch(glsl.SEA_VS, glsl.SEA_FS, 'a_corner', quad, []);
+    this.line = this.batch(glsl.LINE_VS, glsl.LINE_FS, 'a_vertex', quad, ['a_line']);
     this.land = this.batch(glsl.LAND_VS, glsl.LAND_FS, 'a_corner', quad, []);
     this.batches = {
       ribbon: this.batch(glsl.RIBBON_VS, glsl.RIBBON_FS, 'a_vertex', strip, ['a_c0', 'a_c1', 'a_style', 'a_color']),
@@ -131,11 +131,13 @@ export class Renderer {
     };
     const color = (b: Batch, name: string, c: RGBA): void => gl.uniform4f(at(b, name), c[0], c[1], c[2], c[3]);
 
-    use(this.sea);
-    color(this.sea, 'u_sea', p.sea);
-    color(this.sea, 'u_deep', p.deep);
-    color(this.sea, 'u_line', p.graticule);
-    gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
+    // Cleared, not shaded: where a page is drawn without a GPU, a shader over every pixel is most of the frame.
+    gl.clearColor(p.sea[0], p.sea[1], p.sea[2], 1);
+    gl.clear(gl.COLOR_BUFFER_BIT);
+    this.graticule(view);
+    use(this.line);
+    color(this.line, 'u_line', p.graticule);
+    gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, this.line.count);
 
     use(this.land);
     color(this.land, 'u_land', p.land);
@@ -169,6 +171,28 @@ export class Renderer {
     gl.bindTexture(gl.TEXTURE_2D, this.atlasTexture);
     instances(sprite);
     gl.bindVertexArray(null);
+  }
+
+  /** Lines of longitude and latitude, whose mesh halves as the eye comes nearer. */
+  private graticule(view: View): void {
+    const { gl, lines } = this;
+    const level = Math.log2(Math.max(view.zoom, 0.05));
+    const part = level - Math.floor(level);
+    const mesh = 216 / 2 ** Math.floor(level);
+    let n = 0;
+    const add = (camera: number, size: number, level_: number): void => {
+      const half = size / 2 / view.zoom;
+      for (let k = Math.ceil((camera - half) / mesh); k * mesh <= camera + half && n < 256; k++) {
+        const px = (k * mesh - camera) * view.zoom;
+        lines.set([Math.round(px * this.dpr) / this.dpr, level_, k % 2 === 0 ? 1 : part, 0], n * 4);
+        n++;
+      }
+    };
+    add(view.x, this.width, 0);
+    add(view.y, this.height, 1);
+    gl.bindBuffer(gl.ARRAY_BUFFER, this.line.buffer);
+    gl.bufferData(gl.ARRAY_BUFFER, lines.subarray(0, n * 4), gl.DYNAMIC_DRAW);
+    this.line.count = n;
   }
 
   dispose(): void {

@@ -23,33 +23,22 @@ vec2 tangent(vec4 a, vec4 b, float t) {
 }
 `;
 
-export const SEA_VS = `${COMMON}
-in vec2 a_corner;
-out vec2 v_world; out vec2 v_px;
+export const LINE_VS = `${COMMON}
+in vec2 a_vertex;
+in vec4 a_line;                   // offset from the middle in px; 0 upright, 1 level; opacity
+out float v_alpha;
 void main() {
-  v_px = a_corner * u_size * 0.5;
-  v_world = v_px / u_view.z + u_view.xy;
-  gl_Position = clip(v_px);
+  v_alpha = a_line.z;
+  vec2 along = a_vertex * u_size * 0.5;
+  vec2 px = a_line.y < 0.5 ? vec2(a_line.x + a_vertex.x * 0.5, along.y) : vec2(along.x, a_line.x + a_vertex.y * 0.5);
+  gl_Position = clip(px);
 }`;
 
-export const SEA_FS = `${COMMON}
-in vec2 v_world; in vec2 v_px;
-uniform vec4 u_sea; uniform vec4 u_deep; uniform vec4 u_line;
+export const LINE_FS = `${COMMON}
+in float v_alpha;
+uniform vec4 u_line;
 out vec4 color;
-float lines(vec2 w, float step) {
-  vec2 g = abs(fract(w / step - 0.5) - 0.5) * step * u_view.z;
-  return max(smoothstep(1.0, 0.0, g.x), smoothstep(1.0, 0.0, g.y));
-}
-void main() {
-  // A graticule whose mesh halves as the eye comes nearer.
-  float level = floor(log2(max(u_view.z, 0.05)));
-  float part = fract(log2(max(u_view.z, 0.05)));
-  float coarse = lines(v_world, 432.0 / exp2(level));
-  float fine = lines(v_world, 216.0 / exp2(level)) * part;
-  float edge = smoothstep(0.35, 1.15, length(v_px / u_size));
-  vec3 base = mix(u_sea.rgb, u_deep.rgb, edge);
-  color = vec4(mix(base, u_line.rgb, max(coarse, fine) * u_line.a), 1.0);
-}`;
+void main() { color = vec4(u_line.rgb, 1.0) * u_line.a * v_alpha; }`;
 
 export const LAND_VS = `${COMMON}
 in vec2 a_corner;
@@ -70,6 +59,12 @@ out vec4 color;
 float iso(float d, float at, float width) { return smoothstep(width + 0.6, width - 0.4, abs(d - at) * u_view.z); }
 void main() {
   float d = texture(u_field, (v_uv * (u_cells - 1.0) + 0.5) / u_cells).r;
+  // Most of the picture is open water or plain land: nothing to compute there.
+  if (d > u_level + 40.0 + 1.0 / u_view.z) discard;
+  if (d < u_level - 2.0 / u_view.z) {
+    color = vec4(u_land.rgb * u_land.a, u_land.a) * u_dim;
+    return;
+  }
   float inside = smoothstep(0.8, -0.8, (d - u_level) * u_view.z);
   vec4 c = vec4(u_land.rgb * u_land.a, u_land.a) * inside;
   // Shallow water: two tints and three contours, paler with depth.

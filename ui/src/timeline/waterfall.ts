@@ -43,6 +43,8 @@ export class Waterfall {
   private lineOf = new Map<number, number>();
   private collapsed: ReadonlySet<number> = new Set();
   private matches: ReadonlySet<number> = new Set();
+  /** Widths of the services' names, measured once. */
+  private widths: (number | undefined)[] = [];
   private selected = -1;
   private hover = -1;
   private width = 0;
@@ -90,6 +92,7 @@ export class Waterfall {
     if (tree !== this.tree) {
       this.from = 0;
       this.to = tree.duration;
+      this.widths = [];
     }
     this.tree = tree;
     this.rows = rows;
@@ -168,7 +171,7 @@ export class Waterfall {
     pen.textBaseline = 'middle';
 
     // Names first; the bars' ground then covers what runs over.
-    for (let line = first; line < last; line++) this.drawName(line, RULER + line * ROW_HEIGHT - top, gutter);
+    this.drawNames(first, last, top, gutter);
     pen.fillStyle = c.back;
     pen.fillRect(gutter, 0, width - gutter, height);
     for (let line = first; line < last; line++) this.drawGround(line, RULER + line * ROW_HEIGHT - top, gutter, width - gutter);
@@ -198,17 +201,48 @@ export class Waterfall {
     }
   }
 
-  private drawName(line: number, y: number, gutter: number): void {
+  /** All names of one font at a time: changing a canvas' font is dearer than drawing a word. */
+  private drawNames(first: number, last: number, top: number, gutter: number): void {
+    const { pen, colors: c } = this;
+    const t = this.tree!;
+    const yOf = (line: number): number => RULER + line * ROW_HEIGHT - top;
+    for (let line = first; line < last; line++) this.drawTwig(line, yOf(line), gutter);
+    pen.textAlign = 'left';
+    pen.font = `600 12px ${SANS}`;
+    const at = (row: number): number => indent(t.depth[row]!) + (this.matches.has(row) ? 33 : 23);
+    for (let line = first; line < last; line++) {
+      const row = this.rows[line]!;
+      const span = t.rows[row]!;
+      pen.fillStyle = span.status === 'error' ? c.failing : c.ink;
+      pen.fillText(span.service, at(row), yOf(line) + ROW_HEIGHT / 2);
+      const service = t.serviceOf[row]!;
+      this.widths[service] ??= pen.measureText(span.service).width;
+    }
+    pen.font = `400 12px ${SANS}`;
+    pen.fillStyle = c.ink2;
+    for (let line = first; line < last; line++) {
+      const row = this.rows[line]!;
+      pen.fillText(t.rows[row]!.name, at(row) + this.widths[t.serviceOf[row]!]! + 7, yOf(line) + ROW_HEIGHT / 2);
+    }
+    pen.fillStyle = c.ink3;
+    pen.textAlign = 'right';
+    for (let line = first; line < last; line++) {
+      const row = this.rows[line]!;
+      if (this.collapsed.has(row)) pen.fillText(`+${t.end[row]! - row - 1}`, gutter - 10, yOf(line) + ROW_HEIGHT / 2);
+    }
+    pen.textAlign = 'left';
+  }
+
+  private drawTwig(line: number, y: number, gutter: number): void {
     const { pen, colors: c } = this;
     const t = this.tree!;
     const row = this.rows[line]!;
-    const span = t.rows[row]!;
     const depth = t.depth[row]!;
     this.drawGround(line, y, 0, gutter);
     const x = indent(depth);
     const mid = y + ROW_HEIGHT / 2;
     pen.fillStyle = c.line;
-    for (let d = Math.max(1, depth - 10); d <= Math.min(depth, 14); d++) pen.fillRect(Math.round(indent(d)) - 7, y, 1, ROW_HEIGHT);
+    for (let d = 1; d <= Math.min(depth, 14); d++) pen.fillRect(Math.round(indent(d)) - 7, y, 1, ROW_HEIGHT);
     if (t.end[row]! > row + 1) {
       pen.strokeStyle = c.ink2;
       pen.lineWidth = 1.4;
@@ -226,28 +260,11 @@ export class Waterfall {
     }
     pen.fillStyle = this.serviceColors[t.serviceOf[row]! % this.serviceColors.length] ?? c.ink3;
     pen.fillRect(x + 14, mid - 6, 3, 12);
-    pen.textAlign = 'left';
-    const match = this.matches.has(row);
-    if (match) {
+    if (this.matches.has(row)) {
       pen.fillStyle = c.brass;
       pen.beginPath();
       pen.arc(x + 25, mid, 3, 0, Math.PI * 2);
       pen.fill();
-    }
-    const at = x + (match ? 33 : 23);
-    pen.font = `600 12px ${SANS}`;
-    pen.fillStyle = span.status === 'error' ? c.failing : c.ink;
-    pen.fillText(span.service, at, mid);
-    const w = pen.measureText(span.service).width;
-    pen.font = `400 12px ${SANS}`;
-    pen.fillStyle = c.ink2;
-    pen.fillText(span.name, at + w + 7, mid);
-    if (this.collapsed.has(row)) {
-      const hidden = t.end[row]! - row - 1;
-      pen.fillStyle = c.ink3;
-      pen.textAlign = 'right';
-      pen.fillText(`+${hidden}`, gutter - 10, mid);
-      pen.textAlign = 'left';
     }
   }
 
@@ -268,11 +285,17 @@ export class Waterfall {
     const left = Math.max(gutter + 1, a);
     pen.fillStyle = this.serviceColors[t.serviceOf[row]! % this.serviceColors.length] ?? c.ink3;
     pen.globalAlpha = this.matches.size > 0 && !this.matches.has(row) ? 0.35 : 0.85;
-    pen.beginPath();
-    pen.roundRect(left, mid - 5, b - left, 10, Math.min(3, (b - left) / 2));
-    pen.fill();
+    const plain = b - left < 5;
+    if (plain) pen.fillRect(left, mid - 5, b - left, 10);
+    else {
+      pen.beginPath();
+      pen.roundRect(left, mid - 5, b - left, 10, 3);
+      pen.fill();
+    }
     pen.globalAlpha = 1;
     if (span.status === 'error') {
+      pen.beginPath();
+      pen.rect(left, mid - 5, b - left, 10);
       pen.strokeStyle = c.failing;
       pen.lineWidth = 1.5;
       pen.stroke();

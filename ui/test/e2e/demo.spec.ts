@@ -79,15 +79,15 @@ test('map: main-thread work while panning', async ({ page }) => {
   const work = await measureFrames(page, async () => {
     await page.mouse.move(800, 120);
     await page.mouse.down();
-    const until = Date.now() + 6000;
+    const until = Date.now() + 10_000;
     for (let i = 0; Date.now() < until; i++) {
       await page.mouse.move(800 + 260 * Math.sin(i / 17), 300 + 160 * Math.sin(i / 11));
-      await page.waitForTimeout(8);
+      await page.waitForTimeout(16);
     }
     await page.mouse.up();
   });
   console.log(report('panning the map', work));
-  expect(work.frames, 'frames painted').toBeGreaterThan(30);
+  expect(work.frames, 'frames painted').toBeGreaterThan(20);
   expect((work.cpu ?? work.wall).p95).toBeLessThanOrEqual(FRAME_BUDGET_MS);
 });
 
