@@ -11,14 +11,15 @@ import (
 // guesses remember, within one message, which key followed a key last time and
 // which value a key had. Instrumentation writes the same keys in the same order
 // span after span, and many values do not change either, so that a comparison
-// mostly takes the place of a hash and a lookup. A wrong guess costs one comparison
-// and changes nothing.
+// mostly takes the place of a hash and a lookup. Which key follows depends on the
+// instrumentation, of which a run's first key tells. A wrong guess costs one
+// comparison and changes nothing.
 type guesses struct {
-	after [numGuesses]telemetry.StrID // by the key before, modulo
-	value [numGuesses]telemetry.StrID // by the key, modulo
+	after [numGuesses]telemetry.StrID // by the run's first key and the key before, mixed
+	value [numGuesses]telemetry.StrID // by the key
 }
 
-const numGuesses = 256
+const numGuesses = 512
 
 func (g *guesses) reset() { *g = guesses{} }
 
@@ -40,14 +41,15 @@ func (d *decoder) full(start int) bool {
 	return true
 }
 
-// key interns the key of the attribute that comes next.
+// key interns the key of the attribute that comes next in the run that begins
+// at start.
 func (d *decoder) key(s []byte, start int) telemetry.StrID {
 	b := d.Batch
-	var before telemetry.StrID
+	var place telemetry.StrID
 	if n := len(b.Attrs); n > start {
-		before = b.Attrs[n-1].Key
+		place = b.Attrs[n-1].Key + 61*b.Attrs[start].Key
 	}
-	guess := &d.attrs.after[before%numGuesses]
+	guess := &d.attrs.after[place%numGuesses]
 	if string(b.Bytes(*guess)) == string(s) {
 		return *guess
 	}
@@ -73,8 +75,10 @@ func (d *decoder) keyValue(msg []byte, start int) error {
 	if d.full(start) {
 		return nil
 	}
-	key, value, ok := splitKeyValue(msg)
-	if !ok {
+	var key, value []byte
+	if n := commonKey(msg); n > 0 {
+		key, value = msg[2:2+n], msg[4+n:]
+	} else {
 		r := pb.Over(msg)
 		for r.Next() {
 			switch r.Tag {
@@ -105,21 +109,18 @@ func (d *decoder) keyValue(msg []byte, start int) error {
 	return nil
 }
 
-// splitKeyValue takes a KeyValue apart that has the form which all encoders
-// give it: a key, then a value, each shorter than 128 bytes, and nothing else.
-func splitKeyValue(b []byte) (key, value []byte, ok bool) {
-	if len(b) < 4 || b[0] != 1<<3|pb.Bytes {
-		return nil, nil, false
+// commonKey is the length of the key of a KeyValue that has the form which all
+// encoders give it: a key, then a value, each shorter than 128 bytes, and
+// nothing else. It is 0 for any other.
+func commonKey(b []byte) int {
+	if len(b) < 4 || b[0] != 1<<3|pb.Bytes || len(b) > 0x7f {
+		return 0
 	}
 	n := int(b[1])
-	if n >= 0x80 || len(b) < 4+n || b[2+n] != 2<<3|pb.Bytes {
-		return nil, nil, false
+	if 4+n > len(b) || b[2+n] != 2<<3|pb.Bytes || int(b[3+n]) != len(b)-4-n {
+		return 0
 	}
-	v := b[4+n:]
-	if len(v) != int(b[3+n]) || len(v) >= 0x80 {
-		return nil, nil, false
-	}
-	return b[2 : 2+n], v, true
+	return n
 }
 
 // anyValue decodes an AnyValue into a's type and value; one that says nothing

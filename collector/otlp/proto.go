@@ -96,7 +96,10 @@ func (d *decoder) resource(msg []byte, res int) error {
 	b.Attrs = append(b.Attrs, b.AttrsOf(b.Resources[res].Attrs)...)
 	r := pb.Over(msg)
 	for r.Next() {
-		if r.Tag == 1<<3|pb.Bytes {
+		if r.Tag != 1<<3|pb.Bytes {
+			continue
+		}
+		for again := true; again; again = r.Again() {
 			if err := d.keyValue(r.Bytes(), start); err != nil {
 				return err
 			}
@@ -160,8 +163,10 @@ func (d *decoder) span(msg []byte, res uint32, sc scope) error {
 	for r.Next() {
 		switch r.Tag {
 		case 9<<3 | pb.Bytes:
-			if err := d.keyValue(r.Bytes(), attrs); err != nil {
-				return err
+			for again := true; again; again = r.Again() {
+				if err := d.keyValue(r.Bytes(), attrs); err != nil {
+					return err
+				}
 			}
 		case 1<<3 | pb.Bytes:
 			trace = r.Bytes()

@@ -127,6 +127,20 @@ func (r *Reader) Next() bool {
 	return true
 }
 
+// Again reads the next field if it has the tag of the one just read, a bytes
+// field of a number below 16, and is shorter than 128 bytes. Otherwise it does
+// nothing, and the field is Next's to read. A loop over a run of like fields is
+// the cheaper for it.
+func (r *Reader) Again() bool {
+	b := r.rest
+	if len(b) < 2 || Tag(b[0]) != r.Tag || b[1] >= 0x80 || len(b)-2 < int(b[1]) {
+		return false
+	}
+	n := 2 + int(b[1])
+	r.val, r.rest = b[2:n], b[n:]
+	return true
+}
+
 func (r *Reader) fail(n int) bool {
 	r.Err = ErrTruncated
 	if n < 0 {
