@@ -47,15 +47,14 @@ func (c *HealthConfig) judge(s *[signal.Windows]signal.Sums, d *[signal.Windows]
 // slower is by how many times the recent p90 exceeds that of the time before,
 // 0 where it cannot be told or does not matter.
 func (c *HealthConfig) slower(recent, all *signal.Dist) float64 {
-	before := *all
-	before.Sub(recent)
-	if recent.Total < recentEnough || before.Total < baselineEnough {
+	if recent.Total < recentEnough || all.Total < recent.Total+baselineEnough {
 		return 0
 	}
-	now, _ := recent.Quantile(0.9)
-	was, _ := before.Quantile(0.9)
-	if now < float64(c.LatencyFloor)/1e6 {
+	before := all.Without(recent)
+	p90 := []float64{0.9}
+	var now, was [1]float64
+	if before.Total < baselineEnough || !recent.Quantiles(p90, now[:]) || !before.Quantiles(p90, was[:]) || now[0] < float64(c.LatencyFloor)/1e6 {
 		return 0
 	}
-	return now / was
+	return now[0] / was[0]
 }

@@ -14,6 +14,13 @@ type traffic struct {
 	dist [signal.Windows]signal.Dist
 }
 
+func (tr *traffic) reset() {
+	for w := range tr.sums {
+		tr.sums[w] = signal.Sums{}
+		tr.dist[w].Reset()
+	}
+}
+
 // shown is a window as it is shown: rounded, so that noise is no change.
 type shown struct {
 	rate, errors, throttled float64
@@ -81,10 +88,10 @@ func (tr *traffic) show(now int64) (out [signal.Windows]shown) {
 		v.rate = round3(float64(s.Requests) * per)
 		v.errors = round3(float64(s.Errors) * per)
 		v.throttled = round3(float64(s.Throttled) * per)
-		v.p50, v.some = tr.dist[w].Quantile(0.5)
-		v.p90, _ = tr.dist[w].Quantile(0.9)
-		v.p99, _ = tr.dist[w].Quantile(0.99)
-		v.p50, v.p90, v.p99 = round3(v.p50), round3(v.p90), round3(v.p99)
+		qs := [...]float64{0.5, 0.9, 0.99}
+		var ms [3]float64
+		v.some = tr.dist[w].Quantiles(qs[:], ms[:])
+		v.p50, v.p90, v.p99 = round3(ms[0]), round3(ms[1]), round3(ms[2])
 	}
 	return out
 }
@@ -95,8 +102,14 @@ func round3(f float64) float64 {
 	if f < 1e-3 {
 		return 0
 	}
-	scale := math.Pow(10, 2-math.Floor(math.Log10(f)))
-	return math.Round(f*scale) / scale
+	up, down := 1.0, 1.0
+	for f*up < 100 {
+		up *= 10
+	}
+	for f >= 1000*down {
+		down *= 10
+	}
+	return math.Round(f*up/down) * down / up
 }
 
 // signals makes the API's windows, with one allocation for all quantiles.
@@ -124,7 +137,7 @@ func (t *Topology) renderEdge(e *edge) (changed bool) {
 		d.id = t.nodes.list[e.src].drawnID() + ">" + t.nodes.list[e.dst].drawnID() + "|" + e.protocol.String()
 	}
 	tr := &t.pub.traffic
-	*tr = traffic{}
+	tr.reset()
 	e.gather(tr, t.tick)
 	windows := tr.show(t.now)
 	is := telemetry.GraphEdge{
@@ -256,7 +269,7 @@ func (n *node) drawnID() string {
 // lead away.
 func (t *Topology) renderNode(n *node, in, out []*edge) (changed bool) {
 	tr := &t.pub.traffic
-	*tr = traffic{}
+	tr.reset()
 	last := n.reported
 	for _, e := range in {
 		e.gather(tr, t.tick)

@@ -219,26 +219,41 @@ func TestWatch(t *testing.T) {
 	if u.Delta == nil || u.Delta.Version != 2 {
 		t.Fatalf("second update %+v", u)
 	}
-	// One who does not read for long is handed a snapshot, not a heap of deltas.
-	// (The update that was being handed over when it fell behind comes first.)
+	// One who does not read for long has at most one update from that time in
+	// hand, and is up to date with the next.
 	for range 2 * maxBehind {
 		f.send(t, "shop/a", "y.example.com", 1)
 		f.pass(250 * time.Millisecond)
 	}
 	last := f.t.Snapshot().Version
-	for u = range updates {
+	version := func(u Update) uint64 {
 		if u.Snapshot != nil {
-			break
+			return u.Snapshot.Version
 		}
-		if u.Delta.Version == last {
-			t.Fatal("caught up by deltas alone")
-		}
+		return u.Delta.Version
 	}
-	if u.Snapshot.Version != last {
-		t.Errorf("snapshot %d, want %d", u.Snapshot.Version, last)
+	if u = <-updates; version(u) != last {
+		if u = <-updates; version(u) != last {
+			t.Errorf("version %d, want %d", version(u), last)
+		}
 	}
 	cancel()
 	for range updates { //nolint:revive // until it is closed
+	}
+}
+
+func TestFarBehindGetsASnapshot(t *testing.T) {
+	t.Parallel()
+	f := newFeed(DefaultConfig())
+	f.t.Tick(f.now)
+	sent := f.t.pub.current.Load()
+	for i := range maxBehind + 1 {
+		f.send(t, "shop/a", "y.example.com", 1)
+		f.pass(250 * time.Millisecond)
+		u := f.t.pub.current.Load().after(sent)
+		if behind := i + 1; (u.Snapshot != nil) != (behind > maxBehind) || (u.Delta != nil) == (u.Snapshot != nil) {
+			t.Errorf("%d versions behind: %+v", behind, u)
+		}
 	}
 }
 

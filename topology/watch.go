@@ -46,6 +46,16 @@ func (h *hub) wait() <-chan struct{} {
 	return h.next
 }
 
+// after is what a reader needs who has last been sent another snapshot, or
+// none.
+func (s *snapshot) after(sent *snapshot) Update {
+	if sent == nil || s.graph.Version-sent.graph.Version > maxBehind {
+		return Update{Snapshot: &s.graph}
+	}
+	d := s.since(&sent.graph)
+	return Update{Delta: &d}
+}
+
 // Watch sends the latest snapshot, and from then on what changes, until ctx is
 // done, when the channel is closed. A reader that falls far behind is sent a
 // snapshot again.
@@ -58,13 +68,8 @@ func (t *Topology) Watch(ctx context.Context) <-chan Update {
 			published := t.hub.wait()
 			now := t.pub.current.Load()
 			if sent == nil || now.graph.Version != sent.graph.Version {
-				u := Update{Snapshot: &now.graph}
-				if sent != nil && now.graph.Version-sent.graph.Version <= maxBehind && now.graph.Version > sent.graph.Version {
-					d := now.since(&sent.graph)
-					u = Update{Delta: &d}
-				}
 				select {
-				case out <- u:
+				case out <- now.after(sent):
 					sent = now
 				case <-ctx.Done():
 					return

@@ -273,9 +273,9 @@ func (a *Acc) AddTo(d *Dist, w Window) {
 		if id < counters {
 			continue
 		}
-		n := int64(a.rows[i].sum(w)) //nolint:gosec // at most 11 * 2^32
-		d.counts[id-counters] += n
-		d.Total += n
+		if n := int64(a.rows[i].sum(w)); n > 0 { //nolint:gosec // at most 11 * 2^32
+			d.add(int(id-counters), n)
+		}
 	}
 }
 

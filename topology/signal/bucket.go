@@ -59,48 +59,65 @@ const SchemaOffset = lowest
 
 // middle is the estimate for what a bucket holds, in milliseconds.
 func middle(bucket int) float64 {
-	return 1e3 * math.Exp2((float64(bucket+lowest)-0.5)/perDoubling)
+	i := bucket + perDoubling // from one doubling lower, so that it is not negative
+	return math.Ldexp(middles[i%perDoubling], i/perDoubling-1+lowest/perDoubling)
+}
+
+// middles are 1000 * 2^((j-1/2)/8).
+var middles = [perDoubling]float64{ //nolint:gochecknoglobals // immutable
+	957.603280698573, 1044.2737824274136, 1138.7886347566916, 1241.8578120734837,
+	1354.2555469368927, 1476.8261459394993, 1610.490331949254, 1756.2521603732995,
 }
 
 // A Dist is a distribution of durations: the sum of any number of sketches.
 // The zero Dist is empty.
 type Dist struct {
 	counts [Buckets]int64
+	lo, hi int // only counts[lo:hi] can be other than zero
 	Total  int64
 }
 
-// Sub takes o's counts out of d, never below zero.
-func (d *Dist) Sub(o *Dist) {
-	for i, n := range o.counts {
-		k := min(n, d.counts[i])
-		d.counts[i] -= k
-		d.Total -= k
-	}
+// Reset empties d.
+func (d *Dist) Reset() {
+	clear(d.counts[d.lo:d.hi])
+	d.lo, d.hi, d.Total = 0, 0, 0
 }
 
-// Add adds o's counts to d.
-func (d *Dist) Add(o *Dist) {
-	for i, n := range o.counts {
-		d.counts[i] += n
+func (d *Dist) add(bucket int, n int64) {
+	if d.lo == d.hi {
+		d.lo, d.hi = bucket, bucket+1
 	}
-	d.Total += o.Total
+	d.lo, d.hi = min(d.lo, bucket), max(d.hi, bucket+1)
+	d.counts[bucket] += n
+	d.Total += n
 }
 
-// Quantile estimates the q-quantile in milliseconds; ok is false for an empty
-// distribution.
-func (d *Dist) Quantile(q float64) (ms float64, ok bool) {
+// Without is the distribution of what is in d and not in part, which is a part
+// of it, as far as windows of different grain agree.
+func (d *Dist) Without(part *Dist) Dist {
+	out := Dist{lo: d.lo, hi: d.hi}
+	for i := d.lo; i < d.hi; i++ {
+		n := max(0, d.counts[i]-part.counts[i])
+		out.counts[i] = n
+		out.Total += n
+	}
+	return out
+}
+
+// Quantiles estimates quantiles, which are given in ascending order, in
+// milliseconds. ok is false for an empty distribution.
+func (d *Dist) Quantiles(qs, ms []float64) (ok bool) {
 	if d.Total <= 0 {
-		return 0, false
+		return false
 	}
-	rank := int64(math.Ceil(q * float64(d.Total)))
-	if rank < 1 {
-		rank = 1
-	}
-	var seen int64
-	for i, n := range d.counts {
-		if seen += n; seen >= rank {
-			return middle(i), true
+	at, seen := d.lo, d.counts[d.lo]
+	for i, q := range qs {
+		rank := max(1, int64(math.Ceil(q*float64(d.Total))))
+		for seen < rank && at < d.hi-1 {
+			at++
+			seen += d.counts[at]
 		}
+		ms[i] = middle(at)
 	}
-	return middle(Buckets - 1), true
+	return true
 }

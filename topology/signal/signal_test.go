@@ -56,14 +56,39 @@ func TestQuantileWithinItsError(t *testing.T) {
 		var d Dist
 		a.AddTo(&d, FiveMinutes)
 		slices.Sort(ns)
-		for _, q := range []float64{0, 0.5, 0.9, 0.99, 1} {
-			got, ok := d.Quantile(q)
+		qs := []float64{0, 0.5, 0.9, 0.99, 1}
+		ms := make([]float64, len(qs))
+		ok := d.Quantiles(qs, ms)
+		for i, q := range qs {
+			got := ms[i]
 			want := float64(ns[max(0, int(math.Ceil(q*float64(len(ns))))-1)]) / 1e6
 			if !ok || math.Abs(got-want) > MaxError*want*1.0001 {
 				rt.Fatalf("q%v is %v ms, want %v within %v", q, got, want, MaxError)
 			}
 		}
 	})
+}
+
+func TestDistWithout(t *testing.T) {
+	t.Parallel()
+	var all, part Dist
+	for b := range 10 {
+		all.add(b+50, 3)
+	}
+	part.add(52, 2)
+	part.add(53, 9)
+	part.add(70, 1)
+	rest := all.Without(&part)
+	if rest.Total != 30-2-3 || rest.counts[52] != 1 || rest.counts[53] != 0 {
+		t.Errorf("rest is %d: %v", rest.Total, rest.counts[50:60])
+	}
+	all.Reset()
+	if all != (Dist{}) {
+		t.Error("reset left something")
+	}
+	if all.Quantiles([]float64{0.5}, make([]float64, 1)) {
+		t.Error("an empty distribution has a median")
+	}
 }
 
 // naive keeps every sample with its tick.
