@@ -146,7 +146,7 @@ func (a *App) Run(ctx context.Context) error {
 			stop(fmt.Errorf("%s: %w", what, err))
 		}
 	}
-	go a.pipeline.run(a.periodic())
+	a.pipeline.start(a.periodic())
 	wg.Go(func() {
 		select {
 		case err := <-a.pipeline.failed:

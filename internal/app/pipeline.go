@@ -62,7 +62,8 @@ type pipeline struct {
 	every    time.Duration // between checkpoints
 
 	items   chan item
-	done    chan struct{}
+	running bool
+	done    chan struct{} // closed when run has returned
 	scratch sync.Pool // *[]byte, to encode into
 	saving  sync.WaitGroup
 	busy    chan struct{} // capacity 1: a checkpoint is being written
@@ -300,9 +301,21 @@ func (p *pipeline) write(pos telemetry.Position, parts []checkpoint.Section) err
 	return p.wal.Truncate(min(oldest, p.blocks.Applied()))
 }
 
+// start begins to deliver.
+func (p *pipeline) start(work []periodic) {
+	p.running = true
+	go p.run(work)
+}
+
 // close drains the path: no Append may be under way any more.
 func (p *pipeline) close() error {
+	if p.wal == nil {
+		return nil
+	}
 	err := p.wal.Close()
+	if !p.running {
+		return err
+	}
 	close(p.items)
 	<-p.done
 	p.saving.Wait()
