@@ -243,7 +243,7 @@ func (s sidecar) tracing() object {
 			"typed_config": object{
 				"@type":        typeURL + "envoy.config.trace.v3.OpenTelemetryConfig",
 				"service_name": s.workload.service,
-				"grpc_service": object{"envoy_grpc": object{"cluster_name": binnacleCluster}, "timeout": "1s"},
+				"grpc_service": object{"envoy_grpc": object{"cluster_name": binnacleCluster}, "timeout": "10s"},
 				"resource_detectors": array{object{
 					"name":         "envoy.tracers.opentelemetry.resource_detectors.environment",
 					"typed_config": object{"@type": typeURL + "envoy.extensions.tracers.opentelemetry.resource_detectors.v3.EnvironmentResourceDetectorConfig"},

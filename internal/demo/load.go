@@ -76,24 +76,25 @@ func newLoad(cfg Config, gateway string, s *story) *load {
 	return l
 }
 
-// run sends customers until ctx ends, and returns when the last of them has left.
-func (l *load) run(ctx context.Context, log *slog.Logger) {
+// run sends customers until arrivals ends, and returns when the last of them has left, or has been cut short by the end
+// of visits.
+func (l *load) run(arrivals, visits context.Context, log *slog.Logger) {
 	defer l.client.CloseIdleConnections()
 	defer l.waiting.Wait()
 	var loops sync.WaitGroup
 	defer loops.Wait()
 	if len(l.deck) > 0 && l.rate > 0 {
-		loops.Go(func() { l.customers(ctx) })
+		loops.Go(func() { l.customers(arrivals, visits) })
 	}
 	if slices.ContainsFunc(l.deck, func(f flow) bool { return f.name == "search" }) && l.rate > 0 {
-		loops.Go(func() { l.crawler(ctx) })
+		loops.Go(func() { l.crawler(arrivals, visits) })
 	}
 	loops.Go(func() {
 		tick := time.NewTicker(30 * time.Second)
 		defer tick.Stop()
 		for {
 			select {
-			case <-ctx.Done():
+			case <-arrivals.Done():
 				return
 			case <-tick.C:
 				if n := l.turned.Swap(0); n > 0 {
@@ -106,24 +107,26 @@ func (l *load) run(ctx context.Context, log *slog.Logger) {
 
 // customers arrive at random around a rate that rises and falls. What they do is drawn from a deck that is shuffled anew
 // each time it is used up, so that no flow stays out for long.
-func (l *load) customers(ctx context.Context) {
+func (l *load) customers(arrivals, visits context.Context) {
 	begin := time.Now()
 	next := begin
 	for dealt := 0; ; dealt++ {
 		if dealt%len(l.deck) == 0 {
 			rand.Shuffle(len(l.deck), func(i, j int) { l.deck[i], l.deck[j] = l.deck[j], l.deck[i] })
 		}
-		tide := 1 + 0.25*math.Sin(2*math.Pi*next.Sub(begin).Seconds()/90)
-		next = next.Add(time.Duration(rand.ExpFloat64() / (l.rate * tide) * float64(time.Second)))
-		if !waitUntil(ctx, next) {
+		elapsed := next.Sub(begin).Seconds()
+		tide := 1 + 0.25*math.Sin(2*math.Pi*elapsed/90)
+		opening := min(1, 0.2+elapsed/5) // the first customers meet cold Envoys, each with connections to make
+		next = next.Add(time.Duration(rand.ExpFloat64() / (l.rate * tide * opening) * float64(time.Second)))
+		if !waitUntil(arrivals, next) {
 			return
 		}
-		l.admit(ctx, l.deck[dealt%len(l.deck)])
+		l.admit(visits, l.deck[dealt%len(l.deck)])
 	}
 }
 
 // crawler searches, modestly or, in its chapter, not.
-func (l *load) crawler(ctx context.Context) {
+func (l *load) crawler(arrivals, visits context.Context) {
 	search := flow{method: "GET", path: "/search", client: "crawler"}
 	next := time.Now()
 	for {
@@ -132,10 +135,10 @@ func (l *load) crawler(ctx context.Context) {
 			rate = crawlerGreedy
 		}
 		next = next.Add(time.Duration(float64(time.Second) / rate))
-		if !waitUntil(ctx, next) {
+		if !waitUntil(arrivals, next) {
 			return
 		}
-		l.admit(ctx, search)
+		l.admit(visits, search)
 	}
 }
 

@@ -28,14 +28,14 @@ type Mesh struct {
 	closed   sync.Once
 }
 
-// meshPatience is how long Start waits for Binnacle's mesh port, and for the Envoys to be ready.
 const (
-	meshPatience  = 10 * time.Second
-	envoyPatience = 30 * time.Second
+	meshPatience  = 10 * time.Second // for Binnacle to listen
+	envoyPatience = 30 * time.Second // for all Envoys to be ready
+	closePatience = 2 * time.Second  // for the last requests to end
 )
 
 // Start starts the mesh and returns when every Envoy is ready and the load has begun. On error nothing is left running.
-// The caller must Close the mesh; ctx ends it as well, but Close still has to be called.
+// ctx bounds the starting only: the mesh runs until Close, which the caller owes it.
 func Start(ctx context.Context, cfg Config, log *slog.Logger) (*Mesh, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func Start(ctx context.Context, cfg Config, log *slog.Logger) (*Mesh, error) {
 		return nil, err
 	}
 
-	run, stop := context.WithCancel(ctx)
+	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	runLoad, stopLoad := context.WithCancel(run)
 	m := &Mesh{
 		gateway: "127.0.0.1:" + strconv.Itoa(allotted[0].inbound),
@@ -73,7 +73,7 @@ func Start(ctx context.Context, cfg Config, log *slog.Logger) (*Mesh, error) {
 		m.Close()
 		return nil, err
 	}
-	if err := m.startEnvoys(run, binary, cfg.Mesh, table, members, allotted); err != nil {
+	if err := m.startEnvoys(ctx, binary, cfg.Mesh, table, members, allotted); err != nil {
 		m.Close()
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func Start(ctx context.Context, cfg Config, log *slog.Logger) (*Mesh, error) {
 		m.parts.Go(func() { told.tell(run, log) })
 	}
 	customers := newLoad(cfg, m.gateway, told)
-	m.load.Go(func() { customers.run(runLoad, log) })
+	m.load.Go(func() { customers.run(runLoad, run, log) })
 	return m, nil
 }
 
@@ -101,11 +101,14 @@ func (m *Mesh) PIDs() []int {
 // Failed delivers the first failure of a part of the mesh, such as an Envoy that ended.
 func (m *Mesh) Failed() <-chan error { return m.failed }
 
-// Close ends the load, the services and the Envoys, and returns when all are gone. It may be called more than once.
+// Close ends the load, the services and the Envoys, and returns when all are gone. Requests under way may end by
+// themselves for a while, so that the last thing told of the mesh is not a burst of errors. It may be called more than once.
 func (m *Mesh) Close() {
 	m.closed.Do(func() {
 		m.stopLoad()
+		cut := time.AfterFunc(closePatience, m.stop)
 		m.load.Wait()
+		cut.Stop()
 		m.stop()
 		for _, s := range m.servers {
 			s.close()
