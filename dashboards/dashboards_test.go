@@ -1,0 +1,226 @@
+package dashboards
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/prometheus/promql/parser"
+)
+
+func load(t *testing.T) []*Dashboard {
+	t.Helper()
+	ds, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(ds) != 4 {
+		t.Fatalf("%d dashboards", len(ds))
+	}
+	return ds
+}
+
+// Dashboards import into a current Grafana: ids are unique, panels are of kinds
+// that still exist, lie within the grid and not upon one another.
+func TestLayout(t *testing.T) {
+	t.Parallel()
+	kinds := []string{"row", "stat", "timeseries", "heatmap", "table"}
+	for _, d := range load(t) {
+		ids := map[int]bool{}
+		panels := d.AllPanels()
+		if d.UID == "" || d.Title == "" || len(panels) < 10 {
+			t.Errorf("%s has uid %q, title %q, %d panels", d.File, d.UID, d.Title, len(panels))
+		}
+		if v := d.Templating.List[0]; v.Name != "datasource" || v.Type != "datasource" {
+			t.Errorf("%s: the first variable is %s", d.File, v.Name)
+		}
+		for i, p := range panels {
+			if ids[p.ID] || !slices.Contains(kinds, p.Type) {
+				t.Errorf("%s: panel %d %q is there twice or of kind %q", d.File, p.ID, p.Title, p.Type)
+			}
+			ids[p.ID] = true
+			g := p.GridPos
+			if g.W == 0 || g.H == 0 || g.X+g.W > 24 {
+				t.Errorf("%s: panel %q lies at %+v", d.File, p.Title, g)
+			}
+			for _, q := range panels[:i] {
+				o := q.GridPos
+				if g.X < o.X+o.W && o.X < g.X+g.W && g.Y < o.Y+o.H && o.Y < g.Y+g.H {
+					t.Errorf("%s: panel %q lies upon %q", d.File, p.Title, q.Title)
+				}
+			}
+		}
+	}
+}
+
+func TestSubstitute(t *testing.T) {
+	t.Parallel()
+	values := map[string]string{"ns": "shop", "a": "x"}
+	for in, want := range map[string]string{
+		`{n="$ns"}[$__rate_interval]`:               `{n="shop"}[1m]`,
+		`{n=~"${ns:regex}",m="[[a]]"}`:              `{n=~"shop",m="x"}`,
+		`{n=~"$other"}[5m]`:                         `{n=~".*"}[5m]`,
+		`label_replace(x, "a", "$1", "b", "(.*)$")`: `label_replace(x, "a", "$1", "b", "(.*)$")`,
+		`$`: `$`,
+	} {
+		if got := Substitute(in, values); got != want {
+			t.Errorf("%s became %s, want %s", in, got, want)
+		}
+	}
+}
+
+// choose gives the variables of a dashboard the values that a reader would:
+// the busiest service and the busiest edge that is under TLS or not.
+func choose(t *testing.T, c *client) map[string]string {
+	t.Helper()
+	service, err := c.top(`sum by (destination) (histogram_count(rate(binnacle_edge_duration_seconds{destination_kind="service",source_kind="service"}[1m])))`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edge, err := c.top(`sum by (source, destination) (histogram_count(rate(binnacle_edge_duration_seconds{tls!=""}[1m])))`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]string{
+		"namespace": ".*", "service": service["destination"], "source": edge["source"], "destination": edge["destination"],
+	}
+}
+
+// check runs every variable and every expression of every panel. Those that
+// quiet names need not have data; none may be an error.
+func check(t *testing.T, c *client, quiet func(Expression) bool) {
+	t.Helper()
+	values := choose(t, c)
+	n := 0
+	for _, d := range load(t) {
+		for _, v := range d.Templating.List {
+			if v.Type != "query" {
+				continue
+			}
+			if vs, err := c.labelValues(Substitute(v.QueryText(), values)); err != nil || len(vs) == 0 {
+				t.Errorf("%s, variable %s: %d values, %v", d.Title, v.Name, len(vs), err)
+			}
+		}
+		for _, e := range d.Expressions(values) {
+			n++
+			a, err := c.run(e.PromQL, e.Instant)
+			switch {
+			case err != nil:
+				t.Errorf("%s\n%v", e, err)
+			case !a.hasData() && !quiet(e):
+				t.Errorf("%s\nhas no data", e)
+			}
+		}
+	}
+	t.Logf("%d expressions ran", n)
+}
+
+// TestExpressions runs them against an aggregator that a small mesh feeds. The
+// rooms that are not here have no metrics; their expressions need only be valid.
+func TestExpressions(t *testing.T) {
+	t.Parallel()
+	elsewhere := regexp.MustCompile(`binnacle_(collector|wal|pipeline|topology|block|quota|api)_`)
+	check(t, startMesh(t), func(e Expression) bool { return elsewhere.MatchString(e.PromQL) })
+}
+
+// TestLive runs them against a running server, where each must return data.
+func TestLive(t *testing.T) {
+	t.Parallel()
+	base := os.Getenv("BINNACLE_URL")
+	if base == "" {
+		t.Skip("BINNACLE_URL is not set: no running Binnacle to ask (for example http://127.0.0.1:8700, with make demo)")
+	}
+	c := &client{base: strings.TrimSuffix(base, "/"), now: time.Now(), span: 2 * time.Minute}
+	check(t, c, func(Expression) bool { return false })
+}
+
+const peers = "../../shared/data/peer-configs.tar.gz"
+
+// peerDashboards are Istio's own, of 1.4 and of today.
+func peerDashboards(t *testing.T) []*Dashboard {
+	t.Helper()
+	f, err := os.Open(peers)
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Skipf("%s is absent: Istio's own dashboards cannot be tried", peers)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []*Dashboard
+	for r := tar.NewReader(z); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return out
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(h.Name, "dashboards/istio-") || path.Ext(h.Name) != ".json" {
+			continue
+		}
+		data, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := Parse(path.Base(path.Dir(h.Name))+"/"+path.Base(h.Name), data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, d)
+	}
+}
+
+// Istio's Mesh, Service and Workload dashboards work unchanged: every expression
+// is understood, and those about requests and their duration have data.
+func TestIstiosDashboards(t *testing.T) {
+	t.Parallel()
+	ds := peerDashboards(t)
+	c := startMesh(t)
+	values := map[string]string{
+		"service": "cart.shop.svc.cluster.local", "namespace": "shop", "workload": "cart-v1|cart-v2", "adhoc": "",
+	}
+	served := regexp.MustCompile(`istio_requests_total|istio_request_duration_milliseconds`)
+	// The source side does not know the policy: Istio itself says "unknown" there, and
+	// these of its panels are empty on any Istio.
+	empty := regexp.MustCompile(`reporter="source", ?connection_security_policy="mutual_tls"|connection_security_policy="mutual_tls".*reporter="source"`)
+	pages := regexp.MustCompile(`istio-(mesh|service|workload)`)
+	parse := parser.NewParser(parser.Options{})
+	ran := 0
+	for _, d := range ds {
+		for _, e := range d.Expressions(values) {
+			if strings.Contains(e.PromQL, "istio_build") || strings.TrimSpace(e.PromQL) == "" {
+				continue
+			}
+			if _, err := parse.ParseExpr(e.PromQL); err != nil {
+				t.Errorf("%s: %s\n%v", d.File, e, err)
+				continue
+			}
+			if !served.MatchString(e.PromQL) || empty.MatchString(e.PromQL) || !pages.MatchString(path.Base(d.File)) {
+				continue
+			}
+			ran++
+			a, err := c.run(e.PromQL, true)
+			if err != nil || !a.hasData() {
+				t.Errorf("%s: %s\nhas no data, %v", d.File, e, err)
+			}
+		}
+	}
+	if ran < 100 {
+		t.Errorf("only %d expressions ran", ran)
+	}
+	t.Logf("%d expressions of %d dashboards have data", ran, len(ds))
+}
