@@ -89,7 +89,7 @@ function Rule(p: { r: QuotaRule }): JSX.Element {
             {r.shadow_mode ? <span class="chip" title="Counted, never refused">shadow</span> : null}
           </h2>
         </div>
-        <p class="limit">{r.unlimited ? <b>unlimited</b> : <><b>{r.requests_per_unit.toLocaleString('en')}</b> <span>a {r.unit}</span></>}</p>
+        <p class="limit">{r.unlimited ? <b>unlimited</b> : <><b>{r.requests_per_unit.toLocaleString('en')}</b> <span>{r.unit === 'hour' ? 'an' : 'a'} {r.unit}</span></>}</p>
       </header>
       <div class="decisions">
         <Bar label={`${count(d.ok)} ok, ${count(d.over_limit)} refused, ${count(d.near_limit)} near the limit, of ${count(d.total)}`} parts={[{ share: (d.ok - d.near_limit) / all, tone: 'ok' }, { share: d.near_limit / all, tone: 'degraded' }, { share: d.over_limit / all, tone: 'throttled' }]} />
@@ -112,7 +112,7 @@ function Rule(p: { r: QuotaRule }): JSX.Element {
 function Key(p: { k: QuotaKey }): JSX.Element {
   const { k } = p;
   const share = k.limit > 0 ? k.used / k.limit : 0;
-  const tone = k.limited_rate > 0 || share >= 1 ? 'throttled' : share >= 0.8 ? 'degraded' : 'ok';
+  const tone = share >= 1 ? 'throttled' : share >= 0.8 ? 'degraded' : 'ok';
   return (
     <li>
       <span class="key-name" title={k.key}>{k.key}</span>
