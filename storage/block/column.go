@@ -97,15 +97,16 @@ func (c *columnWriter) reset(def columnDef, id int, attr string, strings strings
 // false where the row has one already. Rows passed over are null, or the first
 // name of a required enum.
 func (c *columnWriter) push(i int, v uint64) bool {
-	if c.required && c.kind == kindEnum {
-		c.fill(i)
-	}
 	if !c.required {
 		if i < len(c.levels) {
 			return false
 		}
-		c.levels = appendZeros(c.levels, i)
+		for len(c.levels) < i {
+			c.levels = append(c.levels, 0)
+		}
 		c.levels = append(c.levels, 1)
+	} else if c.kind == kindEnum {
+		c.fill(i)
 	}
 	c.values = append(c.values, v)
 	return true
@@ -322,11 +323,11 @@ func (w *pageWriter) page(c *columnWriter, enc format.Encoding, rows int) error 
 		w.packed = w.zstd.EncodeAll(raw, w.packed[:0])
 		if !c.codecSet && c.count() > 0 {
 			c.codecSet = true
-			if len(w.packed) > len(raw)-len(raw)/32 {
+			// A dictionary of strings compresses even where the indexes do not, and the
+			// pages that came before have been compressed.
+			strings := c.mode == modeDict && c.kind == kindText
+			if !strings && len(c.pages) == 0 && len(w.packed) > len(raw)-len(raw)/32 {
 				c.codec = format.Uncompressed
-				if len(c.pages) > 0 { // pages without values are compressed already
-					c.codec = format.Zstd
-				}
 			}
 		}
 		if c.codec == format.Zstd {

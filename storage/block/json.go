@@ -185,7 +185,8 @@ func (w *jsonWriter) text(s []byte) {
 	w.b = append(append(w.b, s[from:]...), '"')
 }
 
-func (w *jsonWriter) events(v *headView, x pair) {
+// events writes the array of a row's events, and returns what follows them.
+func (w *jsonWriter) events(v *headView, x pair) []byte {
 	p := x.data
 	for i := range int(x.bits) {
 		w.open(i)
@@ -200,9 +201,11 @@ func (w *jsonWriter) events(v *headView, x pair) {
 		w.b = append(w.b, '}')
 	}
 	w.b = append(w.b, ']')
+	return p
 }
 
-func (w *jsonWriter) links(v *headView, x pair) {
+// links is events for links.
+func (w *jsonWriter) links(v *headView, x pair) []byte {
 	p := x.data
 	for i := range int(x.bits) {
 		w.open(i)
@@ -215,6 +218,7 @@ func (w *jsonWriter) links(v *headView, x pair) {
 		w.b = append(w.b, '}')
 	}
 	w.b = append(w.b, ']')
+	return p
 }
 
 func (w *jsonWriter) open(i int) {

@@ -64,8 +64,9 @@ type sealing struct {
 	fixed    []*columnWriter // by column number; nil for none
 	attrs    []*columnWriter // by key; nil for those in the fallback column
 	order    []*columnWriter // the file's
-	resource [][]byte        // JSON by number
-	texts    stringsView
+	how      []uint8         // by column number, of attributes too
+	byColumn []*columnWriter // likewise; nil for attributes in the fallback column
+	texts    stringsView     // JSON of the resources' attributes, by number from 1
 	spans    bool
 }
 
@@ -162,6 +163,7 @@ func (s *sealer) file(v *headView, rv rowsView, defs []columnDef, spans bool) (*
 		f.fixed[id] = f.column(defs[id], id, "", strings)
 	}
 	f.chooseAttrs()
+	f.plan()
 	for from := 0; from < len(s.rows); from += pageRows {
 		to := min(from+pageRows, len(s.rows))
 		for i, r := range s.rows[from:to] {
@@ -292,30 +294,74 @@ func (s *sealing) row(i, at int, r uint32) {
 	s.rest(i, s.v.rest.at(c.rest[j]))
 }
 
+// How a pair's value is written in the head; see headView.next, which the loop in rest
+// repeats because it runs a dozen times a span.
+const (
+	asNumber uint8 = iota // uvarint
+	asInt                 // zigzag
+	asCode                // zigzag, one higher
+	asBits                // 8 bytes
+	asByte
+	asNested
+)
+
+// plan notes for each column number how its values are written, and where they go.
+func (s *sealing) plan() {
+	s.how = make([]uint8, colDynamic+len(s.v.keys))
+	s.byColumn = make([]*columnWriter, len(s.how))
+	copy(s.byColumn, s.fixed)
+	copy(s.byColumn[colDynamic:], s.attrs)
+	for c, d := range s.defs {
+		switch {
+		case c == colCode:
+			s.how[c] = asCode
+		case d.kind == kindInt32 || d.kind == kindInt64:
+			s.how[c] = asInt
+		case d.kind == kindJSON:
+			s.how[c] = asNested
+		}
+	}
+	for k := range s.v.keys {
+		switch s.v.keys[k].typ {
+		case telemetry.AttrInt:
+			s.how[colDynamic+k] = asInt
+		case telemetry.AttrFloat:
+			s.how[colDynamic+k] = asBits
+		case telemetry.AttrBool:
+			s.how[colDynamic+k] = asByte
+		default:
+		}
+	}
+}
+
 // rest hands on the pairs of a row.
 func (s *sealing) rest(i int, p []byte) {
 	s.extra = s.extra[:0]
 	for {
-		x, rest, ok := s.v.next(p, s.defs)
-		if !ok {
+		var col, bits uint64
+		if col, p = uvarint(p); col == colEnd {
 			break
 		}
-		p = rest
-		switch {
-		case x.col >= colDynamic:
-			if c := s.attrs[x.col-colDynamic]; c == nil || !c.push(i, x.bits) {
-				s.extra = append(s.extra, x)
-			}
-		case s.defs[x.col].kind == kindJSON:
-			s.json.b = s.json.b[:0]
-			if x.col == colEvents {
-				s.json.events(s.v, x)
-			} else {
-				s.json.links(s.v, x)
-			}
-			s.fixed[x.col].pushBytes(i, s.json.b)
-		default:
-			s.fixed[x.col].push(i, x.bits)
+		switch s.how[col] {
+		case asNumber:
+			bits, p = uvarint(p)
+		case asInt:
+			bits, p = uvarint(p)
+			bits = uint64(unzigzag(bits))
+		case asCode:
+			bits, p = uvarint(p)
+			bits = uint64(unzigzag(bits) - 1)
+		case asBits:
+			bits, p = binary.LittleEndian.Uint64(p), p[8:]
+		case asByte:
+			bits, p = uint64(p[0]), p[1:]
+		case asNested:
+			bits, p = uvarint(p)
+			p = s.nested(i, pair{int(col), bits, p})
+			continue
+		}
+		if c := s.byColumn[col]; c == nil || !c.push(i, bits) {
+			s.extra = append(s.extra, pair{col: int(col), bits: bits})
 		}
 	}
 	if len(s.extra) > 0 {
@@ -323,4 +369,17 @@ func (s *sealing) rest(i int, p []byte) {
 		s.json.pairs(s.v, s.extra)
 		s.fixed[colAttributes].pushBytes(i, s.json.b)
 	}
+}
+
+// nested writes events or links as JSON and returns what follows them.
+func (s *sealing) nested(i int, x pair) []byte {
+	s.json.b = s.json.b[:0]
+	var rest []byte
+	if x.col == colEvents {
+		rest = s.json.events(s.v, x)
+	} else {
+		rest = s.json.links(s.v, x)
+	}
+	s.fixed[x.col].pushBytes(i, s.json.b)
+	return rest
 }
