@@ -13,25 +13,22 @@ import (
 // follow.
 type sender struct {
 	identity.Workload
-	gateway  bool
-	known    bool // has said something, or has been found silent
-	counted  bool // its silence is counted
-	lastSaid []byte
+	gateway bool
+	counted bool // that it does not say who it is, is counted
 }
 
-// identify takes note of who sends msg, if it says so.
+// identify takes note of who sends msg, if it says so. Only what identity has
+// use for is kept: an Envoy lists 50 KiB of extensions beside it.
 func (s *sender) identify(msg []byte) error {
 	r := pb.Over(msg)
 	for r.Next() {
-		if r.Tag != 1<<3|pb.Bytes || s.known && bytes.Equal(s.lastSaid, r.Bytes()) {
+		if r.Tag != 1<<3|pb.Bytes {
 			continue
 		}
-		s.lastSaid = append(s.lastSaid[:0], r.Bytes()...)
-		if err := s.identifier(s.lastSaid); err != nil {
+		if err := s.identifier(r.Bytes()); err != nil {
 			return fmt.Errorf("identifier: %w", err)
 		}
 	}
-	s.known = true
 	return r.Err
 }
 
