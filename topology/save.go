@@ -42,13 +42,14 @@ func (t *Topology) encode() []byte {
 	e.nodes()
 	e.edges()
 	e.routes()
-	e.uint(uint64(t.pending.Len())) //nolint:gosec // not negative
-	e.b = t.pending.Append(e.b, func(h *pair.Half) uint32 {
+	halves := t.pending.Append(nil, func(h *pair.Half) uint32 {
 		if h.Has(pair.Void) {
 			return e.endpoint[h.Edge]
 		}
 		return e.route[h.Edge]
 	})
+	e.uint(uint64(len(halves) / pair.EncodedSize)) //nolint:gosec // not negative
+	e.b = append(e.b, halves...)
 	return binary.LittleEndian.AppendUint32(e.b, crc32.Checksum(e.b, crc32.MakeTable(crc32.Castagnoli)))
 }
 

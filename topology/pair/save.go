@@ -15,6 +15,9 @@ var errSize = errors.New("pending halves end in the middle of one")
 // written: they follow from the order, and from who owns its id.
 func (t *Table) Append(dst []byte, edge func(*Half) uint32) []byte {
 	for r := t.tail; r != t.head; r++ {
+		if r == 0 {
+			continue // the place that refs leave out
+		}
 		h := t.At(r)
 		dst = append(dst, h.Trace[:]...)
 		dst = append(dst, h.Span[:]...)
