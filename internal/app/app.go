@@ -115,7 +115,9 @@ func (a *App) restore() (err error) {
 	p := newPipeline(log, a.reg, a.cfg.Storage.CheckpointInterval, a.pool.Put)
 	a.pipeline = p
 	p.blocks = a.blocks
-	p.sections = []section{{"topology", a.topology}, {"aggregator", a.signals}}
+	// The graph's observations of an entry come after the signals have taken the
+	// entry in: they then know its time, and whether it is a replay.
+	p.sections = []section{{"aggregator", a.signals}, {"topology", a.topology}}
 	if p.ckpt, err = checkpoint.Open(a.path("checkpoints"), log); err != nil {
 		return err
 	}

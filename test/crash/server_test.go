@@ -46,7 +46,7 @@ func start(t *testing.T, bin, dir string) *server {
 	conf := fmt.Sprintf(`
 data: %s
 listen: {mesh: "", otlp_grpc: %q, otlp_http: "", rls: "", web: %q}
-collector: {service: {pipelines: {}}}
+collector: {service: {pipelines: {traces/binnacle: {}}}}
 storage:
   checkpoint_interval: 300ms
   wal: {segment_bytes: 1048576, max_bytes: 268435456}

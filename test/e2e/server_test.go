@@ -81,7 +81,7 @@ func startServer(t *testing.T) *server {
 	write(t, file, fmt.Appendf(nil, `
 data: %q
 listen: {mesh: %q, web: %q, otlp_grpc: "", otlp_http: "", rls: ""}
-collector: {service: {pipelines: {}}}
+collector: {service: {pipelines: {traces/binnacle: {receivers: []}}}}
 quota: {files: [%q]}
 `, filepath.Join(dir, "data"), s.mesh, s.web, rules))
 
