@@ -28,7 +28,6 @@ type node struct {
 	system   string
 	reporter bool  // has sent telemetry itself
 	reported int64 // when it last did
-	seen     int64 // when it was last part of traffic
 	edges    int   // that touch it, and routes on overflow edges that do
 	bare     uint32
 	variants []uint32 // its endpoints, bare first
@@ -145,7 +144,7 @@ func (t *Topology) node(key telemetry.Node) uint32 {
 		return t.node(overflowNode(key.Kind))
 	}
 	key.Name, key.Namespace = strings.Clone(key.Name), strings.Clone(key.Namespace)
-	n := &node{key: key, seen: t.now}
+	n := &node{key: key}
 	var id uint32
 	if l := len(ns.free); l > 0 {
 		id, ns.free = ns.free[l-1], ns.free[:l-1]

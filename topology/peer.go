@@ -13,7 +13,6 @@ type claim struct {
 	kind    telemetry.NodeKind
 	system  telemetry.StrID
 	cluster telemetry.StrID // Envoy's name of the cluster, where it is all there is
-	server  bool            // the far end is the caller
 }
 
 // name is the string by which claims are kept apart first.

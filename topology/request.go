@@ -91,7 +91,7 @@ func (t *Topology) nameless(l *pair.Half) bool {
 
 // peerOf is the far end as the entry names it, or nowhere.
 func (t *Topology) peerOf(r *telemetry.Request) uint32 {
-	c := claim{id: r.Peer, kind: r.PeerKind, server: r.Side == telemetry.SideServer}
+	c := claim{id: r.Peer, kind: r.PeerKind}
 	c.id.Instance = 0
 	if r.Side == telemetry.SideClient && c.id.Service == 0 {
 		c.cluster = r.Cluster

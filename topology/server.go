@@ -94,7 +94,7 @@ func (t *Topology) consumedFrom(s *telemetry.Span, otherwise uint32) uint32 {
 	if s.PeerKind != telemetry.NodeQueue {
 		return otherwise
 	}
-	c := claim{kind: s.PeerKind, system: s.PeerSys, server: true}
+	c := claim{kind: s.PeerKind, system: s.PeerSys}
 	c.id.Service, c.id.Namespace = s.Peer, s.PeerNamespace
 	if q := t.claimed(&c, s.Resource); q != nowhere {
 		return q
