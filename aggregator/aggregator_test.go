@@ -405,7 +405,7 @@ func TestFlush(t *testing.T) {
 		t.Fatal(err)
 	}
 	ex, err := eq.Select(0, math.MaxInt64, []*labels.Matcher{named(OperationMetric)})
-	if err != nil || len(ex) != 1 || len(ex[0].Exemplars) != 3 {
+	if err != nil || len(ex) != 1 || len(ex[0].Exemplars) != 2 {
 		t.Fatalf("exemplars: %v, %v", ex, err)
 	}
 }
@@ -483,7 +483,7 @@ func TestSelfScrape(t *testing.T) {
 	at(30)
 	got := samples(t, db, labels.MustNewMatcher(labels.MatchEqual, "job", SelfJob))
 	want := map[string]string{
-		`{__name__="native_seconds", job="binnacle", of="a"}`:                  "0.000:1 15.000:2 30.000:end",
+		`{__name__="native_seconds", job="binnacle", of="a"}`:                   "0.000:1 15.000:2 30.000:end",
 		`{__name__="things_total", exported_job="x", job="binnacle", kind="a"}`: "0.000:3 15.000:end",
 		`{__name__="took_seconds_bucket", job="binnacle", le="0.1"}`:            "0.000:0 15.000:0 30.000:0",
 		`{__name__="took_seconds_bucket", job="binnacle", le="1"}`:              "0.000:1 15.000:1 30.000:1",

@@ -13,6 +13,10 @@ type Config struct {
 	// well under Prometheus' lookback of 5 minutes, and bounds from above how short
 	// a range still shows an idle series as 0 and not as absent.
 	Heartbeat time.Duration `yaml:"heartbeat"`
+	// ExemplarInterval is how often a series gives exemplars: the slowest span and one
+	// that failed of all since the last time. The store keeps a fixed number, so
+	// that a shorter interval means that they reach less far back.
+	ExemplarInterval time.Duration `yaml:"exemplar_interval"`
 	// IdleAfter is how long a series may see nothing before it is marked stale
 	// and leaves memory. It starts again at 0 when it comes back, as after a restart
 	// of what it counts; increase() and rate() see every request exactly once.
@@ -27,11 +31,12 @@ type Config struct {
 // DefaultConfig is fit for a mesh of some thousand edges.
 func DefaultConfig() Config {
 	return Config{
-		FlushInterval: 5 * time.Second,
-		Heartbeat:     15 * time.Second,
-		IdleAfter:     15 * time.Minute,
-		MaxSeries:     50_000,
-		MaxOperations: 200,
+		FlushInterval:    5 * time.Second,
+		Heartbeat:        15 * time.Second,
+		ExemplarInterval: 30 * time.Second,
+		IdleAfter:        15 * time.Minute,
+		MaxSeries:        50_000,
+		MaxOperations:    200,
 	}
 }
 
@@ -44,6 +49,7 @@ func (c *Config) Validate() error {
 	}{
 		{"flush_interval", c.FlushInterval, 100 * time.Millisecond, time.Minute},
 		{"heartbeat", c.Heartbeat, c.FlushInterval, 2 * time.Minute},
+		{"exemplar_interval", c.ExemplarInterval, c.FlushInterval, time.Hour},
 		{"idle_after", c.IdleAfter, max(time.Minute, 2*c.Heartbeat), 30 * 24 * time.Hour},
 	} {
 		if f.value < f.least || f.value > f.most {

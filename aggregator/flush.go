@@ -110,7 +110,6 @@ func (f *flush) write(s *series) {
 	f.append(s, f.now, s.latency.histogram(), f.exemplarsOf(s))
 	s.appended = f.now
 	s.dirty = false
-	s.slowest.duration, s.failed.duration = -1, -1
 }
 
 // begin writes the zero that says that all which follows is an increase.
@@ -173,10 +172,13 @@ func (f *flush) commit() error {
 	return nil
 }
 
-// exemplarsOf are the slowest span and one that failed, in order of time. The
-// store takes exemplars of a series in no other order, so that a late one is moved to
-// the time of the newest before it.
+// exemplarsOf are the slowest span and one that failed since the last ones, in
+// order of time. The store takes exemplars of a series in no other order, so that
+// a late one is moved to the time of the newest before it.
 func (f *flush) exemplarsOf(s *series) []exemplar.Exemplar {
+	if f.now-s.exemplified < f.a.cfg.ExemplarInterval.Milliseconds() {
+		return nil
+	}
 	ex := f.exemplars[:0]
 	if s.slowest.duration >= 0 {
 		ex = append(ex, f.exemplarOf(s, &s.slowest))
@@ -191,7 +193,9 @@ func (f *flush) exemplarsOf(s *series) []exemplar.Exemplar {
 		return cmp.Compare(x.Value, y.Value)
 	})
 	if n := len(ex); n > 0 {
+		s.exemplified = f.now
 		s.lastExemplar = ex[n-1].Ts + 1
+		s.slowest.duration, s.failed.duration = -1, -1
 	}
 	return ex
 }

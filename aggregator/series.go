@@ -40,10 +40,11 @@ type series struct {
 	dirty    bool  // saw something since
 	fresh    bool  // its first sample is to be preceded by a zero
 
-	// The exemplars of this interval.
+	// The exemplars to be written next.
 
 	slowest, failed mark
-	lastExemplar    int64 // Unix ms
+	exemplified     int64 // Unix ms of the flush that wrote the last ones
+	lastExemplar    int64 // Unix ms from which on the next may lie
 }
 
 // A mark remembers a span for an exemplar. A duration below 0 is none.

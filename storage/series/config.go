@@ -14,7 +14,7 @@ type Config struct {
 	// hours, which are not in a block yet, come on top.
 	RetentionBytes int64 `yaml:"retention_bytes"`
 	// MaxExemplars is how many exemplars are kept, over all series; the oldest make
-	// room for the newest. Each takes about 250 bytes of memory. They are not in
+	// room for the newest. Each takes about 150 bytes of memory. They are not in
 	// blocks: a restart finds those of the newest hours in the write-ahead log.
 	MaxExemplars int64 `yaml:"max_exemplars"`
 	// OutOfOrderWindow is how far a sample may lie behind its series' newest. The
@@ -28,7 +28,7 @@ func DefaultConfig() Config {
 	return Config{
 		RetentionAge:   15 * 24 * time.Hour,
 		RetentionBytes: 4 << 30,
-		MaxExemplars:   50_000,
+		MaxExemplars:   100_000,
 	}
 }
 
