@@ -62,7 +62,7 @@ func (f *Fill) Repair(r Repair) { f.repaired[r]++ }
 func (f *Fill) Drop(d Drop, name telemetry.StrID) {
 	f.dropped[d]++
 	if f.first == "" {
-		f.first = fmt.Sprintf("%q %s", f.Batch.Bytes(name), dropTexts[d])
+		f.first = fmt.Sprintf("%.100q %s", f.Batch.Bytes(name), dropTexts[d])
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 // A Collector is an OpenTelemetry Collector with its configuration. Start and
 // Stop may each be called once.
 type Collector struct {
-	col        *otelcol.Collector
+	col        *otelcol.Collector // nil where the user has switched everything off
 	grpc, http bool
 	log        *slog.Logger
 	cancel     context.CancelFunc
@@ -35,6 +35,9 @@ func New(ctx context.Context, user map[string]any, traces *otlp.Service, version
 	}
 	c := &Collector{log: log, ended: make(chan struct{})}
 	c.grpc, c.http = otlpProtocols(config)
+	if !hasPipelines(config) {
+		return c, nil // all is switched off: there is nothing to run
+	}
 	settings := func() otelcol.CollectorSettings {
 		return otelcol.CollectorSettings{
 			Factories: func() (otelcol.Factories, error) { return factories(traces, log) },
@@ -67,6 +70,9 @@ func (c *Collector) TakesOTLP() (grpc, http bool) { return c.grpc, c.http }
 
 // Start opens the receivers' ports, and returns when they are open or cannot be.
 func (c *Collector) Start(ctx context.Context) error {
+	if c.col == nil {
+		return nil
+	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c.cancel = cancel
 	go func() {
@@ -124,6 +130,12 @@ func orClosed(err error) error {
 		return errors.New("it was stopped")
 	}
 	return err
+}
+
+func hasPipelines(config tree) bool {
+	service, _ := config["service"].(tree)
+	pipelines, _ := service["pipelines"].(tree)
+	return len(pipelines) > 0
 }
 
 // scheme is what the configuration's one address begins with.
