@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +45,7 @@ func write(t *testing.T, db *DB, at int64, count uint64) {
 		Schema: 3, Count: count, Sum: float64(count), ZeroThreshold: 1e-9,
 		PositiveSpans: []histogram.Span{{Offset: 0, Length: 1}}, PositiveBuckets: []int64{int64(count)},
 	}
-	ex := exemplar.Exemplar{Labels: labels.FromStrings("trace_id", "abc"), Value: 1, Ts: at, HasTs: true}
+	ex := exemplar.Exemplar{Labels: labels.FromStrings("trace_id", strconv.FormatUint(count, 16)), Value: 1, Ts: at, HasTs: true}
 	if _, err := app.Append(0, ls, 0, at, 0, h, nil, storage.AOptions{Exemplars: []exemplar.Exemplar{ex}}); err != nil {
 		t.Fatal(err)
 	}
