@@ -49,7 +49,7 @@ func DefaultConfig() Config {
 		ForgetAfter:  time.Hour,
 		PublishEvery: 250 * time.Millisecond,
 		Health: HealthConfig{
-			DegradedErrors: 0.02, FailingErrors: 0.1, Throttled: 0.05,
+			DegradedErrors: 0.05, FailingErrors: 0.1, Throttled: 0.05,
 			DegradedLatency: 2, FailingLatency: 5, LatencyFloor: 10 * time.Millisecond,
 		},
 	}

@@ -1,6 +1,8 @@
 package topology
 
 import (
+	"math"
+
 	"github.com/binnacle-mesh/binnacle/telemetry"
 	"github.com/binnacle-mesh/binnacle/topology/signal"
 )
@@ -8,11 +10,15 @@ import (
 // The health rule, of an edge's traffic or of a node's inbound traffic:
 //
 //	idle      no request in the last minute
-//	failing   errors are at least FailingErrors of the recent requests, and at least 3;
-//	          or the recent p90 is at least FailingLatency times that of the minutes before
-//	degraded  the same with DegradedErrors and 2, and with DegradedLatency;
-//	          or Throttled of the recent requests were refused by a limit, and at least 2
+//	failing   errors are at least FailingErrors of the recent requests; or the
+//	          recent p90 is at least FailingLatency times that of the minutes before
+//	degraded  the same with DegradedErrors and DegradedLatency; or at least the
+//	          share Throttled of the recent requests were refused by a limit
 //	ok        otherwise
+//
+// A count is taken as its lower bound, one standard deviation less (n - sqrt(n)), and one
+// case is none: a few errors among few requests are chance more often than not, and a
+// map that flickers is not looked at.
 //
 // Recent is the last 10 s if they hold 20 requests, else the last minute. The
 // minutes before are the last 5 without the recent; latency is judged when both
@@ -35,14 +41,17 @@ func (c *HealthConfig) judge(s *[signal.Windows]signal.Sums, d *[signal.Windows]
 	errs, refused := float64(s[w].Errors), float64(s[w].Throttled)
 	slower := c.slower(&d[w], &d[signal.FiveMinutes])
 	switch {
-	case errs >= 3 && errs >= c.FailingErrors*all, slower >= c.FailingLatency:
+	case atLeast(errs, c.FailingErrors*all), slower >= c.FailingLatency:
 		return telemetry.HealthFailing
-	case errs >= 2 && errs >= c.DegradedErrors*all, refused >= 2 && refused >= c.Throttled*all, slower >= c.DegradedLatency:
+	case atLeast(errs, c.DegradedErrors*all), atLeast(refused, c.Throttled*all), slower >= c.DegradedLatency:
 		return telemetry.HealthDegraded
 	default:
 		return telemetry.HealthOK
 	}
 }
+
+// atLeast says that a count is above a bound beyond chance, and no single case.
+func atLeast(n, bound float64) bool { return n >= 2 && n-math.Sqrt(n) >= bound }
 
 // slower is by how many times the recent p90 exceeds that of the time before,
 // 0 where it cannot be told or does not matter.
