@@ -47,6 +47,10 @@ func (d *decoder) entries(from *sender, msg []byte, decode func(*entry, []byte) 
 		if r.Tag != 1<<3|pb.Bytes {
 			continue
 		}
+		if len(d.Batch.Requests) >= d.Limits.Records {
+			d.Drop(collector.DropRecords, 0)
+			continue
+		}
 		d.entry.reset()
 		if err := decode(&d.entry, r.Bytes()); err != nil {
 			return fmt.Errorf("log_entry[%d]: %w", i, err)

@@ -43,10 +43,6 @@ func (d *decoder) request(from *sender, e *entry) error {
 		BytesOut: e.bytesOut,
 		Response: e.flags,
 	}
-	if len(b.Requests) >= d.Limits.Records {
-		d.Drop(collector.DropRecords, r.Path)
-		return nil
-	}
 	var start, end uint64
 	if at := e.start.nanoseconds(); at > 0 {
 		took := e.lastByte

@@ -16,6 +16,17 @@ func run(start, end int) telemetry.Range {
 	return telemetry.Range{Start: uint32(start), Len: uint32(end - start)}
 }
 
+// beyond says, and counts, that the message has more spans than it may have:
+// the next is passed over, since decoding it would cost its sender nothing and us
+// much.
+func (d *decoder) beyond() bool {
+	if len(d.Batch.Spans) < d.Limits.Records {
+		return false
+	}
+	d.Drop(collector.DropRecords, 0)
+	return true
+}
+
 // endSpan checks ids and times of span i, and derives what its attributes
 // say. A span that cannot be kept is taken back, with its attributes, which begin at
 // attrs; false says so.
@@ -43,8 +54,6 @@ func (d *decoder) endSpan(i, attrs int, trace, id, parent []byte, start, end uin
 		return d.takeBack(collector.DropSpanID, i, attrs)
 	case !young:
 		return d.takeBack(collector.DropOld, i, attrs)
-	case i >= d.Limits.Records:
-		return d.takeBack(collector.DropRecords, i, attrs)
 	}
 	b.FinishSpan(i)
 	return true

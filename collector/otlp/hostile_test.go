@@ -55,7 +55,7 @@ func serve(t *testing.T, change func(*collector.Config)) *server {
 	r := newRig(t, change)
 	s := New(r.in)
 	h := httptest.NewUnstartedServer(s)
-	h.Config.ReadHeaderTimeout = 200 * time.Millisecond
+	h.Config.ReadHeaderTimeout = 2 * time.Second
 	h.Start()
 	t.Cleanup(h.Close)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -172,7 +172,7 @@ func TestHostile(t *testing.T) {
 	const limit = 256 << 10
 	s := serve(t, func(c *collector.Config) {
 		c.MaxMessageBytes = limit
-		c.ReadTimeout = 150 * time.Millisecond
+		c.ReadTimeout = time.Second
 	})
 	var well atomic.Int64
 	var wg sync.WaitGroup

@@ -125,8 +125,10 @@ func (d *decoder) scopeSpans(msg []byte, res uint32) error {
 				late[j].ScopeName, late[j].ScopeVersion = s.name, s.version
 			}
 		case 2<<3 | pb.Bytes:
-			if err := d.span(r.Bytes(), res, s); err != nil {
-				return fmt.Errorf("spans[%d]: %w", i, err)
+			if !d.beyond() {
+				if err := d.span(r.Bytes(), res, s); err != nil {
+					return fmt.Errorf("spans[%d]: %w", i, err)
+				}
 			}
 			i++
 		}
