@@ -81,9 +81,9 @@ func startServer(t *testing.T) *server {
 	write(t, file, fmt.Appendf(nil, `
 data: %q
 listen: {mesh: %q, web: %q, otlp_grpc: "", otlp_http: "", rls: ""}
-collector: {service: {pipelines: {traces/binnacle: {receivers: []}}}}
+collector: {receivers: {zipkin: {endpoint: %q}}, service: {pipelines: {traces/binnacle: {receivers: [zipkin]}}}}
 quota: {files: [%q]}
-`, filepath.Join(dir, "data"), s.mesh, s.web, rules))
+`, filepath.Join(dir, "data"), s.mesh, s.web, freeAddress(t), rules))
 
 	command := exec.Command(binary, "serve", "--config", file)
 	command.Stdout, command.Stderr = s.output, s.output
