@@ -22,6 +22,7 @@ type server struct {
 	cmd       *exec.Cmd
 	otlp, web string
 	log       bytes.Buffer
+	ended     <-chan struct{} // closed when the process is gone; log may be read then
 }
 
 // serverBinary is the server to kill: BINNACLE_BIN, or one built for the test.
@@ -64,8 +65,16 @@ log: {level: warn}
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	ended := make(chan struct{})
+	s.ended = ended
+	go func() { _ = s.cmd.Wait(); close(ended) }()
 	deadline := time.Now().Add(60 * time.Second)
 	for {
+		select {
+		case <-ended:
+			t.Fatalf("the server ended; it said:\n%s", s.log.String())
+		default:
+		}
 		if code, _ := get(s.web, "/-/ready"); code == http.StatusOK {
 			return s
 		}
@@ -80,7 +89,7 @@ log: {level: warn}
 // kill ends the server as a power cut of the process does.
 func (s *server) kill() {
 	_ = s.cmd.Process.Signal(syscall.SIGKILL)
-	_ = s.cmd.Wait()
+	<-s.ended
 }
 
 func freeAddr(t *testing.T) string {
