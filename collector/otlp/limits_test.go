@@ -50,7 +50,7 @@ func TestLimits(t *testing.T) {
 	old.StartTimeUnixNano = 1
 	req := newLoad(1).request(1)
 	req.ResourceSpans[0].Resource.Attributes = req.ResourceSpans[0].Resource.Attributes[:3]
-	req.ResourceSpans[0].ScopeSpans[0].Spans = []*tracepb.Span{many, long, deep, odd, old, span("beyond"), span("beyond as well")}
+	req.ResourceSpans[0].ScopeSpans[0].Spans = []*tracepb.Span{old, many, long, deep, odd, span("beyond"), span("beyond as well")}
 
 	limits := func(c *collector.Config) {
 		c.Limits.Records, c.Limits.Attributes, c.Limits.Events, c.Limits.Links = 4, 3, 2, 1
