@@ -16,8 +16,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// ErrNotFound says that no span and no request of a trace is stored.
-var ErrNotFound = errors.New("trace not found")
+// ErrNotFound says that no span and no request of a trace is stored; it is a telemetry.ErrNotFound.
+var ErrNotFound = fmt.Errorf("trace: %w", telemetry.ErrNotFound)
 
 // Store keeps spans and requests. Consume is called by one goroutine; all
 // other methods may be called by any number at any time.
