@@ -59,7 +59,7 @@ type loader struct {
 	b   []byte
 	err error
 	// counted is how many halves lie on each edge and witness.
-	counted map[[2]uint32]uint64
+	counted [][telemetry.Witnesses]uint64
 	spilled []pair.Half
 }
 
@@ -271,16 +271,21 @@ func (l *loader) halves() {
 		return
 	}
 	t := l.t
-	l.counted = map[[2]uint32]uint64{}
+	l.counted = make([][telemetry.Witnesses]uint64, len(t.edges.list))
 	spill := func(h *pair.Half) { l.spilled = append(l.spilled, *h) }
 	if err := t.pending.Restore(b, l.accept, spill); err != nil {
 		l.fail(err)
 		return
 	}
-	for at, n := range l.counted {
-		if a := t.edges.list[at[0]].acc[at[1]]; a == nil || a.Total().Requests < n {
-			l.fail(errNonsense)
-			return
+	for id, counts := range l.counted {
+		for w, n := range counts {
+			if n == 0 {
+				continue
+			}
+			if a := t.edges.list[id].acc[w]; a == nil || a.Total().Requests < n {
+				l.fail(errNonsense)
+				return
+			}
 		}
 	}
 }
@@ -298,7 +303,7 @@ func (l *loader) accept(h *pair.Half) error {
 	case h.Edge == 0 || h.Edge >= uint32(len(t.edges.routes)): //nolint:gosec // bounded
 		return errNonsense
 	default:
-		l.counted[[2]uint32{t.edges.routes[h.Edge].edge, uint32(h.Witness())}]++
+		l.counted[t.edges.routes[h.Edge].edge][h.Witness()]++
 	}
 	return nil
 }

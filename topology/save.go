@@ -42,22 +42,23 @@ func (t *Topology) encode() []byte {
 	e.nodes()
 	e.edges()
 	e.routes()
-	halves := t.pending.Append(nil, func(h *pair.Half) uint32 {
+	e.uint(uint64(t.pending.Count())) //nolint:gosec // not negative
+	e.b = t.pending.Append(slices.Grow(e.b, t.pending.Count()*pair.EncodedSize+4), func(h *pair.Half) uint32 {
 		if h.Has(pair.Void) {
 			return e.endpoint[h.Edge]
 		}
 		return e.route[h.Edge]
 	})
-	e.uint(uint64(len(halves) / pair.EncodedSize)) //nolint:gosec // not negative
-	e.b = append(e.b, halves...)
 	return binary.LittleEndian.AppendUint32(e.b, crc32.Checksum(e.b, crc32.MakeTable(crc32.Castagnoli)))
 }
 
-// saver numbers all things anew as it writes them.
+// saver numbers all things anew as it writes them. The slices say by old number
+// what the new one is, the counts how many have one.
 type saver struct {
 	t                           *Topology
 	b                           []byte
-	node, endpoint, edge, route map[uint32]uint32
+	node, endpoint, edge, route []uint32
+	nodeCount, endpointCount    uint32
 }
 
 func (e *saver) uint(v uint64) { e.b = binary.AppendUvarint(e.b, v) }
@@ -83,7 +84,7 @@ func compareNodes(a, b telemetry.Node) int {
 
 func (e *saver) nodes() {
 	ns := &e.t.nodes
-	e.node, e.endpoint = map[uint32]uint32{nowhere: nowhere}, map[uint32]uint32{nowhere: nowhere}
+	e.node, e.endpoint = make([]uint32, len(ns.list)), make([]uint32, len(ns.endpoints))
 	var ids []uint32
 	for id, n := range ns.list {
 		if n != nil && id != nowhere {
@@ -94,7 +95,8 @@ func (e *saver) nodes() {
 	e.uint(uint64(len(ids)))
 	for _, id := range ids {
 		n := ns.list[id]
-		e.node[id] = uint32(len(e.node)) //nolint:gosec // bounded
+		e.nodeCount++
+		e.node[id] = e.nodeCount
 		e.b = append(e.b, byte(n.key.Kind))
 		e.str(n.key.Namespace)
 		e.str(n.key.Name)
@@ -119,7 +121,8 @@ func (e *saver) nodes() {
 		})
 		e.uint(uint64(len(variants)))
 		for _, ep := range variants {
-			e.endpoint[ep] = uint32(len(e.endpoint)) //nolint:gosec // bounded
+			e.endpointCount++
+			e.endpoint[ep] = e.endpointCount
 			is := &ns.endpoints[ep].is
 			for _, s := range [...]string{is.Workload, is.App, is.Version, is.Principal} {
 				e.str(s)
@@ -141,7 +144,7 @@ func (e *saver) nodes() {
 
 func (e *saver) edges() {
 	list := e.t.edges.list
-	e.edge = map[uint32]uint32{0: 0}
+	e.edge = make([]uint32, len(list))
 	var ids []uint32
 	for id, ed := range list {
 		if ed != nil {
@@ -160,9 +163,9 @@ func (e *saver) edges() {
 		return int(x.protocol) - int(y.protocol)
 	})
 	e.uint(uint64(len(ids)))
-	for _, id := range ids {
+	for i, id := range ids {
 		ed := list[id]
-		e.edge[id] = uint32(len(e.edge)) //nolint:gosec // bounded
+		e.edge[id] = uint32(i + 1) //nolint:gosec // bounded
 		e.uint(uint64(e.node[ed.src]))
 		e.uint(uint64(e.node[ed.dst]))
 		e.b = append(e.b, byte(ed.protocol))
@@ -197,7 +200,7 @@ func (e *saver) exemplar(x *exemplar) {
 // on an overflow edge, the one that new halves take comes first.
 func (e *saver) routes() {
 	es := &e.t.edges
-	e.route = map[uint32]uint32{0: 0}
+	e.route = make([]uint32, len(es.routes))
 	type numbered struct {
 		src, dst uint32
 		edge     uint32 // 0 for the edge that new halves take

@@ -3,6 +3,7 @@ package pair
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 )
 
 // EncodedSize is the size of a half as Append writes it.
@@ -14,6 +15,7 @@ var errSize = errors.New("pending halves end in the middle of one")
 // Edge means to what it will mean to the reader. Slots and links are not
 // written: they follow from the order, and from who owns its id.
 func (t *Table) Append(dst []byte, edge func(*Half) uint32) []byte {
+	dst = slices.Grow(dst, t.Count()*EncodedSize)
 	for r := t.tail; r != t.head; r++ {
 		if r == 0 {
 			continue // the place that refs leave out

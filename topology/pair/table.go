@@ -71,6 +71,15 @@ func New(limit int, seed uint64) *Table {
 // Len is how many halves the table holds.
 func (t *Table) Len() int { return int(t.head - t.tail) }
 
+// Count is how many halves Append writes: all but the place that refs leave
+// out, if it lies between them.
+func (t *Table) Count() int {
+	if t.head < t.tail {
+		return t.Len() - 1
+	}
+	return t.Len()
+}
+
 // Full says that a half must leave before another can come. One place stays
 // free for the ref that is left out when refs begin anew.
 func (t *Table) Full() bool { return t.Len() >= t.limit-1 }
