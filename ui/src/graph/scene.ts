@@ -204,7 +204,7 @@ export class Scene {
       font: `${n.kind === 'service' ? 600 : 500} 12.5px ${SANS}`, rim: css(p.sea),
       color: css(n.health === 'failing' ? mix(p.failing, p.ink, 0.35) : n.kind === 'service' || strong ? p.ink : p.ink2),
     });
-    const drop = radius * (n.kind === 'external' ? 1.25 : n.kind === 'queue' ? 0.85 : 1.05) + (errorShare(s) + throttledShare(s) > 0.004 ? 7 : 1);
+    const drop = radius * (n.kind === 'external' ? 1.25 : n.kind === 'queue' ? 0.85 : 1.05) + (errorShare(s) + throttledShare(s) > 0.01 ? 7 : 1);
     this.sprite(at, drop, 11, name, strong ? 0.16 : 0.4, out ? 0.22 : 1);
     if (s.rate > 0) {
       const words = this.steady(`n${n.id}`, () => `${rate(s.rate)}  ${duration(s.p99)}`);

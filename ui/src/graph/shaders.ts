@@ -207,7 +207,7 @@ void main() {
   }
   // The gauge: only where something is refused or fails. Clockwise from the top.
   float bad = v_state.x + v_state.y;
-  if (bad > 0.004) {
+  if (bad > 0.01) {
     float turn = fract(atan(v_p.x, -v_p.y) / 6.2831853 + 1.0);
     float g = len - r * (k < 0.5 ? 1.0 : 1.3) - 6.0;
     float band = line(g, 1.7);

@@ -291,7 +291,7 @@ export class MapView {
     }
     const flying = this.camera.step(time);
     // While a hand or a flight moves the map, figures wait: a frame is then uniforms and draw calls only.
-    if (this.stale && (time - this.rebuiltAt > 200 || !(flying || this.dragged))) {
+    if (this.stale && (time - this.rebuiltAt > 1000 || !(flying || this.dragged))) {
       this.stale = false;
       this.rebuiltAt = time;
       this.moving = this.scene.build(this.model, this.looks, this.palette, this.renderer, this.seconds) && !this.still.matches;

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, type Page } from '@playwright/test';
-import { measureFrames, report } from './frames';
+import { measureFrames, p95, report } from './frames';
 
 // The walk over every page. Runs against the fixture server, and with BINNACLE_URL against a real one (the demo must
 // have been running for some seconds). UPDATE_SCREENSHOTS=1 writes docs/images/*.png.
@@ -87,8 +87,8 @@ test('map: main-thread work while panning', async ({ page }) => {
     await page.mouse.up();
   });
   console.log(report('panning the map', work));
-  expect(work.frames, 'frames painted').toBeGreaterThan(20);
-  expect((work.cpu ?? work.wall).p95).toBeLessThanOrEqual(FRAME_BUDGET_MS);
+  expect(work.frames, 'frames painted').toBeGreaterThan(5);
+  expect(p95(work)).toBeLessThanOrEqual(FRAME_BUDGET_MS);
 });
 
 test('service: signals, edges, operations', async ({ page }) => {
