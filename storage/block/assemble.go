@@ -385,6 +385,7 @@ func (b *blockRows) column(i int) error {
 			}
 		}
 	}
+	b.r.giveBack(i)
 	return nil
 }
 

@@ -288,6 +288,7 @@ type values struct {
 	data    []byte   // kindText, kindEnum, kindJSON by ends; kindID8, kindTraceID by their size
 	ends    []uint32 // ends[i] to ends[i+1] is value i
 	width   int
+	spare   arrays
 }
 
 // count is how many values there are.
@@ -304,6 +305,37 @@ func (v *values) count() int {
 	default:
 		return 0
 	}
+}
+
+// reset empties v for n rows and puts its arrays by.
+func (v *values) reset(n int) {
+	*v = values{n: n, spare: arrays{keep(v.levels, v.spare.levels), keep(v.indexes, v.spare.indexes), keep(v.ints, v.spare.ints), keep(v.data, v.spare.data), keep(v.ends, v.spare.ends)}}
+}
+
+// arrays is what a page before has left.
+type arrays struct {
+	levels  []byte
+	indexes []int32
+	ints    []int64
+	data    []byte
+	ends    []uint32
+}
+
+// keep is the one of two arrays that was used.
+func keep[T any](used, spare []T) []T {
+	if used != nil {
+		return used[:0]
+	}
+	return spare[:0]
+}
+
+// room is an empty array for n values and what a decoder writes beyond.
+func room[T any](spare []T, n int) []T {
+	const beyond = 64
+	if cap(spare) < n+beyond {
+		return make([]T, 0, n+n/4+beyond)
+	}
+	return spare[:0]
 }
 
 func (v *values) text(i int) []byte { return v.data[v.ends[i]:v.ends[i+1]] }
@@ -335,27 +367,27 @@ func (f *file) dictionary(s *scratch, c *fileColumn) (v *values, err error) {
 	return v, nil
 }
 
-// page reads page i of a column.
-func (f *file) page(s *scratch, c *fileColumn, i int) (v *values, err error) {
+// page reads page i of a column into v, whose arrays serve again.
+func (f *file) page(s *scratch, c *fileColumn, i int, v *values) (err error) {
 	defer guard(&err)
 	h, body, err := f.readPage(s, c, c.pages[i])
 	if err != nil {
-		return nil, fmt.Errorf("page %d of %s: %w", i, c.name, err)
+		return fmt.Errorf("page %d of %s: %w", i, c.name, err)
 	}
 	if h.Type != format.DataPage || int(h.DataPageHeader.V.NumValues) != f.pageLen(i) {
-		return nil, fmt.Errorf("page %d of %s: it is not a data page of %d rows", i, c.name, f.pageLen(i))
+		return fmt.Errorf("page %d of %s: it is not a data page of %d rows", i, c.name, f.pageLen(i))
 	}
-	v = &values{n: f.pageLen(i)}
+	v.reset(f.pageLen(i))
 	n := v.n
 	if !c.required {
 		if body, n, err = v.decodeLevels(body); err != nil {
-			return nil, fmt.Errorf("page %d of %s: levels: %w", i, c.name, err)
+			return fmt.Errorf("page %d of %s: levels: %w", i, c.name, err)
 		}
 	}
 	if err := v.decode(c, h.DataPageHeader.V.Encoding, body, n); err != nil {
-		return nil, fmt.Errorf("page %d of %s: %w", i, c.name, err)
+		return fmt.Errorf("page %d of %s: %w", i, c.name, err)
 	}
-	return v, nil
+	return nil
 }
 
 // readPage reads a page's header and its body, uncompressed. The body is valid until s is
@@ -413,7 +445,7 @@ func (v *values) decodeLevels(body []byte) ([]byte, int, error) {
 	if size > len(body)-4 {
 		return nil, 0, io.ErrUnexpectedEOF
 	}
-	levels, err := (&rle.Encoding{BitWidth: 1}).DecodeLevels(make([]byte, 0, v.n+64), body[4:4+size])
+	levels, err := (&rle.Encoding{BitWidth: 1}).DecodeLevels(room(v.spare.levels, v.n), body[4:4+size])
 	if err != nil {
 		return nil, 0, err
 	}
@@ -435,14 +467,14 @@ func (v *values) decode(c *fileColumn, enc format.Encoding, b []byte, n int) (er
 	}
 	switch enc {
 	case format.RLEDictionary:
-		v.indexes, err = (&rle.DictionaryEncoding{}).DecodeInt32(make([]int32, 0, n+64), b)
+		v.indexes, err = (&rle.DictionaryEncoding{}).DecodeInt32(room(v.spare.indexes, n), b)
 		if err == nil && len(v.indexes) >= n {
 			v.indexes = v.indexes[:n]
 		}
 	case format.DeltaBinaryPacked:
 		err = v.decodeDelta(c, b, n)
 	case format.DeltaLengthByteArray:
-		v.data, v.ends, err = (&delta.LengthByteArrayEncoding{}).DecodeByteArray(nil, b, make([]uint32, 0, n+1))
+		v.data, v.ends, err = (&delta.LengthByteArrayEncoding{}).DecodeByteArray(room(v.spare.data, len(b)), b, room(v.spare.ends, n))
 	case format.Plain:
 		err = v.decodePlain(c, b, n)
 	default:
@@ -460,13 +492,13 @@ func (v *values) decode(c *fileColumn, enc format.Encoding, b []byte, n int) (er
 func (v *values) decodeDelta(c *fileColumn, b []byte, n int) error {
 	if c.kind != kindInt32 {
 		var err error
-		v.ints, err = (&delta.BinaryPackedEncoding{}).DecodeInt64(make([]int64, 0, n+64), b)
+		v.ints, err = (&delta.BinaryPackedEncoding{}).DecodeInt64(room(v.spare.ints, n), b)
 		return err
 	}
 	ints, err := (&delta.BinaryPackedEncoding{}).DecodeInt32(make([]int32, 0, n+64), b)
-	v.ints = make([]int64, len(ints))
-	for i, x := range ints {
-		v.ints[i] = int64(x)
+	v.ints = room(v.spare.ints, len(ints))
+	for _, x := range ints {
+		v.ints = append(v.ints, int64(x))
 	}
 	return err
 }
@@ -477,8 +509,9 @@ func (v *values) decodePlain(c *fileColumn, b []byte, n int) (err error) {
 		if v.width = 8; c.kind == kindTraceID {
 			v.width = 16
 		}
-		v.data = append([]byte(nil), b...)
+		v.data = append(v.spare.data[:0], b...)
 	case kindBool:
+		v.ints = room(v.spare.ints, n)
 		if len(b) < (n+7)/8 {
 			return io.ErrUnexpectedEOF
 		}
@@ -486,10 +519,12 @@ func (v *values) decodePlain(c *fileColumn, b []byte, n int) (err error) {
 			v.ints = append(v.ints, int64(b[i/8]>>(i%8)&1))
 		}
 	case kindInt32:
+		v.ints = room(v.spare.ints, n)
 		for ; len(b) >= 4; b = b[4:] {
 			v.ints = append(v.ints, int64(int32(binary.LittleEndian.Uint32(b))))
 		}
 	case kindInt64, kindDuration, kindTime, kindDouble:
+		v.ints = room(v.spare.ints, n)
 		for ; len(b) >= 8; b = b[8:] {
 			v.ints = append(v.ints, int64(binary.LittleEndian.Uint64(b)))
 		}
@@ -497,7 +532,7 @@ func (v *values) decodePlain(c *fileColumn, b []byte, n int) (err error) {
 		if n > len(b)/4 {
 			return io.ErrUnexpectedEOF
 		}
-		v.data, v.ends, err = (&plain.Encoding{}).DecodeByteArray(nil, b, make([]uint32, 0, n+1))
+		v.data, v.ends, err = (&plain.Encoding{}).DecodeByteArray(room(v.spare.data, len(b)), b, room(v.spare.ends, n))
 	}
 	return err
 }

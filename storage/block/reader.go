@@ -19,6 +19,7 @@ type reader struct {
 	f       *file
 	scratch scratch
 	columns []columnState // by index in f.columns
+	spare   pageView      // arrays that a column has given back
 }
 
 type columnState struct {
@@ -31,12 +32,12 @@ type columnState struct {
 type pageView struct {
 	values
 	dict *values
-	rank []int32 // of rows: where the row's value is, -1 for none; nil: the row's own number
+	rank []int32 // of rows: where the row's value is, -1 for none; of columns with levels
 }
 
 // pos is where the value of row i is, -1 where it has none.
 func (p *pageView) pos(i int) int {
-	if p.rank != nil {
+	if p.levels != nil {
 		return int(p.rank[i])
 	}
 	return i
@@ -94,12 +95,15 @@ func (r *reader) load(i, p int) (*pageView, error) {
 	if st.page == p+1 {
 		return &st.view, nil
 	}
-	v, err := r.f.page(&r.scratch, &r.f.columns[i], p)
+	if st.view.spare.levels == nil && st.page == 0 {
+		st.view, r.spare = r.spare, pageView{}
+	}
+	st.page = 0
+	v := &st.view.values
+	err := r.f.page(&r.scratch, &r.f.columns[i], p, v)
 	if err != nil {
 		return nil, err
 	}
-	st.page = 0
-	st.view.values, st.view.rank = *v, nil
 	if st.view.dict, err = r.dictionary(i); err != nil {
 		return nil, err
 	}
@@ -109,20 +113,26 @@ func (r *reader) load(i, p int) (*pageView, error) {
 			return nil, fmt.Errorf("page %d of %s: it refers to value %d of %d", p, r.f.columns[i].name, x, n)
 		}
 	}
-	if v.levels != nil {
-		rank := make([]int32, len(v.levels))
-		at := int32(0)
-		for j, l := range v.levels {
-			rank[j] = -1
-			if l&1 != 0 {
-				rank[j] = at
-				at++
-			}
+	st.view.rank = st.view.rank[:0]
+	at := int32(0)
+	for _, l := range v.levels {
+		if l&1 != 0 {
+			st.view.rank = append(st.view.rank, at)
+			at++
+		} else {
+			st.view.rank = append(st.view.rank, -1)
 		}
-		st.view.rank = rank
 	}
 	st.page = p + 1
 	return &st.view, nil
+}
+
+// giveBack lets the next column have the arrays of column i, whose page is no
+// longer wanted.
+func (r *reader) giveBack(i int) {
+	st := &r.columns[i]
+	r.spare, st.view, st.page = st.view, pageView{}, 0
+	r.spare.dict = nil
 }
 
 // mayHold asks the bloom filter for a trace.
