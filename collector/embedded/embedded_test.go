@@ -227,6 +227,23 @@ func TestUserPipeline(t *testing.T) {
 	}
 }
 
+// TestSwitchedOff has no pipeline at all: nothing is opened, and nothing fails.
+func TestSwitchedOff(t *testing.T) {
+	w := start(t, map[string]any{
+		"receivers": tree{"otlp": tree{"protocols": tree{"grpc": nil}}},
+		"service":   tree{"pipelines": tree{ownPipeline: tree{}}},
+	})
+	if grpc, http := w.col.TakesOTLP(); grpc || http {
+		t.Errorf("TakesOTLP is %v, %v for a receiver that no pipeline runs", grpc, http)
+	}
+	select {
+	case <-w.col.Ended():
+		t.Error("it has ended")
+	default:
+	}
+	w.stop(t)
+}
+
 // TestStopFreesPorts starts twice on the same ports.
 func TestStopFreesPorts(t *testing.T) {
 	_, user := ownPorts(t)

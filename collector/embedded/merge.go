@@ -117,21 +117,23 @@ func ownReceivers(receivers tree, used map[string]bool) (own []any) {
 	return own
 }
 
-// otlpProtocols says which of the OTLP receiver's protocols the configuration
-// opens.
+// otlpProtocols says which of the OTLP receiver's protocols the pipelines of a
+// merged configuration open; a receiver that none of them names is not run.
 func otlpProtocols(config tree) (grpc, http bool) {
 	receivers, _ := config["receivers"].(tree)
-	for name, v := range receivers {
-		if kind(name) != "otlp" {
-			continue
-		}
-		receiver, _ := v.(tree)
-		protocols, _ := receiver["protocols"].(tree)
-		if _, ok := protocols["grpc"]; ok {
-			grpc = true
-		}
-		if _, ok := protocols["http"]; ok {
-			http = true
+	service, _ := config["service"].(tree)
+	pipelines, _ := service["pipelines"].(tree)
+	for _, v := range pipelines {
+		p, _ := v.(tree)
+		for _, name := range names(p, "receivers") {
+			if kind(name) != "otlp" {
+				continue
+			}
+			receiver, _ := receivers[name].(tree)
+			protocols, _ := receiver["protocols"].(tree)
+			_, opensGRPC := protocols["grpc"]
+			_, opensHTTP := protocols["http"]
+			grpc, http = grpc || opensGRPC, http || opensHTTP
 		}
 	}
 	return grpc, http
