@@ -46,7 +46,7 @@ func Flows() []string {
 type load struct {
 	gateway string // host:port
 	rate    float64
-	deck    []flow
+	deck    []flow // customers' own while they run
 	story   *story
 	client  *http.Client
 
@@ -83,10 +83,12 @@ func (l *load) run(arrivals, visits context.Context, log *slog.Logger) {
 	defer l.waiting.Wait()
 	var loops sync.WaitGroup
 	defer loops.Wait()
+	// Asked here, for customers shuffle the deck.
+	searching := slices.ContainsFunc(l.deck, func(f flow) bool { return f.name == "search" })
 	if len(l.deck) > 0 && l.rate > 0 {
 		loops.Go(func() { l.customers(arrivals, visits) })
 	}
-	if slices.ContainsFunc(l.deck, func(f flow) bool { return f.name == "search" }) && l.rate > 0 {
+	if searching && l.rate > 0 {
 		loops.Go(func() { l.crawler(arrivals, visits) })
 	}
 	loops.Go(func() {
