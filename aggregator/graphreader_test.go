@@ -3,7 +3,9 @@ package aggregator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -132,5 +134,74 @@ func TestPastGraph(t *testing.T) {
 	}
 	if _, err := r.Graph(ctx, now(5), now(5)); !errors.Is(err, errRange) {
 		t.Errorf("an empty range: %v", err)
+	}
+}
+
+// Chunks that are skipped, lives that end and begin, and ranges that begin and
+// end anywhere: what a range counts is what was flushed within it.
+func TestPastGraphAgainstOracle(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			r := rand.New(rand.NewPCG(seed, 1))
+			db := openStore(t, t.TempDir())
+			ctx := context.Background()
+			a := New(DefaultConfig(), prometheus.NewRegistry())
+			e := &telemetry.Edge{Source: endpoint("shop", "front", ""), Target: endpoint("shop", "cart", ""), Protocol: telemetry.ProtocolHTTP}
+			type flushed struct {
+				at time.Time
+				n  uint64
+			}
+			var log []flushed
+			at, pos := time.Unix(0, epoch), telemetry.Position(0)
+			step := func(d time.Duration, n int) {
+				at = at.Add(d)
+				pos++
+				b := telemetry.NewBatch()
+				b.Received = at.UnixNano()
+				if err := a.Consume(telemetry.Entry{Position: pos, Batch: b}); err != nil {
+					t.Fatal(err)
+				}
+				for range n {
+					a.Observe(telemetry.Observation{Edge: e, At: b.Received, Duration: int64(1e6 * (1 + 50*r.ExpFloat64())), Code: 200})
+				}
+				if err := a.Flush(ctx, at, db); err != nil {
+					t.Fatal(err)
+				}
+				log = append(log, flushed{at, uint64(n)})
+			}
+			step(0, 0)
+			for range 4 {
+				for range 100 + r.IntN(300) {
+					step(5*time.Second, 1+r.IntN(4))
+				}
+				for range r.IntN(2) * 20 { // long enough to leave memory
+					step(time.Minute, 0)
+				}
+			}
+			reader := NewGraphReader(db, Thresholds{})
+			for range 40 {
+				i, j := r.IntN(len(log)), r.IntN(len(log))
+				from, to := log[min(i, j)].at, log[max(i, j)].at.Add(time.Millisecond)
+				var want uint64
+				for _, f := range log {
+					if f.at.After(from) && f.at.Before(to) {
+						want += f.n
+					}
+				}
+				g, err := reader.Graph(ctx, from, to)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var got uint64
+				for _, e := range g.Edges {
+					got += e.Totals.Requests
+				}
+				if got != want {
+					t.Fatalf("from %v to %v: %d, want %d", from.Sub(log[0].at), to.Sub(log[0].at), got, want)
+				}
+			}
+		})
 	}
 }
