@@ -38,6 +38,7 @@ const SERIF = '"Iowan Old Style", "Palatino Linotype", Palatino, Georgia, "Liber
 const NEW_FOR = 25_000;
 /** Figures in words change at most so often: more could not be read. */
 const WORDS_FOR = 1500;
+const FRESH_WORDS = 6;
 const MAX_DOTS = 14;
 
 class Floats {
@@ -62,6 +63,7 @@ export class Scene {
   private readonly lengths = new Map<string, number>();
   private readonly motions = new Map<string, Motion>();
   private readonly words = new Map<string, { text: string; until: number }>();
+  private freshWords = 0;
   private readonly buffers = { ribbon: new Floats(), dot: new Floats(), node: new Floats(), sprite: new Floats() };
 
   setChart(places: Map<string, Point>, curves: Map<string, Curve>, hulls: readonly Hull[]): void {
@@ -80,6 +82,7 @@ export class Scene {
 
   /** Draws the model into the renderer's buffers. Answers whether anything in it moves by itself. */
   build(model: GraphModel, looks: Looks, p: Palette, renderer: Renderer, seconds: number): boolean {
+    this.freshWords = FRESH_WORDS;
     const generation = renderer.atlas.generation;
     let moves = this.fill(model, looks, p, renderer.atlas, seconds);
     // The texture overflowed half-way and forgot what it had: once more, from empty.
@@ -221,7 +224,9 @@ export class Scene {
   private steady(key: string, make: () => string): string {
     const now = performance.now();
     const known = this.words.get(key);
-    if (known !== undefined && known.until > now) return known.text;
+    // A word that changes is drawn and sent to the texture: a few a build, so that no frame pays for all of them.
+    if (known !== undefined && (known.until > now || this.freshWords <= 0)) return known.text;
+    this.freshWords--;
     if (this.words.size > 20_000) this.words.clear();
     const text = make();
     this.words.set(key, { text, until: now + WORDS_FOR });
