@@ -19,7 +19,7 @@ FUZZTIME ?= 30s
 
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: demo run test test-go test-e2e test-ui test-browser crash race bench fuzz lint build ui clean help
+.PHONY: demo run test test-go test-e2e test-ui test-browser crash race bench fuzz lint build ui envoy clean help
 
 ## demo: build all, start Binnacle with a real Envoy mesh under load beside it, print the address to open
 demo: $(BINARY) $(ENVOY)
@@ -88,9 +88,13 @@ build: $(BINARY)
 ## ui: the web view alone
 ui: ui/dist/index.html
 
+## envoy: the proxy of the demo and of the end-to-end tests
+envoy: $(ENVOY)
+
 ## clean: remove what was built (not ./data)
 clean:
-	rm -rf bin .tools ui/dist ui/node_modules
+	rm -rf bin .tools ui/node_modules
+	find ui/dist -mindepth 1 ! -name .gitkeep -delete
 
 ## help: this list
 help:

@@ -23,7 +23,8 @@ func (a *App) openReceivers(ctx context.Context) (err error) {
 	}
 	spans := otlp.New(a.collector.Intake("otlp"))
 	logs := envoyals.New(a.collector.Intake("als"))
-	if a.embedded, err = embedded.New(ctx, a.cfg.Collector, spans, a.version, a.log.With("room", "collector")); err != nil {
+	others := otlp.New(a.collector.Intake("collector"))
+	if a.embedded, err = embedded.New(ctx, a.cfg.Collector, others, a.version, a.log.With("room", "collector")); err != nil {
 		return err
 	}
 	limits, err := rls.New(a.quota, a.cfg.Quota, a.reg)
