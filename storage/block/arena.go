@@ -2,6 +2,7 @@ package block
 
 import (
 	"hash/maphash"
+	"slices"
 	"sync"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
@@ -42,8 +43,7 @@ type strRef struct{ ref, size uint32 }
 
 type refChunk [refRows]strRef
 
-// pools lend the pieces. They hold at most what one head of the largest size
-// gives back.
+// pools lend the pieces. They hold at most what two heads have given back.
 type pools struct {
 	mu    sync.Mutex
 	rows  []*rowChunk
@@ -116,6 +116,17 @@ func (p *pools) putArena(a *arena) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.bytes = append(p.bytes, a.chunks...)
+}
+
+// trim lets go of half of what lies unused, so that a store that has gone quiet gives
+// its memory back within some ticks.
+func (p *pools) trim() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rows = slices.Clone(p.rows[:len(p.rows)/2])
+	p.bytes = slices.Clone(p.bytes[:len(p.bytes)/2])
+	p.refs = slices.Clone(p.refs[:len(p.refs)/2])
+	p.slots = slices.Clone(p.slots[:len(p.slots)/2])
 }
 
 // arena is bytes that are only appended to, named by a 32-bit reference.

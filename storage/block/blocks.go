@@ -175,6 +175,9 @@ func (s *Store) sealOld(now time.Time) {
 	s.mu.Lock()
 	h, busy := s.head, s.sealing != nil
 	s.mu.Unlock()
+	if !busy && h.bytes() < s.cfg.MaxHeadBytes/8 {
+		s.pools.trim()
+	}
 	if !busy && h.rows() > 0 && s.old(h, now.UnixNano()) {
 		// The head's turn comes with the next tick where this one fails, which it does
 		// only when the store closes.
