@@ -26,8 +26,8 @@ func (a *Aggregator) Save(w io.Writer) error {
 	sum := crc32.New(castagnoli)
 	buf := bufio.NewWriterSize(io.MultiWriter(w, sum), 64<<10)
 	e := encoder{w: buf}
-	buf.WriteString(stateMagic)
-	buf.WriteByte(stateVersion)
+	_, _ = buf.WriteString(stateMagic)
+	_ = buf.WriteByte(stateVersion)
 	e.uint(uint64(a.applied))
 	e.int(a.now)
 	e.int(a.sweepAt)
@@ -74,12 +74,12 @@ type encoder struct {
 
 // Errors of the buffered writer are kept by it until Flush.
 
-func (e *encoder) uint(v uint64) { e.w.Write(e.tmp[:binary.PutUvarint(e.tmp[:], v)]) }
-func (e *encoder) int(v int64)   { e.w.Write(e.tmp[:binary.PutVarint(e.tmp[:], v)]) }
+func (e *encoder) uint(v uint64) { _, _ = e.w.Write(e.tmp[:binary.PutUvarint(e.tmp[:], v)]) }
+func (e *encoder) int(v int64)   { _, _ = e.w.Write(e.tmp[:binary.PutVarint(e.tmp[:], v)]) }
 
 func (e *encoder) str(s string) {
 	e.uint(uint64(len(s)))
-	e.w.WriteString(s)
+	_, _ = e.w.WriteString(s)
 }
 
 func (e *encoder) endpoint(p *telemetry.Endpoint) {
