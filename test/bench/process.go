@@ -84,7 +84,7 @@ func (b *bench) serve(ctx context.Context, name string) (*server, error) {
 		return nil, err
 	}
 	rules := "domain: bench\ndescriptors:\n  - key: tenant\n    rate_limit: {unit: minute, requests_per_unit: 1000000}\n"
-	conf := fmt.Sprintf("data: %s\nlisten: {mesh: %q, otlp_grpc: %q, otlp_http: \"\", rls: %q, web: %q}\ncollector: {service: {pipelines: {traces/binnacle: {}}}}\nquota: {files: [%s]}\nlog: {level: warn}\n",
+	conf := fmt.Sprintf("data: %s\nlisten: {mesh: %q, otlp_grpc: %q, otlp_http: \"\", rls: %q, web: %q}\ncollector: {service: {pipelines: {traces/binnacle: {}}}}\nquota: {files: [%s]}\nlog: {level: warn}\napi: {pprof: true}\n",
 		s.data, s.mesh, s.otlp, s.rls, s.web, quotas)
 	file := filepath.Join(b.dir, name+".yaml")
 	if err := errors.Join(
