@@ -456,12 +456,12 @@ func (b *blockRows) id8(c *fileColumn, id telemetry.SpanID, i int) {
 
 func (b *blockRows) json(c *fileColumn, text []byte, i int) error {
 	r := &jsonReader{in: text}
-	switch {
-	case c.id == colAttributes:
+	switch c.id {
+	case colAttributes:
 		r.attrs(func(key []byte, t telemetry.AttrType, text []byte, bits uint64) {
 			b.attrs[i] = append(b.attrs[i], b.a.attr(key, t, text, bits))
 		})
-	case c.id == colEvents:
+	case colEvents:
 		b.events(r, &b.spans[i])
 	default:
 		b.links(r, &b.spans[i])

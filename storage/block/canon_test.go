@@ -123,11 +123,11 @@ func distinct[T any](xs []T) []T {
 func attrText(b *telemetry.Batch, a telemetry.Attr) string {
 	switch a.Type {
 	case telemetry.AttrInt:
-		return fmt.Sprint(int64(a.Value))
+		return strconv.FormatInt(int64(a.Value), 10)
 	case telemetry.AttrFloat:
 		return strconv.FormatFloat(math.Float64frombits(a.Value), 'g', -1, 64)
 	case telemetry.AttrBool:
-		return fmt.Sprint(a.Value == 1)
+		return strconv.FormatBool(a.Value == 1)
 	case telemetry.AttrBytes:
 		return base64.StdEncoding.EncodeToString(b.Bytes(a.String()))
 	default:

@@ -44,7 +44,7 @@ func FuzzBlock(f *testing.F) {
 		f.Add(at, []byte{0xff}, false)
 		f.Add(at, []byte{1, 0x80, 0x80, 0x7f}, true)
 	}
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	f.Fuzz(func(t *testing.T, fromEnd uint, mask []byte, cut bool) {
 		dir := t.TempDir()
 		if err := os.Mkdir(filepath.Join(dir, block), 0o755); err != nil {

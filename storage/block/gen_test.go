@@ -99,10 +99,20 @@ func (m *mesh) resource(svc, pod int) uint32 {
 	inst := fmt.Sprintf("%s-5c9d7-%04x%d", name, svc*7919, pod)
 	at := uint32(len(b.Attrs))
 	for _, kv := range [][2]string{
-		{"service.name", name}, {"service.namespace", "shop"}, {"service.version", "2.3.1"}, {"service.instance.id", inst},
-		{"deployment.environment.name", "prod"}, {"k8s.cluster.name", "north-1"}, {"k8s.namespace.name", "shop"}, {"k8s.deployment.name", name},
-		{"k8s.pod.name", inst}, {"k8s.node.name", fmt.Sprintf("node-%d-%d.north.internal", pod, svc)}, {"host.name", inst},
-		{"telemetry.sdk.name", "opentelemetry"}, {"telemetry.sdk.language", "go"}, {"telemetry.sdk.version", "1.38.0"},
+		{"service.name", name},
+		{"service.namespace", "shop"},
+		{"service.version", "2.3.1"},
+		{"service.instance.id", inst},
+		{"deployment.environment.name", "prod"},
+		{"k8s.cluster.name", "north-1"},
+		{"k8s.namespace.name", "shop"},
+		{"k8s.deployment.name", name},
+		{"k8s.pod.name", inst},
+		{"k8s.node.name", fmt.Sprintf("node-%d-%d.north.internal", pod, svc)},
+		{"host.name", inst},
+		{"telemetry.sdk.name", "opentelemetry"},
+		{"telemetry.sdk.language", "go"},
+		{"telemetry.sdk.version", "1.38.0"},
 	} {
 		m.str(kv[0], kv[1])
 	}

@@ -36,6 +36,7 @@ type head struct {
 	strings   stringTable
 	rest      arena
 	keys      []attrKey
+	counts    []keyCount // by key
 	keySlots  map[uint64]uint32
 	resources []resource
 	resIndex  map[string]uint32
@@ -48,12 +49,15 @@ type head struct {
 	memo    batchMemo
 }
 
-// An attrKey is an attribute key of one type, and how many rows have it.
+// An attrKey is an attribute key of one type.
 type attrKey struct {
-	name            uint32 // string id
-	typ             telemetry.AttrType
-	spans, requests int
+	name uint32 // string id
+	typ  telemetry.AttrType
 }
+
+// keyCount is how many rows have a key. Unlike the key it changes while readers read,
+// so it lies apart, and no view has it.
+type keyCount struct{ spans, requests int }
 
 // A resource is a telemetry.Resource in the head's own numbers.
 type resource struct {
@@ -154,6 +158,7 @@ func (h *head) key(b *telemetry.Batch, a telemetry.Attr) uint32 {
 	if !ok {
 		k = uint32(len(h.keys))
 		h.keys = append(h.keys, attrKey{name: name, typ: a.Type})
+		h.counts = append(h.counts, keyCount{})
 		h.keySlots[at] = k
 		h.extra += 64
 	}
@@ -213,7 +218,7 @@ func (h *head) insertSpan(b *telemetry.Batch, s *telemetry.Span) {
 	h.putStr(b, colUpstreamCluster, s.Cluster)
 	h.putInt(colResponseFlags, int64(s.Response))
 	for _, a := range b.AttrsOf(s.Attrs) {
-		h.keys[h.putAttr(b, a)].spans++
+		h.counts[h.putAttr(b, a)].spans++
 	}
 	h.putEvents(b, s)
 	h.putLinks(b, s)
@@ -253,7 +258,7 @@ func (h *head) insertRequest(b *telemetry.Batch, r *telemetry.Request) {
 	h.putInt(colBytesIn, int64(r.BytesIn))
 	h.putInt(colBytesOut, int64(r.BytesOut))
 	for _, a := range b.AttrsOf(r.Attrs) {
-		h.keys[h.putAttr(b, a)].requests++
+		h.counts[h.putAttr(b, a)].requests++
 	}
 	h.scratch = append(h.scratch, colEnd)
 	row := h.requests.add(h.pools, r.TraceID)

@@ -264,9 +264,10 @@ func (r *jsonReader) raw() []byte {
 	for i := 0; i < len(r.in); i++ {
 		switch c := r.in[i]; {
 		case quoted:
-			if c == '\\' {
+			switch c {
+			case '\\':
 				i++
-			} else if c == '"' {
+			case '"':
 				quoted = false
 			}
 		case c == '"':
@@ -374,12 +375,12 @@ func (r *jsonReader) value() (t telemetry.AttrType, text []byte, bits uint64) {
 		r.fail()
 		return 0, nil, 0
 	}
-	switch c := r.in[0]; {
-	case c == '"':
+	switch c := r.in[0]; c {
+	case '"':
 		return telemetry.AttrString, r.str(), 0
-	case c == '[':
+	case '[':
 		return telemetry.AttrJSON, r.raw(), 0
-	case c == '{':
+	case '{':
 		if len(r.in) > 2 && r.in[1] == '"' && r.in[2] == '$' {
 			return r.wrapped()
 		}

@@ -74,13 +74,13 @@ type sealing struct {
 func (s *sealer) spansFile(h *head, v *headView) (*parquetFile, error) {
 	s.sort(&h.spans, v.spans)
 	s.findParents(v.spans)
-	return s.file(v, v.spans, spanColumns(), true)
+	return s.file(v, v.spans, spanColumns(), h.counts, true)
 }
 
 // requestsFile makes requests.parquet.
 func (s *sealer) requestsFile(h *head, v *headView) (*parquetFile, error) {
 	s.sort(&h.requests, v.requests)
-	return s.file(v, v.requests, requestColumns(), false)
+	return s.file(v, v.requests, requestColumns(), h.counts, false)
 }
 
 // sort puts the rows in order of trace id, then start. The traces are sorted
@@ -147,7 +147,7 @@ func (s *sealing) column(def columnDef, id int, attr string, strings stringsView
 	return c
 }
 
-func (s *sealer) file(v *headView, rv rowsView, defs []columnDef, spans bool) (*parquetFile, error) {
+func (s *sealer) file(v *headView, rv rowsView, defs []columnDef, counts []keyCount, spans bool) (*parquetFile, error) {
 	s.used = 0
 	f := &sealing{sealer: s, v: v, rv: rv, defs: defs, spans: spans}
 	f.makeResources()
@@ -162,7 +162,7 @@ func (s *sealer) file(v *headView, rv rowsView, defs []columnDef, spans bool) (*
 		}
 		f.fixed[id] = f.column(defs[id], id, "", strings)
 	}
-	f.chooseAttrs()
+	f.chooseAttrs(counts)
 	f.plan()
 	for from := 0; from < len(s.rows); from += pageRows {
 		to := min(from+pageRows, len(s.rows))
@@ -215,24 +215,23 @@ func (s *sealing) makeResources() {
 
 // chooseAttrs gives the most frequent attribute keys a column each. A key has at
 // most one: of the type that it has most often.
-func (s *sealing) chooseAttrs() {
+func (s *sealing) chooseAttrs(counts []keyCount) {
 	s.attrs = make([]*columnWriter, len(s.v.keys))
-	count := func(k *attrKey) int {
+	count := func(k int) int {
 		if s.spans {
-			return k.spans
+			return counts[k].spans
 		}
-		return k.requests
+		return counts[k].requests
 	}
 	var order []int
 	for i := range s.v.keys {
-		k := &s.v.keys[i]
-		n := count(k)
-		if k.typ <= telemetry.AttrBool && n >= minAttrRows && 1000*n >= minAttrShare*len(s.rows) {
+		n := count(i)
+		if s.v.keys[i].typ <= telemetry.AttrBool && n >= minAttrRows && 1000*n >= minAttrShare*len(s.rows) {
 			order = append(order, i)
 		}
 	}
 	slices.SortFunc(order, func(a, b int) int {
-		return cmp.Or(cmp.Compare(count(&s.v.keys[b]), count(&s.v.keys[a])), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(count(b), count(a)), cmp.Compare(a, b))
 	})
 	taken := map[uint32]bool{}
 	for _, i := range order {

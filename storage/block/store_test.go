@@ -158,8 +158,8 @@ func TestOtherReaders(t *testing.T) {
 		if r.Code == nil {
 			r.Code = new(int64)
 		}
-		want := fmt.Sprint(sp.TraceID[:], sp.Start, sp.Duration, e.Batch.Str(sp.Name), e.Batch.Str(e.Batch.Resources[sp.Resource].Identity.Service), sp.Status, route, code)
-		have := fmt.Sprint(r.TraceID[:], r.Start, r.Duration, r.Name, text(r.Service), r.Status, text(r.Route), *r.Code)
+		want := fmt.Sprint(string(sp.TraceID[:]), sp.Start, sp.Duration, e.Batch.Str(sp.Name), e.Batch.Str(e.Batch.Resources[sp.Resource].Identity.Service), sp.Status, route, code)
+		have := fmt.Sprint(string(r.TraceID[:]), r.Start, r.Duration, r.Name, text(r.Service), r.Status, text(r.Route), *r.Code)
 		if want != have {
 			t.Fatalf("span %v:\n written %s\n    read %s", sp.SpanID, want, have)
 		}
