@@ -2,7 +2,6 @@ package block
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
