@@ -80,11 +80,13 @@ func TestInterval(t *testing.T) {
 			t.Errorf("%s: %d before now for %v, want %d for %v", name, testNow.UnixNano()-at, time.Duration(duration), c.at, c.duration)
 		}
 		got := ""
+		var gotSb83 strings.Builder
 		for i, n := range f.repaired {
 			if n > 0 {
-				got += repairNames[i]
+				gotSb83.WriteString(repairNames[i])
 			}
 		}
+		got += gotSb83.String()
 		if got != c.repair {
 			t.Errorf("%s: repaired %q, want %q", name, got, c.repair)
 		}

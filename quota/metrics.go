@@ -13,7 +13,7 @@ var _ prometheus.Collector = (*Engine)(nil)
 
 // originalNames are envoyproxy/ratelimit's metrics as its statsd mapping names them, which dashboards expect. key1 and key2 are
 // the first two levels of a rule, as key or key_value; deeper levels add up.
-var originalNames = [...]string{"total_hits", "over_limit", "near_limit", "within_limit", "shadow_mode", "total_negative_hits"}
+var originalNames = [...]string{"total_hits", "over_limit", "near_limit", "within_limit", "shadow_mode", "total_negative_hits"} //nolint:gochecknoglobals // immutable
 
 func decisionsDesc() *prometheus.Desc {
 	return prometheus.NewDesc("binnacle_quota_decisions_total",

@@ -2,13 +2,13 @@ package quota
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,13 +20,14 @@ import (
 	"github.com/binnacle-mesh/binnacle/quota/rule"
 )
 
-func silent() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // newEngine makes an engine of one rule file, in a directory that it returns.
 func newEngine(t interface {
 	Fatal(...any)
 	Helper()
-}, dir string, cfg Config, yaml string) (*Engine, *prometheus.Registry) {
+}, dir string, cfg Config, yaml string,
+) (*Engine, *prometheus.Registry) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(dir, "rules.yaml"), []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
@@ -254,7 +255,7 @@ func TestModel(t *testing.T) {
 		var b strings.Builder
 		b.WriteString("domain: d\ndescriptors:\n")
 		render(&b, rules, "")
-		dir := filepath.Join(root, fmt.Sprint(n))
+		dir := filepath.Join(root, strconv.Itoa(n))
 		n++
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// ErrNotFound: the store holds nothing of what was asked for. Whoever reads a
+// ErrNotFound says that the store holds nothing of what was asked for. Whoever reads a
 // trace recognises it by errors.Is; HTTP answers 404.
 var ErrNotFound = errors.New("not found")
 

@@ -354,9 +354,18 @@ func statsText(s Stats) string {
 		name string
 		n    uint64
 	}{
-		{"paired", s.Paired}, {"lone", s.Lone}, {"void", s.Void}, {"early", s.Early}, {"observations", s.Observations},
-		{"pending", uint64(s.Pending)}, {"duplicates", s.Dropped.Duplicates}, {"proxy calls", s.Dropped.ProxyCalls},
-		{"overflow edges", s.Dropped.Edges}, {"overflow nodes", s.Dropped.Nodes}, {"variants", s.Dropped.Variants}, {"throttlers", s.Dropped.Throttlers},
+		{"paired", s.Paired},
+		{"lone", s.Lone},
+		{"void", s.Void},
+		{"early", s.Early},
+		{"observations", s.Observations},
+		{"pending", uint64(s.Pending)},
+		{"duplicates", s.Dropped.Duplicates},
+		{"proxy calls", s.Dropped.ProxyCalls},
+		{"overflow edges", s.Dropped.Edges},
+		{"overflow nodes", s.Dropped.Nodes},
+		{"variants", s.Dropped.Variants},
+		{"throttlers", s.Dropped.Throttlers},
 	} {
 		if c.n > 0 {
 			fmt.Fprintf(&sb, "%s=%d\n", c.name, c.n)

@@ -28,9 +28,9 @@ func (t *Topology) SetThrottledBy(now int64, entries []ThrottledBy) {
 	t.advance(now)
 	rates := map[edgeKey]map[string]float64{}
 	for _, e := range entries {
-		src, dst := nowhere, nowhere
+		var src, dst int
 		if c := telemetry.ParseClusterName(e.Target); c.Inbound {
-			dst = int(t.named(e.Source))
+			src, dst = nowhere, int(t.named(e.Source))
 		} else {
 			src, dst = int(t.named(e.Source)), int(t.named(e.Target))
 		}

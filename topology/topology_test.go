@@ -169,7 +169,7 @@ func TestSnapshotsAreImmutable(t *testing.T) {
 					return
 				default:
 					s := f.t.Snapshot()
-					_ = fmt.Sprint(windowsText(s))
+					_ = windowsText(s)
 					f.t.Delta(g)
 					f.t.Stats()
 				}
@@ -238,7 +238,7 @@ func TestWatch(t *testing.T) {
 		}
 	}
 	cancel()
-	for range updates { //nolint:revive // until it is closed
+	for range updates {
 	}
 }
 

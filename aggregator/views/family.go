@@ -1,6 +1,8 @@
 package views
 
 import (
+	"strings"
+
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 )
@@ -66,14 +68,16 @@ func (p *push) translate(m *labels.Matcher) (out *labels.Matcher, none bool) {
 		return labels.MustNewMatcher(m.Type, p.label, m.Value), false
 	}
 	alternatives, n := "", 0
+	var alternativesSb69 strings.Builder
 	for from, to := range p.values {
 		if m.Matches(to) {
 			if n++; n > 1 {
-				alternatives += "|"
+				alternativesSb69.WriteString("|")
 			}
-			alternatives += from
+			alternativesSb69.WriteString(from)
 		}
 	}
+	alternatives += alternativesSb69.String()
 	switch n {
 	case 0:
 		return nil, true

@@ -39,7 +39,7 @@ func runDemo(ctx context.Context, args []string) (err error) {
 	if err := os.MkdirAll(rules, 0o755); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(rules, "shop.yaml"), []byte(demo.QuotaYAML()), 0o644); err != nil { //nolint:gosec // rules are no secret
+	if err := os.WriteFile(filepath.Join(rules, "shop.yaml"), demo.QuotaYAML(), 0o644); err != nil { //nolint:gosec // rules are no secret
 		return fmt.Errorf("demo: %w", err)
 	}
 	cfg.Quota.Files = []string{rules}

@@ -19,7 +19,7 @@ import (
 	"github.com/binnacle-mesh/binnacle/internal/config"
 )
 
-var version = "dev" //nolint:gochecknoglobals // set by the linker
+var version = "dev"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -60,8 +60,10 @@ func TestPlace(t *testing.T) {
 		change func(e *entry)
 		want   []string
 	}{
-		"istio inbound, plain text": {sidecar, func(e *entry) { e.CommonProperties.UpstreamCluster = "inbound|9080||" },
-			[]string{"shop/cart@v1 server> /@ (unknown) http 200 ok none"}},
+		"istio inbound, plain text": {
+			sidecar, func(e *entry) { e.CommonProperties.UpstreamCluster = "inbound|9080||" },
+			[]string{"shop/cart@v1 server> /@ (unknown) http 200 ok none"},
+		},
 		"istio inbound, mutual TLS": {sidecar, func(e *entry) {
 			e.CommonProperties.UpstreamCluster, e.CommonProperties.TlsProperties = "inbound|9080||", mtls(cart, frontend)
 		}, []string{"shop/cart@v1 server> web/@ (unknown) http 200 ok mtls as cluster.local/ns/web/sa/frontend"}},
@@ -72,17 +74,23 @@ func TestPlace(t *testing.T) {
 			e.CommonProperties.UpstreamCluster = "inbound|9080||"
 			e.Request.RequestHeaders["x-envoy-downstream-service-cluster"] = "web"
 		}, []string{"shop/cart@v1 server> /web@ (service) http 200 ok none"}},
-		"istio outbound": {sidecar, func(e *entry) {
-			e.CommonProperties.UpstreamCluster = "outbound|9080|v2|pricing.billing.svc.cluster.local"
+		"istio outbound": {
+			sidecar, func(e *entry) {
+				e.CommonProperties.UpstreamCluster = "outbound|9080|v2|pricing.billing.svc.cluster.local"
+			},
+			[]string{"shop/cart@v1 client> billing/pricing@v2 (service) http 200 ok"},
 		},
-			[]string{"shop/cart@v1 client> billing/pricing@v2 (service) http 200 ok"}},
-		"istio outbound to a host outside": {sidecar, func(e *entry) { e.CommonProperties.UpstreamCluster = "outbound|443||api.bank.example" },
-			[]string{"shop/cart@v1 client> /api.bank.example@ (external) http 200 ok"}},
+		"istio outbound to a host outside": {
+			sidecar, func(e *entry) { e.CommonProperties.UpstreamCluster = "outbound|443||api.bank.example" },
+			[]string{"shop/cart@v1 client> /api.bank.example@ (external) http 200 ok"},
+		},
 		"istio passthrough": {sidecar, func(e *entry) {
 			e.CommonProperties.UpstreamCluster, e.Request.Authority = "PassthroughCluster", "api.bank.example:443"
 		}, []string{"shop/cart@v1 client> /api.bank.example@ (external) http 200 ok"}},
-		"istio inbound passthrough": {sidecar, func(e *entry) { e.CommonProperties.UpstreamCluster = "InboundPassthroughClusterIpv4" },
-			[]string{"shop/cart@v1 server> /@ (unknown) http 200 ok none"}},
+		"istio inbound passthrough": {
+			sidecar, func(e *entry) { e.CommonProperties.UpstreamCluster = "InboundPassthroughClusterIpv4" },
+			[]string{"shop/cart@v1 server> /@ (unknown) http 200 ok none"},
+		},
 		"istio gateway": {istioNode("router", "gateway", "edge", "v1"), func(e *entry) {
 			e.CommonProperties.UpstreamCluster = "outbound|9080|v1|cart.shop.svc.cluster.local"
 		}, []string{
@@ -104,24 +112,38 @@ func TestPlace(t *testing.T) {
 			e.CommonProperties.ResponseFlags = &logpb.ResponseFlags{NoRouteFound: true}
 			e.Request.Authority, e.Response.ResponseCode.Value = "pricing.billing.svc.cluster.local:9080", 404
 		}, []string{"shop/cart@v1 client> billing/pricing@ (service) http 404 ok"}},
-		"plain cluster": {plain, func(e *entry) { e.CommonProperties.UpstreamCluster = "pricing" },
-			[]string{"/cart@ client> /pricing@ (unknown) http 200 ok"}},
-		"plain cluster, own service": {plain, func(e *entry) { e.CommonProperties.UpstreamCluster = "cart" },
-			[]string{"/cart@ server> /@ (unknown) http 200 ok none"}},
-		"plain cluster, local_app": {plain, func(e *entry) { e.CommonProperties.UpstreamCluster = "local_app" },
-			[]string{"/cart@ server> /@ (unknown) http 200 ok none"}},
-		"consul": {&corepb.Node{Id: "web-sidecar-proxy", Cluster: "web", Metadata: mustStruct(t, map[string]any{"namespace": "default", "partition": "default"})},
+		"plain cluster": {
+			plain, func(e *entry) { e.CommonProperties.UpstreamCluster = "pricing" },
+			[]string{"/cart@ client> /pricing@ (unknown) http 200 ok"},
+		},
+		"plain cluster, own service": {
+			plain, func(e *entry) { e.CommonProperties.UpstreamCluster = "cart" },
+			[]string{"/cart@ server> /@ (unknown) http 200 ok none"},
+		},
+		"plain cluster, local_app": {
+			plain, func(e *entry) { e.CommonProperties.UpstreamCluster = "local_app" },
+			[]string{"/cart@ server> /@ (unknown) http 200 ok none"},
+		},
+		"consul": {
+			&corepb.Node{Id: "web-sidecar-proxy", Cluster: "web", Metadata: mustStruct(t, map[string]any{"namespace": "default", "partition": "default"})},
 			func(e *entry) {
 				e.CommonProperties.UpstreamCluster = "pong.default.dc2.internal.0a1b2c3d.consul"
-			}, []string{"/web@ client> /pong@ (unknown) http 200 ok"}},
-		"consul, inbound": {&corepb.Node{Id: "web-sidecar-proxy", Cluster: "web", Metadata: mustStruct(t, map[string]any{"namespace": "default", "partition": "default"})},
+			},
+			[]string{"/web@ client> /pong@ (unknown) http 200 ok"},
+		},
+		"consul, inbound": {
+			&corepb.Node{Id: "web-sidecar-proxy", Cluster: "web", Metadata: mustStruct(t, map[string]any{"namespace": "default", "partition": "default"})},
 			func(e *entry) {
 				e.CommonProperties.UpstreamCluster = "local_app"
 				e.CommonProperties.TlsProperties = mtls("spiffe://0a1b.consul/ns/default/dc/dc1/svc/web", "spiffe://0a1b.consul/ns/default/dc/dc1/svc/api")
-			}, []string{"/web@ server> /api@ (service) http 200 ok mtls as 0a1b.consul/ns/default/dc/dc1/svc/api"}},
-		"app mesh": {&corepb.Node{Id: "mesh/shop/virtualNode/cart", Cluster: "mesh/shop/virtualNode/cart"},
+			},
+			[]string{"/web@ server> /api@ (service) http 200 ok mtls as 0a1b.consul/ns/default/dc/dc1/svc/api"},
+		},
+		"app mesh": {
+			&corepb.Node{Id: "mesh/shop/virtualNode/cart", Cluster: "mesh/shop/virtualNode/cart"},
 			func(e *entry) { e.CommonProperties.UpstreamCluster = "cds_ingress_shop_cart_http_8080" },
-			[]string{"/cart@ server> /@ (unknown) http 200 ok none"}},
+			[]string{"/cart@ server> /@ (unknown) http 200 ok none"},
+		},
 		"peer metadata, outbound": {sidecar, func(e *entry) {
 			e.CommonProperties.UpstreamCluster = "outbound|80||svc-behind-alias.x.svc.cluster.local"
 			e.CommonProperties.FilterStateObjects = map[string]*anypb.Any{"upstream_peer": peerObject(t, map[string]any{
@@ -163,8 +185,10 @@ func TestPlace(t *testing.T) {
 		"intermediate, of an older envoy": {sidecar, func(e *entry) {
 			e.CommonProperties.AccessLogType, e.CommonProperties.IntermediateLogEntry = logpb.AccessLogType_NotSet, true
 		}, []string{}},
-		"nobody": {nil, func(e *entry) { e.CommonProperties.UpstreamCluster = "pricing" },
-			[]string{"/@ client> /pricing@ (unknown) http 200 ok"}},
+		"nobody": {
+			nil, func(e *entry) { e.CommonProperties.UpstreamCluster = "pricing" },
+			[]string{"/@ client> /pricing@ (unknown) http 200 ok"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -2,9 +2,11 @@ package otlp
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -72,11 +74,11 @@ func plainAttrs(b *telemetry.Batch, r telemetry.Range) []string {
 		case telemetry.AttrString:
 			v = fmt.Sprintf("%q", b.Bytes(a.String()))
 		case telemetry.AttrInt:
-			v = fmt.Sprint(int64(a.Value))
+			v = strconv.FormatInt(int64(a.Value), 10)
 		case telemetry.AttrFloat:
-			v = fmt.Sprintf("%x", a.Value)
+			v = strconv.FormatUint(a.Value, 16)
 		case telemetry.AttrBool:
-			v = fmt.Sprint(a.Value == 1)
+			v = strconv.FormatBool(a.Value == 1)
 		case telemetry.AttrBytes:
 			v = fmt.Sprintf("bytes %x", b.Bytes(a.String()))
 		case telemetry.AttrJSON:
@@ -115,7 +117,7 @@ func oracle(req *collectorpb.ExportTraceServiceRequest) (out []plain, ok bool) {
 
 func oracleSpan(s *tracepb.Span) (p plain, keep, ok bool) {
 	p = plain{
-		Trace: fmt.Sprintf("%x", s.TraceId), Span: fmt.Sprintf("%x", s.SpanId), Parent: fmt.Sprintf("%016x", s.ParentSpanId),
+		Trace: hex.EncodeToString(s.TraceId), Span: hex.EncodeToString(s.SpanId), Parent: fmt.Sprintf("%016x", s.ParentSpanId),
 		Name: s.Name, Message: s.GetStatus().GetMessage(), State: s.TraceState, Flags: s.Flags,
 		Start: int64(s.StartTimeUnixNano), Duration: int64(s.EndTimeUnixNano - s.StartTimeUnixNano),
 		Kind: telemetry.SpanKind(s.Kind), Status: telemetry.Status(s.GetStatus().GetCode()),
@@ -147,7 +149,7 @@ func oracleSpan(s *tracepb.Span) (p plain, keep, ok bool) {
 		if !fine || len(l.TraceId) != 16 || len(l.SpanId) != 8 {
 			return p, false, false
 		}
-		p.Links = append(p.Links, plainLink{fmt.Sprintf("%x", l.TraceId), fmt.Sprintf("%x", l.SpanId), attrs})
+		p.Links = append(p.Links, plainLink{hex.EncodeToString(l.TraceId), hex.EncodeToString(l.SpanId), attrs})
 	}
 	return p, true, true
 }
@@ -174,11 +176,11 @@ func oracleValue(v *commonpb.AnyValue) (string, bool) {
 	case *commonpb.AnyValue_StringValue:
 		return fmt.Sprintf("%q", x.StringValue), len(x.StringValue) <= 4096
 	case *commonpb.AnyValue_IntValue:
-		return fmt.Sprint(x.IntValue), true
+		return strconv.FormatInt(x.IntValue, 10), true
 	case *commonpb.AnyValue_DoubleValue:
-		return fmt.Sprintf("%x", math.Float64bits(x.DoubleValue)), true
+		return strconv.FormatUint(math.Float64bits(x.DoubleValue), 16), true
 	case *commonpb.AnyValue_BoolValue:
-		return fmt.Sprint(x.BoolValue), true
+		return strconv.FormatBool(x.BoolValue), true
 	case *commonpb.AnyValue_BytesValue:
 		return fmt.Sprintf("bytes %x", x.BytesValue), len(x.BytesValue) <= 4096
 	default:
@@ -209,9 +211,9 @@ func oracleJSON(v *commonpb.AnyValue) (string, int) {
 	case *commonpb.AnyValue_StringValue:
 		return oracleQuote(x.StringValue), 0
 	case *commonpb.AnyValue_IntValue:
-		return fmt.Sprint(x.IntValue), 0
+		return strconv.FormatInt(x.IntValue, 10), 0
 	case *commonpb.AnyValue_BoolValue:
-		return fmt.Sprint(x.BoolValue), 0
+		return strconv.FormatBool(x.BoolValue), 0
 	case *commonpb.AnyValue_DoubleValue:
 		switch {
 		case math.IsNaN(x.DoubleValue):

@@ -108,7 +108,8 @@ func (s *server) post(t *testing.T, method, url string, header map[string]string
 
 func compress(t *testing.T, c interface {
 	Compress(io.Writer) (io.WriteCloser, error)
-}, b []byte) []byte {
+}, b []byte,
+) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	w, err := c.Compress(&out)

@@ -235,10 +235,10 @@ func hexDigit(c byte) byte {
 // literal reads a number, or the text of a string that stands for one; null
 // is "0".
 func (r *jsonReader) literal() []byte {
-	switch c := r.peek(); {
-	case c == '"':
+	switch c := r.peek(); c {
+	case '"':
 		return r.quoted()
-	case c == 'n':
+	case 'n':
 		r.word("null")
 		return []byte("0")
 	}

@@ -87,9 +87,16 @@ func (d *Deps) check() error {
 		name string
 		set  bool
 	}{
-		{"Query", d.Query != nil}, {"Prometheus", d.Prometheus != nil}, {"Quotas", d.Quotas != nil}, {"Status", d.Status != nil},
-		{"Ready", d.Ready != nil}, {"Reload", d.Reload != nil}, {"Web", d.Web != nil}, {"Logger", d.Logger != nil},
-		{"Registerer", d.Registerer != nil}, {"Gatherer", d.Gatherer != nil},
+		{"Query", d.Query != nil},
+		{"Prometheus", d.Prometheus != nil},
+		{"Quotas", d.Quotas != nil},
+		{"Status", d.Status != nil},
+		{"Ready", d.Ready != nil},
+		{"Reload", d.Reload != nil},
+		{"Web", d.Web != nil},
+		{"Logger", d.Logger != nil},
+		{"Registerer", d.Registerer != nil},
+		{"Gatherer", d.Gatherer != nil},
 	} {
 		if !f.set {
 			return errors.New("Deps." + f.name + " is not set")

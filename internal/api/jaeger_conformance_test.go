@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -102,7 +103,7 @@ func naiveUI(spans []*jaeger.Span) map[string]any {
 			case jaeger.ValueType_INT64:
 				v = x.VInt64
 				if x.VInt64 > 1<<53-1 || x.VInt64 < -(1<<53-1) {
-					v = fmt.Sprint(x.VInt64)
+					v = strconv.FormatInt(x.VInt64, 10)
 				}
 			case jaeger.ValueType_FLOAT64:
 				v = x.VFloat64
@@ -401,9 +402,9 @@ func TestJaegerSearches(t *testing.T) {
 		q.Set("query.operation_name", c.Query.OperationName)
 		q.Set("query.start_time_min", c.Query.StartTimeMin)
 		q.Set("query.start_time_max", c.Query.StartTimeMax)
-		q.Set("query.num_traces", fmt.Sprint(c.Query.NumTraces))
-		q.Set("query.duration_min", fmt.Sprint(c.Query.DurationMin)+"ns")
-		q.Set("query.duration_max", fmt.Sprint(c.Query.DurationMax)+"ns")
+		q.Set("query.num_traces", strconv.Itoa(c.Query.NumTraces))
+		q.Set("query.duration_min", strconv.FormatInt(c.Query.DurationMin, 10)+"ns")
+		q.Set("query.duration_max", strconv.FormatInt(c.Query.DurationMax, 10)+"ns")
 		if len(c.Query.Tags) > 0 {
 			tags, err := json.Marshal(c.Query.Tags)
 			if err != nil {

@@ -115,8 +115,10 @@ func TestGraphIsEncodingJSONs(t *testing.T) {
 			})
 		}
 		sameJSON(t, g, appendGraph(nil, &g))
-		d := telemetry.GraphDelta{Version: g.Version, Time: g.Time, Nodes: g.Nodes, Edges: g.Edges,
-			RemovedNodes: rapid.SliceOf(text).Draw(t, "removed"), RemovedEdges: rapid.SliceOf(text).Draw(t, "removed")}
+		d := telemetry.GraphDelta{
+			Version: g.Version, Time: g.Time, Nodes: g.Nodes, Edges: g.Edges,
+			RemovedNodes: rapid.SliceOf(text).Draw(t, "removed"), RemovedEdges: rapid.SliceOf(text).Draw(t, "removed"),
+		}
 		sameJSON(t, d, appendDelta(nil, &d))
 	})
 }
@@ -136,7 +138,7 @@ func sameJSON(t *rapid.T, v any, got []byte) {
 	if err := json.Unmarshal(got, &y); err != nil {
 		t.Fatalf("%v in %s", err, got)
 	}
-	noNull := cmp.FilterPath(func(p cmp.Path) bool { return true }, cmp.FilterValues(func(a, b any) bool { return a == nil || b == nil },
+	noNull := cmp.FilterPath(func(cmp.Path) bool { return true }, cmp.FilterValues(func(a, b any) bool { return a == nil || b == nil },
 		cmp.Comparer(func(a, b any) bool { return empty(a) && empty(b) })))
 	if diff := cmp.Diff(x, y, cmpopts.EquateApprox(1e-5, 0), noNull); diff != "" {
 		t.Fatalf("(-encoding/json +ours):\n%s", diff)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -24,7 +23,7 @@ import (
 // openBlocks is the real trace store with the shop's traces in it.
 func openBlocks(t *testing.T) *block.Store {
 	t.Helper()
-	s, err := block.Open(t.TempDir(), block.DefaultConfig(), slog.New(slog.NewTextHandler(io.Discard, nil)), prometheus.NewRegistry())
+	s, err := block.Open(t.TempDir(), block.DefaultConfig(), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -142,21 +142,25 @@ func shopGraph(version uint64, rate float64) *telemetry.Graph {
 		Nodes: []telemetry.GraphNode{
 			{ID: "client:unknown", Name: "unknown", Kind: "client", Health: telemetry.HealthOK},
 			{ID: "database:stock-0.db", Name: "stock-0.db", Kind: "database", System: "postgresql", Health: telemetry.HealthIdle},
-			{ID: "shop/cart", Name: "cart", Namespace: "shop", Kind: "service", Versions: []string{"v1", "v2"}, Health: telemetry.HealthOK, LastSeen: noon.UnixMilli(),
-				Windows: map[string]telemetry.Signals{"5m": {}, "1s": {Rate: rate, ErrorRate: 1. / 3, P50: p(3.14159265), P90: p(8), P99: p(41.5)}}},
+			{
+				ID: "shop/cart", Name: "cart", Namespace: "shop", Kind: "service", Versions: []string{"v1", "v2"}, Health: telemetry.HealthOK, LastSeen: noon.UnixMilli(),
+				Windows: map[string]telemetry.Signals{"5m": {}, "1s": {Rate: rate, ErrorRate: 1. / 3, P50: p(3.14159265), P90: p(8), P99: p(41.5)}},
+			},
 			{ID: "shop/frontend", Name: "frontend", Namespace: "shop", Kind: "service", Health: telemetry.HealthOK},
 		},
 		Edges: []telemetry.GraphEdge{
 			{ID: "client:unknown>shop/frontend|http", Source: "client:unknown", Target: "shop/frontend", Protocol: "http", Health: telemetry.HealthOK, Totals: telemetry.Totals{Requests: 9}, MTLS: -1},
 			{ID: "shop/cart>database:stock-0.db|database", Source: "shop/cart", Target: "database:stock-0.db", Protocol: "database", Health: telemetry.HealthIdle, Totals: telemetry.Totals{Requests: 40}, MTLS: -1},
 			{ID: "shop/frontend>shop/cart|grpc", Source: "shop/frontend", Target: "shop/cart", Protocol: "grpc", Totals: telemetry.Totals{Requests: 7}, MTLS: 1},
-			{ID: "shop/frontend>shop/cart|http", Source: "shop/frontend", Target: "shop/cart", Protocol: "http", Health: telemetry.HealthFailing,
+			{
+				ID: "shop/frontend>shop/cart|http", Source: "shop/frontend", Target: "shop/cart", Protocol: "http", Health: telemetry.HealthFailing,
 				Windows: map[string]telemetry.Signals{"10s": {Rate: rate}, "1s": {Rate: rate}},
 				Totals:  telemetry.Totals{Requests: 90124, Errors: 61, Throttled: 2}, Witnesses: telemetry.WitnessCounts{ClientSpan: 90124, ServerSpan: 90120, ClientLog: 3, ServerLog: 4},
 				MTLS:        0.5,
 				ThrottledBy: []telemetry.RuleRate{{Rule: "shop/path_/checkout", Rate: 3.5}},
 				Exemplars:   []telemetry.Exemplar{{TraceID: "6f00", SpanID: "a0", Duration: 41.5, Error: true, Time: noon.UnixMilli()}},
-				FirstSeen:   noon.UnixMilli() - 1000, LastSeen: noon.UnixMilli()},
+				FirstSeen:   noon.UnixMilli() - 1000, LastSeen: noon.UnixMilli(),
+			},
 		},
 	}
 }

@@ -54,7 +54,7 @@ func (l *listener) Flush() {
 func (w *world) follow(gate chan struct{}) *listener {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &listener{header: http.Header{}, gate: gate, cancel: cancel, done: make(chan struct{})}
-	r := httptest.NewRequest("GET", "/api/v1/graph/stream", nil).WithContext(ctx)
+	r := httptest.NewRequest(http.MethodGet, "/api/v1/graph/stream", nil).WithContext(ctx)
 	r.Host = "localhost"
 	go func() {
 		defer close(l.done)

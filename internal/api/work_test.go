@@ -75,7 +75,7 @@ func TestSearchesThatCannotBeServed(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		gone := httptest.NewRecorder()
-		r := httptest.NewRequest("GET", "/api/v1/services", nil).WithContext(ctx)
+		r := httptest.NewRequest(http.MethodGet, "/api/v1/services", nil).WithContext(ctx)
 		r.Host = "localhost"
 		a.ServeHTTP(gone, r)
 		if gone.Body.Len() != 0 {
@@ -206,7 +206,7 @@ func TestAcceptsGzip(t *testing.T) {
 	for header, want := range map[string]bool{
 		"": false, "gzip": true, "br, gzip": true, "GZIP": true, "gzip;q=0.5": true, "gzip; q=0": false, "gzip;q=0.000": false, "*": true, "identity": false, "xgzip": false,
 	} {
-		r := httptest.NewRequest("GET", "/", nil)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header.Set("Accept-Encoding", header)
 		if got := acceptsGzip(r); got != want {
 			t.Errorf("Accept-Encoding %q: %v", header, got)

@@ -26,7 +26,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // noon is the moment at which the tests' world stands still.
-var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC) //nolint:gochecknoglobals // immutable
+var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
 // A world is an API over readers that hold what a test puts into them.
 type world struct {

@@ -46,7 +46,8 @@ func (a *App) addGRPC(ctx context.Context, field, addr, speaks string, register 
 	}
 	s := grpc.NewServer(a.grpcOptions()...)
 	register(s)
-	a.listeners = append(a.listeners, &listener{field: field, speaks: speaks, Listener: l,
+	a.listeners = append(a.listeners, &listener{
+		field: field, speaks: speaks, Listener: l,
 		serve: func() error { return s.Serve(l) },
 		stop: func(ctx context.Context) {
 			// Streams of access logs never end by themselves: after the grace they are cut.
@@ -79,7 +80,8 @@ func (a *App) addHTTP(ctx context.Context, field, addr, speaks string, h http.Ha
 	if shut != nil {
 		s.RegisterOnShutdown(shut)
 	}
-	a.listeners = append(a.listeners, &listener{field: field, speaks: speaks, Listener: l,
+	a.listeners = append(a.listeners, &listener{
+		field: field, speaks: speaks, Listener: l,
 		serve: func() error {
 			if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 				return err

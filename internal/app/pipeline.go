@@ -64,7 +64,7 @@ type pipeline struct {
 	items   chan item
 	running bool
 	done    chan struct{} // closed when run has returned
-	scratch sync.Pool // *[]byte, to encode into
+	scratch sync.Pool     // *[]byte, to encode into
 	saving  sync.WaitGroup
 	busy    chan struct{} // capacity 1: a checkpoint is being written
 	failed  chan error    // capacity 1

@@ -154,8 +154,11 @@ func (c *Config) Validate() error {
 		return errors.New("data: is empty; name a directory")
 	}
 	for _, l := range []struct{ field, addr string }{
-		{"mesh", c.Listen.Mesh}, {"otlp_grpc", c.Listen.OTLPGRPC}, {"otlp_http", c.Listen.OTLPHTTP},
-		{"rls", c.Listen.RLS}, {"web", c.Listen.Web},
+		{"mesh", c.Listen.Mesh},
+		{"otlp_grpc", c.Listen.OTLPGRPC},
+		{"otlp_http", c.Listen.OTLPHTTP},
+		{"rls", c.Listen.RLS},
+		{"web", c.Listen.Web},
 	} {
 		if l.addr == "" {
 			continue

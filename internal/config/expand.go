@@ -8,7 +8,7 @@ import (
 
 // reference is ${NAME} or ${NAME:-default}. ${env:NAME} and other ${scheme:...}
 // are left alone: they belong to the OpenTelemetry Collector's section.
-var reference = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)(:-([^}]*))?\}`) //nolint:gochecknoglobals // immutable
+var reference = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)(:-([^}]*))?\}`)
 
 // expand puts environment variables in. A variable that is not set and has no
 // default is an error: an empty value would be found out much later.
@@ -23,7 +23,8 @@ func expand(b []byte, env func(string) (string, bool)) ([]byte, error) {
 			return parts[3]
 		}
 		if missing == nil {
-			line := 1 + bytes.Count(b[:bytes.Index(b, m)], []byte("\n"))
+			before, _, _ := bytes.Cut(b, m)
+			line := 1 + bytes.Count(before, []byte("\n"))
 			missing = fmt.Errorf("line %d: the environment has no %s; set it, or write ${%s:-default}", line, parts[1], parts[1])
 		}
 		return m

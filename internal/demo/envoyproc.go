@@ -35,7 +35,8 @@ func startEnvoy(binary string, name string, bootstrap []byte, environment []stri
 	}
 	defer read.Close()
 	e := &envoy{name: name, output: newTail(40), done: make(chan struct{})}
-	e.cmd = exec.Command(binary,
+	e.cmd = exec.Command(binary, //nolint:noctx // ended by stop, which asks first
+
 		"--config-path", "/dev/fd/3",
 		"--concurrency", "1",
 		"--disable-hot-restart",
@@ -66,7 +67,8 @@ func startEnvoy(binary string, name string, bootstrap []byte, environment []stri
 func (e *envoy) await(ctx context.Context, ports ...int) error {
 	for _, port := range ports {
 		for {
-			conn, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", port), time.Second)
+			d := net.Dialer{Timeout: time.Second}
+			conn, err := d.DialContext(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", port))
 			if err == nil {
 				conn.Close()
 				break

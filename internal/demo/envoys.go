@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"sync"
 	"time"
@@ -77,7 +76,7 @@ func (m member) upstreams(inbound, outside map[string]int) []upstream {
 	var ways []upstream
 	for _, c := range m.calls {
 		if c.host != "" {
-			ways = append(ways, upstream{cluster: fmt.Sprintf("outbound|443||%s", c.host), authority: c.host, port: outside[c.host]})
+			ways = append(ways, upstream{cluster: "outbound|443||" + c.host, authority: c.host, port: outside[c.host]})
 			continue
 		}
 		way := upstream{cluster: c.target.cluster(), authority: c.target.authority(), port: inbound[c.target.pod()], rpc: c.target.rpc}

@@ -12,7 +12,7 @@ import (
 // startExternal stands in for a host outside the mesh, on a loopback port of the kernel's choice, which it returns. It
 // answers its operations after their time, and knows nothing of traces.
 func (m *Mesh) startExternal(e external) (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // does not wait for anything
 	if err != nil {
 		return 0, fmt.Errorf("listen for the stand-in of %s: %w", e.host, err)
 	}

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -198,4 +199,4 @@ func edgesOf(spans []sunkSpan) []string {
 	return slices.Sorted(maps.Keys(edges))
 }
 
-func hexID(id []byte) string { return fmt.Sprintf("%x", id) }
+func hexID(id []byte) string { return hex.EncodeToString(id) }

@@ -58,7 +58,7 @@ func allotFrom(members []member, base int) ([]ports, error) {
 	}()
 	take := func(purpose string) (int, error) {
 		port := base + len(held)
-		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port)) //nolint:noctx // does not wait for anything
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return 0, fmt.Errorf("port %d on 127.0.0.1, meant for %s, is in use by another program: end that program (another demo?), "+
 				"or move the whole range with another base port (now %d; 0 takes any that are free)", port, purpose, base)

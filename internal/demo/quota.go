@@ -6,9 +6,6 @@ const (
 	quotaDomain  = "shop"
 	clientHeader = "x-client-id"
 	canaryHeader = "x-canary"
-
-	// crawlerLimit is what the crawler may search a second. Its load in the quota chapter is a multiple of it.
-	crawlerLimit = 5
 )
 
 // QuotaYAML is the demo's quota file, in the format of envoyproxy/ratelimit. Give it to Binnacle's quota service before

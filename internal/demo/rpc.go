@@ -61,11 +61,11 @@ func newRPCClient(egress string, target workload) (*grpc.ClientConn, error) {
 
 // callRPC makes the call and returns the HTTP status that says about the same.
 func (s *server) callRPC(ctx context.Context, name, path string, in incoming) int {
+	md := metadata.MD{}
 	for header, values := range in.headers {
-		for _, v := range values {
-			ctx = metadata.AppendToOutgoingContext(ctx, strings.ToLower(header), v)
-		}
+		md.Append(strings.ToLower(header), values...)
 	}
+	ctx = metadata.NewOutgoingContext(ctx, md)
 	err := s.rpc[name].Invoke(ctx, path, new(emptypb.Empty), new(emptypb.Empty))
 	switch status.Code(err) {
 	case codes.OK:

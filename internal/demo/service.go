@@ -47,7 +47,7 @@ type incoming struct {
 
 // newServer listens on a port of the kernel's choice; run answers.
 func newServer(s server) (*server, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // does not wait for anything
 	if err != nil {
 		return nil, fmt.Errorf("listen for %s behind its Envoy: %w", s.pod(), err)
 	}

@@ -130,8 +130,11 @@ func theShop() shop {
 			}},
 			{name: "checkout", namespace: "shop", versions: v1, mtls: true, operations: []operation{
 				{method: "POST", path: "/orders", work: 4 * ms, steps: []step{
-					{call: "users GET /users/{id}"}, {call: "cart GET /cart"}, {call: "shipping POST /quotes"},
-					{call: "payment POST /payments"}, {publish: "orders"},
+					{call: "users GET /users/{id}"},
+					{call: "cart GET /cart"},
+					{call: "shipping POST /quotes"},
+					{call: "payment POST /payments"},
+					{publish: "orders"},
 				}},
 			}},
 			{name: "payment", namespace: "billing", versions: v1, mtls: true, quota: true, operations: []operation{

@@ -117,7 +117,7 @@ func (s *spanSender) run(ctx context.Context, log *slog.Logger) {
 	var batch []ownSpan
 	var warned time.Time
 	for {
-		flush := false
+		var flush bool
 		select {
 		case <-ctx.Done():
 			return

@@ -38,11 +38,16 @@ func theStory() []chapter {
 	calm := chapter{name: ChapterCalm, length: 15 * time.Second, tells: "all is calm", watch: "the whole map"}
 	const long = 35 * time.Second
 	return []chapter{
-		calm, {name: ChapterSlow, length: long, tells: "inventory turns slow", watch: "the edges into fulfil/inventory"},
-		calm, {name: ChapterErrors, length: long, tells: "payment fails every other charge", watch: "shop/checkout > billing/payment"},
-		calm, {name: ChapterQuota, length: long, tells: "a crawler searches far beyond its quota", watch: "shop/frontend > shop/search, and the Quotas page"},
-		calm, {name: ChapterRelease, length: long, tells: "recommend v2 is released, and calls reviews as well", watch: "the new edge shop/recommend > shop/reviews"},
-		calm, {name: ChapterHeaders, length: long, tells: "search drops trace headers", watch: "traces that end at shop/search while the map stays whole"},
+		calm,
+		{name: ChapterSlow, length: long, tells: "inventory turns slow", watch: "the edges into fulfil/inventory"},
+		calm,
+		{name: ChapterErrors, length: long, tells: "payment fails every other charge", watch: "shop/checkout > billing/payment"},
+		calm,
+		{name: ChapterQuota, length: long, tells: "a crawler searches far beyond its quota", watch: "shop/frontend > shop/search, and the Quotas page"},
+		calm,
+		{name: ChapterRelease, length: long, tells: "recommend v2 is released, and calls reviews as well", watch: "the new edge shop/recommend > shop/reviews"},
+		calm,
+		{name: ChapterHeaders, length: long, tells: "search drops trace headers", watch: "traces that end at shop/search while the map stays whole"},
 	}
 }
 
@@ -77,7 +82,7 @@ func (s *story) tell(ctx context.Context, log *slog.Logger) {
 	for {
 		for _, c := range theStory() {
 			s.now.Store(&c)
-			log.Info("story: "+c.tells, "chapter", c.name, "seconds", int(c.length.Seconds()), "watch", c.watch)
+			log.Info("the story goes on", "now", c.tells, "chapter", c.name, "seconds", int(c.length.Seconds()), "watch", c.watch)
 			select {
 			case <-ctx.Done():
 				return

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -115,8 +116,8 @@ func newAPI(o *Options, engine *promql.Engine, parse parser.Parser) *v1.API {
 		func() config.Config { return cfg },
 		map[string]string{
 			"query.timeout":         model.Duration(o.Config.Timeout).String(),
-			"query.max-concurrency": fmt.Sprint(o.Config.MaxConcurrent),
-			"query.max-samples":     fmt.Sprint(o.Config.MaxSamples),
+			"query.max-concurrency": strconv.Itoa(o.Config.MaxConcurrent),
+			"query.max-samples":     strconv.Itoa(o.Config.MaxSamples),
 			"query.lookback-delta":  model.Duration(o.Config.Lookback).String(),
 		},
 		v1.GlobalURLOptions{},

@@ -2,7 +2,6 @@ package rls_test
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -24,7 +23,7 @@ import (
 	"github.com/binnacle-mesh/binnacle/quota/rls"
 )
 
-func silent() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // newService makes a service of rule files, by name, in a directory of its own.
 func newService(t testing.TB, cfg quota.Config, files map[string]string) (*rls.Service, *quota.Engine, string, error) {

@@ -1,6 +1,7 @@
 package rls
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -45,7 +46,7 @@ func FuzzDecode(f *testing.F) {
 		wantErr := proto.Unmarshal(b, want)
 		var c call
 		err := c.decode(b)
-		if err == errTooLarge {
+		if errors.Is(err, errTooLarge) {
 			return
 		}
 		if (err != nil) != (wantErr != nil) {
@@ -113,7 +114,7 @@ func TestDecodeBounds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := new(call).decode(b); err != errTooLarge {
+		if err := new(call).decode(b); !errors.Is(err, errTooLarge) {
 			t.Errorf("too many %s: %v", name, err)
 		}
 	}

@@ -50,7 +50,8 @@ func (s *Set) Find(domain []byte, entries []Entry, m *Match, scratch *[]byte) bo
 }
 
 func (n *node) child(e *Entry, scratch *[]byte) *node {
-	name := append((*scratch)[:0], e.Key...)
+	name := (*scratch)[:0]
+	name = append(name, e.Key...)
 	name = append(name, '_')
 	name = append(name, e.Value...)
 	*scratch = name

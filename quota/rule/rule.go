@@ -35,7 +35,7 @@ const (
 
 // units is indexed by Unit. A month is 30 days and a year 365, as in envoyproxy/ratelimit: windows of equal length, not the
 // calendar's.
-var units = [...]struct {
+var units = [...]struct { //nolint:gochecknoglobals // immutable
 	name    string
 	seconds uint32
 }{{"unknown", 0}, {"second", 1}, {"minute", 60}, {"hour", 3600}, {"day", 86400}, {"month", 30 * 86400}, {"year", 365 * 86400}, {"week", 7 * 86400}}

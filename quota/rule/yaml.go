@@ -15,7 +15,7 @@ import (
 // rules about keys (a closed set, the same at every level) are not those of a strict struct.
 
 // knownKeys may stand at every level; where they have no meaning they are ignored, as in the original.
-var knownKeys = []string{
+var knownKeys = []string{ //nolint:gochecknoglobals // immutable
 	"domain", "key", "value", "descriptors", "rate_limit", "unit", "requests_per_unit", "unlimited", "shadow_mode", "quota_mode",
 	"name", "replaces", "detailed_metric", "value_to_metric", "share_threshold", "metadata",
 }

@@ -12,7 +12,6 @@ import (
 type assembler struct {
 	b         *telemetry.Batch
 	resources map[resourceKey]uint32
-	rows      [][]telemetry.Attr // of the rows at hand: their attributes
 }
 
 // resourceKey is a resource as its columns say it.

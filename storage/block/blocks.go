@@ -140,7 +140,7 @@ func (s *Store) Retain(now time.Time) error {
 	}
 	kept := s.blocks[:0:0]
 	for _, b := range s.blocks {
-		reason := ""
+		var reason string
 		switch {
 		case s.cfg.RetentionAge > 0 && now.UnixNano()-b.meta.receivedMax > int64(s.cfg.RetentionAge):
 			reason = "age"

@@ -53,7 +53,6 @@ type columnWriter struct {
 	codecSet bool
 
 	// The page that is being filled.
-	rows   int
 	levels []byte   // of an optional column: a byte a row, 1 where there is a value
 	values []uint64 // those that are not null
 	data   []byte   // of kindJSON and kindTraceID: the values end to end

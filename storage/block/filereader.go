@@ -267,14 +267,6 @@ func (f *file) readTraceIndex(c *format.ColumnChunk) error {
 
 func (f *file) close() error { return f.f.Close() }
 
-// column is the column of a number; ok is false where the file has none.
-func (f *file) column(id int) (*fileColumn, bool) {
-	if i := f.byID[id]; i >= 0 {
-		return &f.columns[i], true
-	}
-	return nil, false
-}
-
 // pageLen is how many rows page i has.
 func (f *file) pageLen(i int) int { return int(min(pageRows, f.rows-int64(i)*pageRows)) }
 
@@ -509,7 +501,8 @@ func (v *values) decodePlain(c *fileColumn, b []byte, n int) (err error) {
 		if v.width = 8; c.kind == kindTraceID {
 			v.width = 16
 		}
-		v.data = append(v.spare.data[:0], b...)
+		v.data = v.spare.data[:0]
+		v.data = append(v.data, b...)
 	case kindBool:
 		v.ints = room(v.spare.ints, n)
 		if len(b) < (n+7)/8 {

@@ -2,7 +2,6 @@ package block
 
 import (
 	"encoding/binary"
-	"math"
 	"math/bits"
 	"sync"
 	"sync/atomic"
@@ -524,5 +523,3 @@ func (v *headView) skipNested(p []byte, n int, links bool) []byte {
 	}
 	return p
 }
-
-func float(bits uint64) float64 { return math.Float64frombits(bits) }

@@ -11,14 +11,13 @@ import (
 // meta is what is known of a block without reading it: it lies in the
 // key-value metadata of each of its files.
 type meta struct {
-	first, last          telemetry.Position
-	receivedMin          int64 // Unix nanoseconds, the log's clock
-	receivedMax          int64
-	startMin, startMax   int64 // of spans
-	durationMin          int64
-	durationMax          int64
-	spans, requests      int
-	spanTraces, reqTrace int
+	first, last        telemetry.Position
+	receivedMin        int64 // Unix nanoseconds, the log's clock
+	receivedMax        int64
+	startMin, startMax int64 // of spans
+	durationMin        int64
+	durationMax        int64
+	spans, requests    int
 }
 
 // note takes an entry into account.

@@ -270,7 +270,7 @@ func (d *drawer) query() telemetry.SpanQuery {
 func TestModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		dir, err := os.MkdirTemp("", "block")
+		dir, err := os.MkdirTemp("", "block") //nolint:usetesting // one of many of the test
 		if err != nil {
 			t.Fatal(err)
 		}

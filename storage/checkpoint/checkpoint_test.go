@@ -2,7 +2,6 @@ package checkpoint
 
 import (
 	"bytes"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -15,7 +14,7 @@ import (
 
 func open(t *testing.T, path string) *Dir {
 	t.Helper()
-	d, err := Open(path, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	d, err := Open(path, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package series
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -40,7 +41,7 @@ func (c *Config) Validate() error {
 	case c.RetentionBytes < 0:
 		return fmt.Errorf("retention_bytes: %d is negative; use 0 for no bound", c.RetentionBytes)
 	case c.RetentionAge == 0 && c.RetentionBytes == 0:
-		return fmt.Errorf("retention_age: 0, and retention_bytes is 0 as well: the disk would fill; set one of them")
+		return errors.New("retention_age: 0, and retention_bytes is 0 as well: the disk would fill; set one of them")
 	case c.MaxExemplars < 0 || c.MaxExemplars > 10_000_000:
 		return fmt.Errorf("max_exemplars: %d is not between 0 and 10000000", c.MaxExemplars)
 	case c.OutOfOrderWindow < 0 || c.OutOfOrderWindow > blockRange:

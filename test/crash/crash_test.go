@@ -138,7 +138,7 @@ func checkTotals(t *testing.T, s *server, there []call) {
 	for _, c := range there {
 		want[fmt.Sprintf("%s>%s client_span", services[c.from], services[c.to])]++
 		want[fmt.Sprintf("%s>%s server_span", services[c.from], services[c.to])]++
-		want[fmt.Sprintf("%s>database:store client_span", services[c.to])]++
+		want[services[c.to]+">database:store client_span"]++
 		ops += spansPerTrace
 	}
 	wait(t, "graph totals", want, func() (map[string]int, error) { return graphTotals(s) })

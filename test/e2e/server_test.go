@@ -27,7 +27,7 @@ type server struct {
 }
 
 // buildOnce builds the binary at most once for all tests of the package.
-var buildOnce = sync.OnceValues(func() (string, error) { //nolint:gochecknoglobals // a cache
+var buildOnce = sync.OnceValues(func() (string, error) {
 	if path := os.Getenv("BINNACLE_BIN"); path != "" {
 		return path, nil
 	}
@@ -132,7 +132,7 @@ quota: {files: [%q]}
 func startMesh(t *testing.T, s *server, cfg demo.Config) *demo.Mesh {
 	t.Helper()
 	cfg.Mesh, cfg.BasePort = s.mesh, 0
-	mesh, err := demo.Start(t.Context(), cfg, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	mesh, err := demo.Start(t.Context(), cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatalf("start the demo mesh: %v", err)
 	}

@@ -77,7 +77,8 @@ func TestMeshTopology(t *testing.T) {
 		if !slices.ContainsFunc(e.ThrottledBy, func(by struct {
 			Rule string  `json:"rule"`
 			Rate float64 `json:"rate"`
-		}) bool {
+		},
+		) bool {
 			return strings.Contains(by.Rule, "crawler") && by.Rate > 0
 		}) {
 			return "no rule for the crawler throttles " + e.ID

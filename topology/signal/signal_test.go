@@ -137,7 +137,7 @@ func TestAccModel(t *testing.T) {
 			}
 		}
 		rt.Repeat(map[string]func(*rapid.T){
-			"add": func(rt *rapid.T) {
+			"add": func(*rapid.T) {
 				c := At(now)
 				s := draw()
 				a.Add(&c, s)
