@@ -80,9 +80,12 @@ export class Scene {
     for (const m of this.motions.values()) m.offset = fract(m.offset + seconds * m.laps);
   }
 
-  /** Draws the model into the renderer's buffers. Answers whether anything in it moves by itself. */
-  build(model: GraphModel, looks: Looks, p: Palette, renderer: Renderer, seconds: number): boolean {
-    this.freshWords = FRESH_WORDS;
+  /**
+   * Draws the model into the renderer's buffers. Answers whether anything in it moves by itself. In `haste`, while a
+   * hand moves the map, words that are there stay as they are.
+   */
+  build(model: GraphModel, looks: Looks, p: Palette, renderer: Renderer, seconds: number, haste: boolean): boolean {
+    this.freshWords = haste ? 0 : FRESH_WORDS;
     const generation = renderer.atlas.generation;
     let moves = this.fill(model, looks, p, renderer.atlas, seconds);
     // The texture overflowed half-way and forgot what it had: once more, from empty.

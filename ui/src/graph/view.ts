@@ -50,6 +50,7 @@ export class MapView {
   private epoch = performance.now();
   private seconds = 0;
   private fitted: boolean;
+  private corner: Point | undefined;
   private pointer: Point | undefined;
   private pointers = new Map<number, Point>();
   private dragged = false;
@@ -271,6 +272,7 @@ export class MapView {
   }
 
   private resize(): void {
+    this.corner = undefined;
     this.camera.width = this.host.clientWidth;
     this.camera.height = this.host.clientHeight;
     if (this.renderer.resize(this.camera.width, this.camera.height, Math.min(2, devicePixelRatio))) {
@@ -294,7 +296,7 @@ export class MapView {
     if (this.stale && (time - this.rebuiltAt > 1000 || !(flying || this.dragged))) {
       this.stale = false;
       this.rebuiltAt = time;
-      this.moving = this.scene.build(this.model, this.looks, this.palette, this.renderer, this.seconds) && !this.still.matches;
+      this.moving = this.scene.build(this.model, this.looks, this.palette, this.renderer, this.seconds, flying || this.dragged) && !this.still.matches;
     }
     this.renderer.draw(this.camera.view, this.seconds, this.palette, COAST, this.looks.focus === undefined ? 1 : 0.55);
     if (flying) {
@@ -315,9 +317,10 @@ export class MapView {
     this.cameraTimer = setTimeout(() => keep(CAMERA, this.camera.view), 300);
   }
 
+  /** A pointer's place on the canvas. The canvas' own is read once a press or entry: asked in each move, it costs a layout. */
   private local(e: { clientX: number; clientY: number }): Point {
-    const r = this.canvas.getBoundingClientRect();
-    return { x: e.clientX - r.left, y: e.clientY - r.top };
+    this.corner ??= this.canvas.getBoundingClientRect();
+    return { x: e.clientX - this.corner.x, y: e.clientY - this.corner.y };
   }
 
   private listen(): void {
@@ -330,7 +333,11 @@ export class MapView {
       this.camera.zoomAt(this.local(e), Math.exp(-e.deltaY * step * (e.ctrlKey ? 0.01 : 0.0016)));
       this.cameraMoved();
     }, false);
+    on('pointerenter', () => {
+      this.corner = undefined;
+    });
     on('pointerdown', (e) => {
+      this.corner = undefined;
       if (e.button !== 0) return;
       this.canvas.setPointerCapture(e.pointerId);
       this.pointers.set(e.pointerId, this.local(e));

@@ -15,6 +15,7 @@ export function Compass(p: { view: { current: MapView | undefined }; moved: Set<
   const target = bad[0]?.id;
 
   useEffect(() => {
+    let drawn = '';
     const turn = (): void => {
       const v = p.view.current;
       const at = v !== undefined && target !== undefined ? v.place(target) : undefined;
@@ -23,7 +24,10 @@ export function Compass(p: { view: { current: MapView | undefined }; moved: Set<
         const s = v.camera.toScreen(at);
         angle = (Math.atan2(s.y - v.camera.height / 2, s.x - v.camera.width / 2) * 180) / Math.PI + 90;
       }
-      if (needle.current !== null) needle.current.style.transform = `rotate(${angle.toFixed(1)}deg)`;
+      const turned = `rotate(${angle.toFixed(1)}deg)`;
+      if (needle.current === null || turned === drawn) return;
+      drawn = turned;
+      needle.current.style.transform = turned;
     };
     turn();
     p.moved.add(turn);

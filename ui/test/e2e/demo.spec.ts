@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, type Page } from '@playwright/test';
-import { measureFrames, p95, report } from './frames';
+import { countFrames, framesPainted, measureFrames, report } from './frames';
 
 // The walk over every page. Runs against the fixture server, and with BINNACLE_URL against a real one (the demo must
 // have been running for some seconds). UPDATE_SCREENSHOTS=1 writes docs/images/*.png.
@@ -74,21 +74,17 @@ test('map: a node’s panel has its golden signals', async ({ page }) => {
 });
 
 test('map: main-thread work while panning', async ({ page }) => {
+  await countFrames(page);
   await map(page);
-  await page.waitForTimeout(3000);
-  const work = await measureFrames(page, async () => {
-    await page.mouse.move(800, 120);
-    await page.mouse.down();
-    const until = Date.now() + 10_000;
-    for (let i = 0; Date.now() < until; i++) {
-      await page.mouse.move(800 + 260 * Math.sin(i / 17), 300 + 160 * Math.sin(i / 11));
-      await page.waitForTimeout(16);
-    }
-    await page.mouse.up();
-  });
+  // Every word of the map is drawn once at the start; a few frames later that is over, and panning alone is measured.
+  await expect.poll(() => framesPainted(page), { timeout: 60_000 }).toBeGreaterThan(20);
+  await page.mouse.move(800, 120);
+  await page.mouse.down();
+  const work = await measureFrames(page, (i) => page.mouse.move(800 + 260 * Math.sin(i / 17), 300 + 160 * Math.sin(i / 11)));
+  await page.mouse.up();
   console.log(report('panning the map', work));
-  expect(work.frames, 'frames painted').toBeGreaterThan(5);
-  expect(p95(work)).toBeLessThanOrEqual(FRAME_BUDGET_MS);
+  expect(work.frames, 'frames painted').toBeGreaterThanOrEqual(20);
+  expect(work.frame.p95).toBeLessThanOrEqual(FRAME_BUDGET_MS);
 });
 
 test('service: signals, edges, operations', async ({ page }) => {
