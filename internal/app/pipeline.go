@@ -63,6 +63,7 @@ type pipeline struct {
 
 	items   chan item
 	running bool
+	broken  bool // a sink has failed
 	done    chan struct{} // closed when run has returned
 	scratch sync.Pool     // *[]byte, to encode into
 	saving  sync.WaitGroup
@@ -218,6 +219,8 @@ func (p *pipeline) run(work []periodic) {
 			p.m.lag.Set(time.Since(time.Unix(0, it.batch.Received)).Seconds())
 			if err := p.consume(it); err != nil {
 				p.fail(fmt.Errorf("deliver position %d: %w", it.pos, err))
+				p.release(it.batch)
+				p.drain()
 				return
 			}
 			p.release(it.batch)
@@ -244,8 +247,17 @@ func (p *pipeline) run(work []periodic) {
 	}
 }
 
-// fail reports a fault after which the state can not be trusted.
+// drain keeps the log from waiting for sinks that no longer take anything. What
+// it throws away is in the log, for the next start.
+func (p *pipeline) drain() {
+	for it := range p.items {
+		p.release(it.batch)
+	}
+}
+
+// fail reports a fault after which the sinks' state can not be trusted, nor saved.
 func (p *pipeline) fail(err error) {
+	p.broken = true
 	select {
 	case p.failed <- err:
 	default:
@@ -319,7 +331,9 @@ func (p *pipeline) close() error {
 	close(p.items)
 	<-p.done
 	p.saving.Wait()
-	p.checkpoint()
-	p.saving.Wait()
+	if !p.broken {
+		p.checkpoint()
+		p.saving.Wait()
+	}
 	return err
 }
