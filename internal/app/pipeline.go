@@ -63,7 +63,7 @@ type pipeline struct {
 
 	items   chan item
 	running bool
-	broken  bool // a sink has failed
+	broken  bool          // a sink has failed
 	done    chan struct{} // closed when run has returned
 	scratch sync.Pool     // *[]byte, to encode into
 	saving  sync.WaitGroup

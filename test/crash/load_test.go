@@ -52,6 +52,8 @@ func (l *load) run(ctx context.Context, addr string) {
 			client := coltrace.NewTraceServiceClient(cc)
 			for ctx.Err() == nil {
 				s, req := l.export()
+				// Every trace is looked up in the end, so that the rate is bounded; bursts remain.
+				time.Sleep(l.pause())
 				resp, err := client.Export(ctx, req)
 				if err != nil {
 					continue // not acknowledged: it may or may not be there
@@ -63,6 +65,13 @@ func (l *load) run(ctx context.Context, addr string) {
 		})
 	}
 	wg.Wait()
+}
+
+// pause is mostly some milliseconds, and now and then nothing at all.
+func (l *load) pause() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return max(0, time.Duration(l.seed.IntN(40)-8)*time.Millisecond)
 }
 
 // export makes a new export of some traces, each with ids never used before.
