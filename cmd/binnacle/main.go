@@ -49,7 +49,11 @@ func run(ctx context.Context, args []string) error {
 		if len(args) != 1 {
 			return errors.New("check-config: name one file")
 		}
-		if _, err := config.Load(args[0]); err != nil {
+		cfg, err := config.Load(args[0])
+		if err == nil {
+			err = cfg.CheckFiles()
+		}
+		if err != nil {
 			return err
 		}
 		fmt.Println(args[0], "is sound")

@@ -167,6 +167,7 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	wg.Go(func() { fail("quota", a.quota.Run(ctx)) })
 	wg.Go(func() { a.retain(ctx) })
+	wg.Go(func() { a.reloadOnHangup(ctx) })
 	for _, l := range a.listeners {
 		wg.Go(func() { fail(l.field, l.serve()) })
 		a.log.Info("listening", "address", l.Addr().String(), "speaks", l.speaks)

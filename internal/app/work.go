@@ -2,6 +2,9 @@ package app
 
 import (
 	"context"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/binnacle-mesh/binnacle/aggregator"
@@ -58,6 +61,22 @@ func (a *App) retain(ctx context.Context) {
 			if err := a.blocks.Retain(now); err != nil {
 				a.log.Error("retention failed", "err", err)
 			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// reloadOnHangup reads the rule files again at each SIGHUP until ctx ends.
+// Whether they were taken is told in the log and by /api/v1/quotas.
+func (a *App) reloadOnHangup(ctx context.Context) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-hangup:
+			_ = a.quota.Reload(time.Now())
 		case <-ctx.Done():
 			return
 		}
