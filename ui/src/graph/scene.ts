@@ -180,7 +180,7 @@ export class Scene {
     if (e.mtls >= 0) {
       const whole = e.mtls > 0.995;
       const ink: Ink = { font: `500 11px ${SANS}`, color: css(whole ? p.ink3 : e.mtls > 0 ? p.degraded : p.ink3), rim: css(p.sea), icon: whole ? 'lock' : 'unlock' };
-      this.sprite(at(0.2), 0, -11, atlas.get(whole || e.mtls === 0 ? '' : percent(e.mtls), ink), whole ? 0.66 : 0.45, opacity);
+      this.sprite(at(0.36), 0, -11, atlas.get(whole || e.mtls === 0 ? '' : percent(e.mtls), ink), whole ? 0.66 : 0.45, opacity);
     }
     if (e.id === looks.selectedEdge || e.id === looks.hoverEdge) {
       const words = this.steady(`r${e.id}`, () => `${rate(s.rate)} · ${duration(s.p99)}`);

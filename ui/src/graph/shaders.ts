@@ -238,7 +238,7 @@ void main() {
   // On the device's pixels, or text blurs.
   vec2 origin = (floor(((px - a_box.xy * 0.5) + u_size * 0.5) * u_view.w + 0.5)) / u_view.w - u_size * 0.5;
   v_uv = mix(a_uv.xy, a_uv.zw, a_vertex * 0.5 + 0.5);
-  v_alpha = a_box.w * smoothstep(a_box.z * 0.86, a_box.z, u_view.z + 1e-4);
+  v_alpha = a_box.w * smoothstep(a_box.z * 0.96, a_box.z, u_view.z + 1e-4);
   gl_Position = v_alpha < 0.01 ? vec4(2.0, 2.0, 2.0, 1.0) : clip(origin + a_box.xy * (a_vertex * 0.5 + 0.5));
 }`;
 

@@ -17,6 +17,13 @@ test('the witness that saw most, over all edges', () => {
   expect(bestWitness([])).toEqual({ side: 'server', evidence: 'log' });
 });
 
+test('the lead of a moment does not change the witness', () => {
+  const held = { side: 'client', evidence: 'log' } as const;
+  expect(bestWitness([seen({ client_span: 10, server_span: 12, client_log: 9, server_log: 11 })], held)).toEqual(held);
+  expect(bestWitness([seen({ client_span: 10, server_span: 14, client_log: 9, server_log: 11 })], held)).toEqual({ side: 'server', evidence: 'span' });
+  expect(bestWitness([seen({ client_span: 1, server_span: 0, client_log: 0, server_log: 0 })], held)).toEqual({ side: 'client', evidence: 'span' });
+});
+
 test('selectors quote what users named', () => {
   const w = { side: 'client', evidence: 'span' } as const;
   expect(inbound(node({ name: 'a"b\\', namespace: 'n' }), w))

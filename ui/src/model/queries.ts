@@ -9,8 +9,12 @@ export interface Witness {
   evidence: 'span' | 'log';
 }
 
-/** The witness that reported most requests of the given edges; the callee's log wins a tie, standing nearest to the work. */
-export function bestWitness(edges: readonly GraphEdge[]): Witness {
+/**
+ * The witness that reported most requests of the given edges; the callee's log wins a tie, standing nearest to the work.
+ * Witnesses of one request report within the same second but not at once, so the lead changes hands all the time: the one
+ * that is `held` stays until another has seen half as much again.
+ */
+export function bestWitness(edges: readonly GraphEdge[], held?: Witness): Witness {
   const sum = (k: keyof Witnesses): number => edges.reduce((n, e) => n + e.witnesses[k], 0);
   const ranked: [Witness, number][] = [
     [{ side: 'server', evidence: 'log' }, sum('server_log')],
@@ -18,7 +22,9 @@ export function bestWitness(edges: readonly GraphEdge[]): Witness {
     [{ side: 'client', evidence: 'log' }, sum('client_log')],
     [{ side: 'client', evidence: 'span' }, sum('client_span')],
   ];
-  return ranked.reduce((best, r) => (r[1] > best[1] ? r : best))[0];
+  const best = ranked.reduce((b, r) => (r[1] > b[1] ? r : b));
+  const kept = ranked.find(([w]) => w.side === held?.side && w.evidence === held.evidence);
+  return kept !== undefined && kept[1] > 0 && best[1] < kept[1] * 1.5 ? kept[0] : best[0];
 }
 
 function quote(v: string): string {

@@ -2,8 +2,8 @@ import type { ComponentChildren, JSX } from 'preact';
 import type { Exemplar, GraphEdge, GraphNode } from '../api/types';
 import { clock, count, duration, percent, rate } from '../base/format';
 import { errorShare, signalsOf } from '../model/graph';
-import { bestWitness, between, inbound, outbound } from '../model/queries';
-import { GoldenSignals } from '../widgets/golden';
+import { between, inbound, outbound } from '../model/queries';
+import { GoldenSignals, useWitness } from '../widgets/golden';
 import { HealthMark, Icon, Link } from '../widgets/parts';
 import { param, patch } from '../widgets/route';
 import { graph, graphVersion } from './live';
@@ -37,7 +37,8 @@ function NodePanel(p: { n: GraphNode; focus: number; toggleFocus: () => void; se
   const { n } = p;
   const into = graph.incoming(n.id);
   const out = graph.outgoing(n.id);
-  const select = into.length > 0 ? inbound(n, bestWitness(into)) : outbound(n, bestWitness(out));
+  const witness = useWitness(n.id, into.length > 0 ? into : out);
+  const select = into.length > 0 ? inbound(n, witness) : outbound(n, witness);
   const exemplars = into.flatMap((e) => e.exemplars);
   return (
     <>
@@ -62,6 +63,7 @@ function NodePanel(p: { n: GraphNode; focus: number; toggleFocus: () => void; se
 
 function EdgePanel(p: { e: GraphEdge }): JSX.Element | null {
   const { e } = p;
+  const witness = useWitness(e.id, [e]);
   const source = graph.nodes.get(e.source);
   const target = graph.nodes.get(e.target);
   if (source === undefined || target === undefined) return null;
@@ -74,7 +76,7 @@ function EdgePanel(p: { e: GraphEdge }): JSX.Element | null {
       {e.throttled_by.length > 0 ? (
         <p class="notice throttled">Throttled by {e.throttled_by.map((t) => <Link key={t.rule} to="/quotas" params={{ rule: t.rule }}>{t.rule} <b>{rate(t.rate)}</b></Link>)}</p>
       ) : null}
-      <GoldenSignals select={between(source, target, e.protocol, bestWitness([e]))} exemplars={e.exemplars} height={84} />
+      <GoldenSignals select={between(source, target, e.protocol, witness)} exemplars={e.exemplars} height={84} />
       <section>
         <h3>Who saw it</h3>
         <table class="witnesses">

@@ -100,7 +100,7 @@ function Rule(p: { r: QuotaRule }): JSX.Element {
       </div>
       {r.top.length === 0 ? null : (
         <ul class="keys">
-          {r.top.slice(0, chosen ? 10 : 4).map((k) => <Key key={k.key} k={k} />)}
+          {r.top.slice(0, chosen ? 10 : 4).map((k) => <Key key={k.key} k={k} bare={r.name === ''} />)}
           {r.active_keys > r.top.length ? <li class="more dim">and {(r.active_keys - r.top.length).toLocaleString('en')} keys more</li> : null}
         </ul>
       )}
@@ -108,14 +108,17 @@ function Rule(p: { r: QuotaRule }): JSX.Element {
   );
 }
 
-/** One key's use of its window: a gauge, and the sand that is left until it is filled anew. */
-function Key(p: { k: QuotaKey }): JSX.Element {
+/**
+ * One key's use of its window: a gauge, and the sand that is left until it is filled anew. `bare` where the heading has
+ * the names of the key's parts already.
+ */
+function Key(p: { k: QuotaKey; bare: boolean }): JSX.Element {
   const { k } = p;
   const share = k.limit > 0 ? k.used / k.limit : 0;
   const tone = share >= 1 ? 'throttled' : share >= 0.8 ? 'degraded' : 'ok';
   return (
     <li>
-      <span class="key-name" title={k.key}>{k.key}</span>
+      <span class="key-name" title={k.key}>{p.bare ? k.key.split(', ').map((part) => part.slice(part.indexOf('=') + 1)).join(' / ') : k.key}</span>
       <Bar label={`${k.used} of ${k.limit} used`} parts={[{ share, tone }]} mark={0.8} />
       <span class="num">{count(k.used)}<span class="dim"> / {count(k.limit)}</span></span>
       <span class="num throttled">{k.limited > 0 ? `${count(k.limited)} refused` : ''}</span>

@@ -3,8 +3,8 @@ import { promInstant } from '../api/client';
 import type { GraphEdge, GraphNode } from '../api/types';
 import { duration, percent, rate } from '../base/format';
 import { errorShare, signalsOf, throttledShare } from '../model/graph';
-import { bestWitness, inbound, operations, outbound } from '../model/queries';
-import { GoldenSignals } from '../widgets/golden';
+import { inbound, operations, outbound } from '../model/queries';
+import { GoldenSignals, useWitness } from '../widgets/golden';
 import { Bar, HealthMark, Link, Segments } from '../widgets/parts';
 import { useQuery } from '../widgets/query';
 import { LAST_NAMES, last, param, patch, range } from '../widgets/route';
@@ -61,7 +61,8 @@ function Service(p: { n: GraphNode }): JSX.Element {
   const into = graph.incoming(n.id);
   const out = graph.outgoing(n.id);
   const s = signalsOf(n, '1m');
-  const select = into.length > 0 ? inbound(n, bestWitness(into)) : outbound(n, bestWitness(out));
+  const witness = useWitness(n.id, into.length > 0 ? into : out);
+  const select = into.length > 0 ? inbound(n, witness) : outbound(n, witness);
   return (
     <div class="page service">
       <header class="page-head">

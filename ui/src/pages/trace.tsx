@@ -140,11 +140,13 @@ function TraceView(p: { tree: TraceTree }): JSX.Element {
 
   const errors = tree.rows.reduce((n, s) => n + Number(s.status === 'error'), 0);
   const span = tree.rows[selected];
+  // Without the hour and minute, which stand beside it to the millisecond: nothing where it was today.
+  const day = when(tree.trace.start, Date.now()).slice(0, -5);
   return (
     <div class={`trace ${span === undefined ? '' : 'with-panel'}`}>
       <header class="page-head">
         <div>
-          <p class="over"><Link to="/traces" params={{}}>Traces</Link> · {when(tree.trace.start, Date.now())}, {clockMillis(tree.trace.start)} · <code>{tree.trace.trace_id}</code></p>
+          <p class="over"><Link to="/traces" params={{}}>Traces</Link> · {day}{clockMillis(tree.trace.start)} · <code>{tree.trace.trace_id}</code></p>
           <h1><span class={`mark mark-${errors > 0 ? 'failing' : 'ok'}`} /> {root.service} <span class="light">{root.name}</span></h1>
         </div>
         <div class="figures">

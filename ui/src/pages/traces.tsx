@@ -36,6 +36,9 @@ export function TracesPage(): JSX.Element {
   const [hover, setHover] = useState<string | undefined>(undefined);
   const filtered = FIELDS.some((f) => f !== 'limit' && params.has(f)) || params.has('attribute');
   const traces = q.data?.found.traces ?? [];
+  // As many as were asked for are the newest ones: what lies before the oldest of them is unknown, and not drawn as empty.
+  const oldest = traces.reduce((m, t) => Math.min(m, t.start), Infinity);
+  const whole = traces.length < Number(query.get('limit'));
   return (
     <div class="page traces">
       <Form retry={q.retry} />
@@ -44,7 +47,7 @@ export function TracesPage(): JSX.Element {
           : <Nothing title="No trace is stored for this time"><HowToSend /></Nothing>
       ) : (
         <>
-          <ScatterPlot traces={traces} from={q.data.from} to={q.data.to} hover={hover} setHover={setHover} />
+          <ScatterPlot traces={traces} from={whole ? q.data.from : oldest} to={whole ? q.data.to : traces.reduce((m, t) => Math.max(m, t.start), oldest)} hover={hover} setHover={setHover} />
           <p class="searched">{traces.length} traces, newest first · {count(q.data.found.searched.spans)} spans searched in {duration(q.data.found.searched.took)}</p>
           <List traces={traces} hover={hover} setHover={setHover} />
         </>
@@ -155,7 +158,7 @@ function List(p: { traces: readonly TraceSummary[]; hover: string | undefined; s
         return (
           <li key={t.trace_id} class={t.trace_id === p.hover ? 'hot' : ''} onPointerEnter={() => p.setHover(t.trace_id)}>
             <Link to={`/trace/${t.trace_id}`}>
-              <span class="trace-name"><i class={t.errors > 0 ? 'mark mark-failing' : 'mark mark-ok'} /> <b>{t.root_service}</b> {t.root_operation}</span>
+              <span class="trace-name"><i class={t.errors > 0 ? 'mark mark-failing' : 'mark mark-ok'} /> <b>{t.root_service}</b> {t.root_operation === '' ? <span class="dim">its first span is not here yet</span> : t.root_operation}</span>
               <span class="trace-services" title={t.services.map((s) => `${s.name} ${s.spans}`).join('\n')}>
                 {t.services.map((s) => <i key={s.name} style={{ width: `${(100 * s.spans) / spans}%`, background: css(palette[hash32(s.name) % palette.length]!) }} />)}
               </span>

@@ -27,6 +27,7 @@ test.afterEach(() => {
 async function shot(page: Page, name: string): Promise<void> {
   if (process.env.UPDATE_SCREENSHOTS !== '1') return;
   mkdirSync(IMAGES, { recursive: true });
+  await expect(page.locator('.skeleton')).toHaveCount(0);
   await page.waitForTimeout(1500);
   await page.screenshot({ path: join(IMAGES, `${name}.png`), timeout: 120_000 });
 }
@@ -107,11 +108,13 @@ test('traces: search, then a waterfall', async ({ page }) => {
   await page.goto('/traces?status=error');
   await expect(page.locator('.trace-list li, .state').first()).toBeVisible();
   await page.goto('/traces');
-  await page.locator('.trace-list li a').first().click();
+  // The one that tells most.
+  const spans = await page.locator('.trace-list li').evaluateAll((rows) => rows.map((r) => Number(/(\d+) spans/.exec(r.textContent)?.[1])));
+  await page.locator('.trace-list li a').nth(spans.indexOf(Math.max(...spans))).click();
   await expect(page.locator('.waterfall-canvas')).toBeVisible();
   await page.keyboard.press('ArrowDown');
   await page.keyboard.press('ArrowDown');
-  await expect(page.locator('.span-panel')).toBeVisible();
+  await expect(page.locator('.span-panel')).toBeInViewport({ ratio: 1 });
   await expect(page).toHaveURL(/span=/);
   await shot(page, 'trace');
 });
