@@ -79,7 +79,7 @@ func TestSubstitute(t *testing.T) {
 }
 
 // choose gives the variables of a dashboard the values that a reader would:
-// the busiest service, and the busiest edge of which it is known
+// the busiest service, and the busiest edge between services of which it is known
 // whether it is under TLS.
 func choose(t *testing.T, c *client) map[string]string {
 	t.Helper()
@@ -87,7 +87,7 @@ func choose(t *testing.T, c *client) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	edge, err := c.top(`sum by (source, destination) (histogram_count(rate(binnacle_edge_duration_seconds{tls!=""}[1m])))`)
+	edge, err := c.top(`sum by (source, destination) (histogram_count(rate(binnacle_edge_duration_seconds{tls!="",source_kind="service"}[1m])))`)
 	if err != nil {
 		t.Fatalf("no edge of which the security is known (the demo mesh has some): %v", err)
 	}
