@@ -36,6 +36,9 @@ type Batch struct {
 	arena []byte   // all strings, end to end
 	ends  []uint32 // ends[i] is where string i ends in arena; string 0 is ""
 	slots []uint64 // open addressing by hash; holds hash<<32 | StrID, 0 is free; len is a power of two
+	// known is the hashes of the well-known strings, which arena and ends always begin
+	// with: a batch of thirty log entries cannot afford to hash a hundred strings first.
+	known [numWellKnown]uint32
 	// deduped says that slots covers all strings. A batch decoded from a record
 	// skips the table, which readers do not need; Intern builds it when asked.
 	deduped bool
@@ -74,8 +77,6 @@ func (b *Batch) Reset() {
 	b.Attrs = b.Attrs[:0]
 	b.Events = b.Events[:0]
 	b.Links = b.Links[:0]
-	b.arena = b.arena[:0]
-	b.ends = b.ends[:0]
 	if len(b.slots) < minSlots {
 		b.slots = make([]uint64, minSlots)
 	} else {
@@ -83,9 +84,18 @@ func (b *Batch) Reset() {
 	}
 	b.deduped = true
 	b.raw = false
-	b.ends = append(b.ends, 0)
+	if len(b.ends) == 0 {
+		b.ends = append(b.ends, 0)
+		for i := 1; i < len(wellKnown); i++ {
+			b.known[i] = uint32(maphash.String(seed, wellKnown[i]))
+			b.arena = append(b.arena, wellKnown[i]...)
+			b.ends = append(b.ends, uint32(len(b.arena)))
+		}
+	}
+	b.ends = b.ends[:numWellKnown]
+	b.arena = b.arena[:b.ends[numWellKnown-1]]
 	for i := 1; i < len(wellKnown); i++ {
-		b.internNew([]byte(wellKnown[i]))
+		b.slots[b.free(b.known[i])] = uint64(b.known[i])<<32 | uint64(i)
 	}
 }
 
@@ -213,11 +223,6 @@ func toValid(s []byte) []byte {
 		s = s[n:]
 	}
 	return out
-}
-
-func (b *Batch) internNew(s []byte) {
-	h := uint32(maphash.Bytes(seed, s))
-	b.add(s, h, b.free(h))
 }
 
 // free is the slot where a string of this hash, which is not in the table, belongs.

@@ -47,21 +47,24 @@ func parseHex(dst []byte, s string) error {
 	if s == "" || len(s) > 2*len(dst) {
 		return fmt.Errorf("want 1 to %d hex digits, got %d characters", 2*len(dst), len(s))
 	}
-	for i := range dst {
-		dst[i] = 0
-	}
+	clear(dst)
 	at := 2*len(dst) - len(s) // position of the first digit, in half bytes
+	if at == 0 {
+		var bad byte
+		for i := range dst {
+			hi, lo := digits[s[2*i]], digits[s[2*i+1]]
+			bad |= hi | lo
+			dst[i] = hi<<4 | lo
+		}
+		if bad < noDigit {
+			return nil
+		}
+		clear(dst)
+	}
 	for i := 0; i < len(s); i++ {
-		var d byte
-		switch c := s[i]; {
-		case c >= '0' && c <= '9':
-			d = c - '0'
-		case c >= 'a' && c <= 'f':
-			d = c - 'a' + 10
-		case c >= 'A' && c <= 'F':
-			d = c - 'A' + 10
-		default:
-			return fmt.Errorf("character %d is %q, not a hex digit", i+1, c)
+		d := digits[s[i]]
+		if d == noDigit {
+			return fmt.Errorf("character %d is %q, not a hex digit", i+1, s[i])
 		}
 		if (at+i)%2 == 0 {
 			d <<= 4
@@ -70,3 +73,20 @@ func parseHex(dst []byte, s string) error {
 	}
 	return nil
 }
+
+// noDigit is in digits what no digit is; it has a bit that they have not.
+const noDigit = 0x80
+
+// digits is the value of a hex digit, by character.
+var digits = func() (t [256]byte) { //nolint:gochecknoglobals // immutable
+	for i := range t {
+		t[i] = noDigit
+	}
+	for i, c := range "0123456789abcdef" {
+		t[c] = byte(i)
+	}
+	for i, c := range "ABCDEF" {
+		t[c] = byte(10 + i)
+	}
+	return t
+}()

@@ -170,11 +170,14 @@ type arenaView [][]byte
 
 func (v arenaView) at(ref uint32) []byte { return v[ref>>arenaBits][ref&(arenaChunk-1):] }
 
-// stringTable gives each distinct string of a head a number; "" is 0.
+// stringTable gives each distinct string of a head a number; "" is 0. A string
+// that is not expected again is added without being looked for, and has a number
+// of its own each time.
 type stringTable struct {
 	arena arena
 	refs  []*refChunk
 	n     uint32
+	held  int      // how many of them slots has
 	slots []uint64 // hash<<32 | id, 0 is free; a power of two
 	seed  maphash.Seed
 }
@@ -201,16 +204,22 @@ func (t *stringTable) intern(s []byte, p *pools) uint32 {
 			}
 		}
 	}
+	id := t.add(s, p)
+	t.slots[i] = h<<32 | uint64(id)
+	if t.held++; 2*t.held > len(t.slots) {
+		t.growSlots(p)
+	}
+	return id
+}
+
+// add gives s a number of its own, by which nobody else will find it.
+func (t *stringTable) add(s []byte, p *pools) uint32 {
 	id := t.n
 	if id%refRows == 0 {
 		t.refs = append(t.refs, p.refChunk())
 	}
 	t.refs[id/refRows][id%refRows] = strRef{t.arena.put(s, p), uint32(len(s))}
 	t.n++
-	t.slots[i] = h<<32 | uint64(id)
-	if 2*int(t.n) > len(t.slots) {
-		t.growSlots(p)
-	}
 	return id
 }
 

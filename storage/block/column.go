@@ -158,7 +158,9 @@ type pageWriter struct {
 }
 
 func newPageWriter() (*pageWriter, error) {
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault),
+	// The fastest level costs 2 % in size and saves a third of what a log entry costs:
+	// what encoding leaves over for the compressor are mostly digits of ids.
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest),
 		zstd.WithWindowSize(1<<20), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return nil, err

@@ -41,7 +41,8 @@ type head struct {
 	resIndex  map[string]uint32
 	spans     rowTable
 	requests  rowTable
-	extra     int64 // bytes of memory in keys and resources
+	texts     [numRequestColumns]textUse // of the columns that putText fills
+	extra     int64                      // bytes of memory in keys and resources
 	meta      meta
 
 	scratch []byte
@@ -246,13 +247,13 @@ func (h *head) insertRequest(b *telemetry.Batch, r *telemetry.Request) {
 	h.putInt(colResponseFlags, int64(r.Response))
 	h.putInt(colCode, int64(r.Code)+1)
 	h.putStr(b, colMethod, r.Method)
-	h.putStr(b, colPath, r.Path)
+	h.putText(b, colPath, r.Path)
 	h.putStr(b, colAuthority, r.Authority)
-	h.putStr(b, colRequestID, r.RequestID)
+	h.putText(b, colRequestID, r.RequestID)
 	h.putStr(b, colRoute, r.Route)
 	h.putStr(b, colUpstreamCluster, r.Cluster)
-	h.putStr(b, colUpstream, r.Upstream)
-	h.putStr(b, colRemote, r.Remote)
+	h.putText(b, colUpstream, r.Upstream)
+	h.putText(b, colRemote, r.Remote)
 	h.putInt(colAttempts, int64(r.Attempts))
 	h.putInt(colBytesIn, int64(r.BytesIn))
 	h.putInt(colBytesOut, int64(r.BytesOut))
@@ -283,6 +284,45 @@ func (h *head) putInt(col int, v int64) { h.putUint(col, zigzag(v)) }
 func (h *head) putStr(b *telemetry.Batch, col int, s telemetry.StrID) {
 	if s != 0 {
 		h.putUint(col, uint64(h.str(b, s)))
+	}
+}
+
+// textUse is how often a column's strings were new, for putText to decide whether to
+// look for them at all.
+type textUse struct {
+	seen, fresh int32
+	unique      bool // they are not looked for, and equal ones may have different numbers
+}
+
+const (
+	// textSample is after how many values of a column it is decided; those of the first
+	// half are not judged, since there every string is new once.
+	textSample = 4096
+	// freshShare is the part of the judged values that must be new.
+	freshShare = 4
+)
+
+// putText is putStr for a column whose values may be as many as its rows: ids,
+// paths with ids in them, addresses with the ports of clients. To look for such a string
+// costs several times what it costs to copy it. The column of the file gets no dictionary then.
+func (h *head) putText(b *telemetry.Batch, col int, s telemetry.StrID) {
+	if s == 0 {
+		return
+	}
+	u := &h.texts[col]
+	if u.unique || col == colRequestID {
+		u.unique = true
+		h.putUint(col, uint64(h.strings.add(b.Bytes(s), h.pools)))
+		return
+	}
+	before := h.strings.held
+	h.putStr(b, col, s)
+	if u.seen < textSample {
+		u.seen++
+		if u.seen > textSample/2 && h.strings.held > before {
+			u.fresh++
+		}
+		u.unique = u.seen == textSample && u.fresh > textSample/2/freshShare
 	}
 }
 

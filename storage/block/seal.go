@@ -1,7 +1,6 @@
 package block
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
 	"slices"
@@ -43,8 +42,14 @@ type sealer struct {
 
 // A traceRun is the rows of one trace in the file.
 type traceRun struct {
-	id       telemetry.TraceID
+	hi, lo   uint64 // the id, as numbers that sort like it
 	from, to int
+}
+
+func (t *traceRun) id() (id telemetry.TraceID) {
+	binary.BigEndian.PutUint64(id[:8], t.hi)
+	binary.BigEndian.PutUint64(id[8:], t.lo)
+	return id
 }
 
 func newSealer() (*sealer, error) {
@@ -74,13 +79,13 @@ type sealing struct {
 func (s *sealer) spansFile(h *head, v *headView) (*parquetFile, error) {
 	s.sort(&h.spans, v.spans)
 	s.findParents(v.spans)
-	return s.file(v, v.spans, spanColumns(), h.counts, true)
+	return s.file(h, v, v.spans, spanColumns(), true)
 }
 
 // requestsFile makes requests.parquet.
 func (s *sealer) requestsFile(h *head, v *headView) (*parquetFile, error) {
 	s.sort(&h.requests, v.requests)
-	return s.file(v, v.requests, requestColumns(), h.counts, false)
+	return s.file(h, v, v.requests, requestColumns(), false)
 }
 
 // sort puts the rows in order of trace id, then start. The traces are sorted
@@ -90,22 +95,31 @@ func (s *sealer) sort(t *rowTable, rv rowsView) {
 	for _, slot := range t.slots {
 		if slot != 0 {
 			row := uint32(slot) - 1
-			s.traces = append(s.traces, traceRun{id: rv.chunks[row/chunkRows].trace[row%chunkRows], from: int(row)})
+			id := &rv.chunks[row/chunkRows].trace[row%chunkRows]
+			s.traces = append(s.traces, traceRun{hi: binary.BigEndian.Uint64(id[:8]), lo: binary.BigEndian.Uint64(id[8:]), from: int(row)})
 		}
 	}
-	slices.SortFunc(s.traces, func(a, b traceRun) int { return bytes.Compare(a.id[:], b.id[:]) })
+	slices.SortFunc(s.traces, func(a, b traceRun) int {
+		if a.hi != b.hi {
+			return cmp.Compare(a.hi, b.hi)
+		}
+		return cmp.Compare(a.lo, b.lo)
+	})
 	for i := range s.traces {
 		tr := &s.traces[i]
 		at := len(s.rows)
 		for r := uint32(tr.from) + 1; r != 0; r = rv.chunks[(r-1)/chunkRows].prev[(r-1)%chunkRows] {
 			s.rows = append(s.rows, r-1)
 		}
+		tr.from, tr.to = at, len(s.rows)
 		run := s.rows[at:]
+		if len(run) == 1 {
+			continue
+		}
 		slices.Reverse(run)
 		slices.SortStableFunc(run, func(a, b uint32) int {
 			return cmp.Compare(rv.chunks[a/chunkRows].start[a%chunkRows], rv.chunks[b/chunkRows].start[b%chunkRows])
 		})
-		tr.from, tr.to = at, len(s.rows)
 	}
 }
 
@@ -147,7 +161,7 @@ func (s *sealing) column(def columnDef, id int, attr string, strings stringsView
 	return c
 }
 
-func (s *sealer) file(v *headView, rv rowsView, defs []columnDef, counts []keyCount, spans bool) (*parquetFile, error) {
+func (s *sealer) file(h *head, v *headView, rv rowsView, defs []columnDef, spans bool) (*parquetFile, error) {
 	s.used = 0
 	f := &sealing{sealer: s, v: v, rv: rv, defs: defs, spans: spans}
 	f.makeResources()
@@ -161,8 +175,11 @@ func (s *sealer) file(v *headView, rv rowsView, defs []columnDef, counts []keyCo
 			strings = f.texts
 		}
 		f.fixed[id] = f.column(defs[id], id, "", strings)
+		if h.texts[id].unique {
+			f.fixed[id].mode = modePlain
+		}
 	}
-	f.chooseAttrs(counts)
+	f.chooseAttrs(h.counts)
 	f.plan()
 	for from := 0; from < len(s.rows); from += pageRows {
 		to := min(from+pageRows, len(s.rows))
@@ -181,7 +198,8 @@ func (s *sealer) file(v *headView, rv rowsView, defs []columnDef, counts []keyCo
 func (s *sealer) makeBloom() bloom.SplitBlockFilter {
 	b := make(bloom.SplitBlockFilter, bloom.NumSplitBlocksOf(int64(len(s.traces)), bloomBits))
 	for i := range s.traces {
-		b.Insert(xxhash.Sum64(s.traces[i].id[:]))
+		id := s.traces[i].id()
+		b.Insert(xxhash.Sum64(id[:]))
 	}
 	return b
 }

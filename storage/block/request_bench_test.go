@@ -1,0 +1,69 @@
+package block
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// requestEntries are messages of thirty log entries each, of hops that both sides report:
+// what the callee's proxy says of a request follows what the caller's says of it.
+func requestEntries(n int) []telemetry.Entry {
+	r := rand.New(rand.NewPCG(5, 6))
+	out := make([]telemetry.Entry, n)
+	last := make([]telemetry.Request, 30)
+	texts := make([][2]string, 30) // request id and path
+	for i := range out {
+		b := telemetry.NewBatch()
+		b.Received = int64(i+1) * 1e6
+		b.Resources = append(b.Resources, telemetry.Resource{Identity: telemetry.Identity{Service: b.InternString(fmt.Sprintf("svc%d", i%40)), Namespace: b.InternString("shop")}})
+		for j := range 30 {
+			q := &last[j]
+			if i%2 == 0 {
+				*q = telemetry.Request{Start: b.Received, Duration: int64(r.IntN(5e7)), Side: telemetry.SideClient, Code: 200, Attempts: 1, BytesOut: r.Uint64N(10000)}
+				for k := range q.TraceID {
+					q.TraceID[k] = byte(r.Uint32())
+				}
+				for k := range q.SpanID {
+					q.SpanID[k] = byte(r.Uint32())
+				}
+				texts[j] = [2]string{
+					fmt.Sprintf("%08x-%04x-4%03x-a%03x-%012x", r.Uint32(), r.Uint32N(1<<16), r.Uint32N(1<<12), r.Uint32N(1<<12), r.Uint64N(1<<48)),
+					fmt.Sprintf("/api/v1/items/%d", r.IntN(1e6)),
+				}
+			} else {
+				q.Side = telemetry.SideServer
+			}
+			q.Method, q.RequestID, q.Path = b.InternString("GET"), b.InternString(texts[j][0]), b.InternString(texts[j][1])
+			q.Authority, q.Route = b.InternString("svc.shop:8080"), b.InternString("default")
+			q.Cluster = b.InternString(fmt.Sprintf("outbound|8080||svc%d.shop.svc.cluster.local", r.IntN(40)))
+			q.Peer.Service = b.InternString(fmt.Sprintf("svc%d", r.IntN(40)))
+			q.Upstream = b.InternString(fmt.Sprintf("10.0.3.4:%d", 30000+r.IntN(20000)))
+			q.Remote = b.InternString(fmt.Sprintf("10.0.1.7:%d", 30000+r.IntN(20000)))
+			b.Requests = append(b.Requests, *q)
+		}
+		out[i] = telemetry.Entry{Position: telemetry.Position(i + 1), Batch: b}
+	}
+	return out
+}
+
+// BenchmarkRequests is all that a log entry costs in the store.
+func BenchmarkRequests(b *testing.B) {
+	entries := requestEntries(2 * 131072 / 30)
+	requests := 30 * len(entries)
+	begin := cpuTime()
+	for b.Loop() {
+		s := openTest(b, b.TempDir(), DefaultConfig())
+		for _, e := range entries {
+			consume(b, s, e)
+		}
+		seal(b, s)
+		b.ReportMetric(float64(s.Stats().Bytes)/float64(requests), "B/request")
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64((cpuTime()-begin).Nanoseconds())/float64(b.N*requests), "cpu-ns/request")
+}
