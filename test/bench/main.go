@@ -34,7 +34,7 @@ func main() {
 func run(ctx context.Context) error {
 	binnacle := flag.String("binnacle", "bin/binnacle", "the server to measure")
 	harness := flag.String("harness", filepath.Join("..", "shared", "bench", "harness"), "the load generators' source")
-	only := flag.String("only", "", "measure only these, separated by commas: spans, memory, logs, quota, queries")
+	only := flag.String("only", "", "measure only these, separated by commas: spans, memory, freshness, logs, quota, queries")
 	floor := flag.String("alsfloor", "", "internal: be the access-log floor on this address")
 	sleep := flag.Duration("t", 10*time.Second, "length of each measured load")
 	flag.Parse()
@@ -53,7 +53,7 @@ func run(ctx context.Context) error {
 	for _, m := range []struct {
 		name string
 		do   func(context.Context) error
-	}{{"spans", b.spans}, {"memory", b.memory}, {"logs", b.logs}, {"quota", b.quota}, {"queries", b.queries}} {
+	}{{"spans", b.spans}, {"memory", b.memory}, {"freshness", b.freshness}, {"logs", b.logs}, {"quota", b.quota}, {"queries", b.queries}} {
 		if *only != "" && !strings.Contains(","+*only+",", ","+m.name+",") {
 			continue
 		}
