@@ -67,3 +67,46 @@ func BenchmarkRequests(b *testing.B) {
 	}
 	b.ReportMetric(float64((cpuTime()-begin).Nanoseconds())/float64(b.N*requests), "cpu-ns/request")
 }
+
+// TestUniqueTexts reads requests back of a head that has stopped looking for some
+// columns' strings, before and after it is a block.
+func TestUniqueTexts(t *testing.T) {
+	t.Parallel()
+	entries := requestEntries(400)
+	s := openTest(t, t.TempDir(), DefaultConfig())
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, e := range entries {
+		consume(t, s, e)
+	}
+	for _, col := range []int{colPath, colUpstream, colRemote, colRequestID} {
+		if !s.head.texts[col].unique {
+			t.Errorf("%s: the head looks for each", requestColumns()[col].name)
+		}
+	}
+	check := func() {
+		for _, at := range []int{1, len(entries) - 1} { // before the head decided, and after
+			b := entries[at].Batch
+			r := &b.Requests[7]
+			got, err := s.Trace(t.Context(), r.TraceID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found := false
+			for i := range got.Requests {
+				g := &got.Requests[i]
+				found = found || g.Side == r.Side && got.Str(g.Path) == b.Str(r.Path) && got.Str(g.RequestID) == b.Str(r.RequestID) &&
+					got.Str(g.Upstream) == b.Str(r.Upstream) && got.Str(g.Remote) == b.Str(r.Remote)
+			}
+			if !found {
+				t.Errorf("entry %d: its request is not in its trace of %d", at, len(got.Requests))
+			}
+		}
+	}
+	check()
+	seal(t, s)
+	check()
+}
