@@ -112,7 +112,7 @@ func follow(ctx context.Context, web string) (<-chan string, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := http.DefaultClient.Do(req) //nolint:bodyclose // closed by the goroutine that reads it
 	if err != nil {
 		return nil, err
 	}
