@@ -63,7 +63,7 @@ race:
 	$(call say,race detector)
 	CGO_ENABLED=1 go test -race -timeout 20m ./collector ./collector/otlp ./collector/envoyals ./topology/... ./aggregator ./quota/... \
 		./storage/wal ./storage/checkpoint ./internal/api ./internal/app ./internal/query ./internal/wire
-	CGO_ENABLED=1 go test -race -timeout 20m ./storage/block -rapid.checks=10
+	CGO_ENABLED=1 go test -race -timeout 20m -run 'TestConcurrent|TestRetention|TestBackPressure|TestCancel|TestIdleHead|TestManyFiles' ./storage/block
 
 ## bench: cost of a span, a log entry and a quota decision, each beside its floor in the same run
 bench: $(BINARY)
