@@ -11,8 +11,7 @@ import (
 // draws it.
 //
 // The problem: everything that Binnacle acknowledges is written once more than
-// it is received, so the record must cost little to make and be small; it is
-// kept in memory until its spans are in a block, so it must be small again; and
+// it is received, so the record must cost little to make and be small; and
 // it must say the same after an upgrade.
 //
 // The form: varints and deltas, row by row; the batch's string table first, then

@@ -116,7 +116,7 @@ func newPipeline(log *slog.Logger, reg prometheus.Registerer, every time.Duratio
 func (p *pipeline) Append(ctx context.Context, b *telemetry.Batch) (telemetry.Position, error) {
 	buf := p.scratch.Get().(*[]byte) //nolint:forcetypeassert // New makes nothing else
 	enc := b.AppendRecord(append((*buf)[:0], make([]byte, wal.HeaderBytes)...))
-	// The log and the trace store keep the record for minutes: exactly its size.
+	// A sink may keep the record for minutes: exactly its size.
 	rec := append(make([]byte, 0, len(enc)), enc...)
 	*buf = enc[:0]
 	p.scratch.Put(buf)
