@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -115,4 +116,27 @@ func (s *server) ready(ctx context.Context) error {
 		time.Sleep(20 * time.Millisecond)
 	}
 	return errors.New("the server did not become ready")
+}
+
+// counter is the sum of a counter's series, as /metrics has it.
+func (s *server) counter(ctx context.Context, name string) (sum float64, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.web+"/metrics", nil)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		if rest, ok := strings.CutPrefix(lines.Text(), name); ok && rest != "" && (rest[0] == '{' || rest[0] == ' ') {
+			v, err := strconv.ParseFloat(rest[strings.LastIndexByte(rest, ' ')+1:], 64)
+			if err != nil {
+				return 0, fmt.Errorf("read %s: %w", name, err)
+			}
+			sum += v
+		}
+	}
+	return sum, nil
 }
