@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/binnacle-mesh/binnacle/collector"
@@ -57,8 +58,10 @@ func (a *App) openReceivers(ctx context.Context) (err error) {
 // grpcOptions are those of every gRPC port: messages as bytes, bounded, and
 // connections that are gone are found out.
 func (a *App) grpcOptions() []grpc.ServerOption {
+	pool := new(wire.Pool)
 	return []grpc.ServerOption{
-		grpc.ForceServerCodecV2(wire.Codec{}),
+		grpc.ForceServerCodecV2(wire.Codec{Pool: pool}),
+		experimental.BufferPool(pool),
 		grpc.MaxRecvMsgSize(a.cfg.Receive.MaxMessageBytes),
 		grpc.MaxConcurrentStreams(1024),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),

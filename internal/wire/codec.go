@@ -11,8 +11,11 @@ import (
 
 // Codec passes a *Frame through untouched and encodes any protobuf message as usual. It goes into a server with
 // grpc.ForceServerCodecV2, or into a client with grpc.ForceCodecV2; it is never registered globally, since that would change
-// every gRPC client and server of the process. It has no state and is safe for concurrent use.
-type Codec struct{}
+// every gRPC client and server of the process. It is safe for concurrent use.
+type Codec struct {
+	// Pool lends the buffers of messages that came in several pieces; nil is gRPC's own.
+	Pool mem.BufferPool
+}
 
 var _ encoding.CodecV2 = Codec{}
 
@@ -40,16 +43,20 @@ func (Codec) Marshal(v any) (mem.BufferSlice, error) {
 }
 
 // Unmarshal decodes data into v. A *Frame takes a reference to the bytes, which its owner must free.
-func (Codec) Unmarshal(data mem.BufferSlice, v any) error {
+func (c Codec) Unmarshal(data mem.BufferSlice, v any) error {
+	pool := c.Pool
+	if pool == nil {
+		pool = mem.DefaultBufferPool()
+	}
 	if f, ok := v.(*Frame); ok {
-		f.take(data)
+		f.take(data, pool)
 		return nil
 	}
 	m := message(v)
 	if m == nil {
 		return fmt.Errorf("wire: decode into %T: neither a frame nor a protobuf message", v)
 	}
-	b := data.MaterializeToBuffer(mem.DefaultBufferPool())
+	b := data.MaterializeToBuffer(pool)
 	defer b.Free()
 	if err := proto.Unmarshal(b.ReadOnlyData(), m); err != nil {
 		return fmt.Errorf("wire: decode into %T: %w", v, err)

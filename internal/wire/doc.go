@@ -7,7 +7,8 @@
 // How: [Codec] is a gRPC codec named "proto" that hands a [*Frame] the message's bytes as they came off the connection and
 // treats any other value as the ordinary protobuf codec does, so hand-decoded and generated services live on one server:
 //
-//	s := grpc.NewServer(grpc.ForceServerCodecV2(wire.Codec{}))
+//	pool := new(wire.Pool)
+//	s := grpc.NewServer(grpc.ForceServerCodecV2(wire.Codec{Pool: pool}), experimental.BufferPool(pool))
 //	s.RegisterService(&grpc.ServiceDesc{
 //		ServiceName: "pkg.Service",
 //		HandlerType: (*any)(nil),
@@ -23,6 +24,8 @@
 //     them longer takes the buffer out with [Frame.Detach] and frees it himself. [Unary] does the freeing for its handler.
 //   - A frame that is sent is given away: [Codec.Marshal] takes its buffer, gRPC frees it when it is on the connection.
 //   - Bytes put into a frame with [Frame.Set] belong to the frame from then on and must not be written again.
+//
+// Buffers come from [Pool], where the server is given one: gRPC's own clears each before it is written over.
 //
 // Size: gRPC refuses a message above the server's grpc.MaxRecvMsgSize before the codec sees it, so a frame is never larger
 // than that; compression is undone before the codec as well, under the same bound.

@@ -44,10 +44,10 @@ func (f *Frame) Detach() mem.Buffer {
 
 // take makes the frame hold the message that gRPC received as data, in one piece. A message that came in one buffer (any up
 // to 16 KiB) is referenced; a longer one is joined into one pooled buffer.
-func (f *Frame) take(data mem.BufferSlice) {
+func (f *Frame) take(data mem.BufferSlice, pool mem.BufferPool) {
 	f.Free()
 	if len(data) > 0 {
-		f.buf = data.MaterializeToBuffer(mem.DefaultBufferPool())
+		f.buf = data.MaterializeToBuffer(pool)
 	}
 }
 
