@@ -32,6 +32,8 @@ type Collector struct {
 	inflight atomic.Int64
 	vectors  *vectors
 	queue    queue
+	lanes    lanes
+	serial   atomic.Uint64
 }
 
 // New makes a collector in front of log. now is the wall's clock; batches carry
@@ -95,7 +97,7 @@ func (in *Intake) Refuse(r *Refusal) *Refusal {
 // Begin readies f to take what a message holds: an empty batch out of the
 // pool, the limits, and no counts.
 func (in *Intake) Begin(f *Fill) {
-	*f = Fill{Batch: in.c.pool.Get(), Limits: &in.c.cfg.Limits, in: in}
+	*f = Fill{Batch: in.c.pool.Get(), Limits: &in.c.cfg.Limits, Serial: in.c.serial.Add(1), in: in, messages: 1}
 	f.Batch.Received = in.c.now().UnixNano()
 }
 
@@ -119,7 +121,7 @@ func (in *Intake) Append(ctx context.Context, f *Fill, size int) error {
 	} else if _, err := in.c.log.Append(ctx, b); err != nil {
 		return in.Refuse(appendRefusal(err, in.c.cfg.RetryDelay))
 	}
-	in.counters.messages.Inc()
+	in.counters.messages.Add(float64(f.messages))
 	in.counters.bytes.Add(float64(size))
 	in.counters.spans.Add(float64(spans))
 	in.counters.requests.Add(float64(requests))

@@ -11,7 +11,9 @@
 //   - limits ([Limits], [Fill]): how many attributes, how long a text, how absurd
 //     a time. What exceeds them is cut, dropped or repaired, and counted, and the
 //     rest of the message is kept;
-//   - the append ([Appender]): the sender has its OK when the batch is durable.
+//   - the append ([Appender]): the sender has its OK when the batch is durable;
+//   - lanes ([Lane]): messages of senders that wait for no answer share batches, and queue
+//     for the log.
 //
 // Every message that is refused, every span or log entry that is dropped and
 // every field that is repaired is counted by protocol and reason (counters.go

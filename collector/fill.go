@@ -15,7 +15,13 @@ type Fill struct {
 	Batch  *telemetry.Batch
 	Limits *Limits
 
+	// Serial tells batches apart, so that a sender may remember where in one it has put its
+	// resource. It is never 0.
+	Serial uint64
+
 	in       *Intake
+	offset   int // of the message's first request in the batch
+	messages int // that went into the batch
 	dropped  [numDrops]uint32
 	repaired [numRepairs]uint32
 	first    string // what was wrong with the first span dropped
@@ -56,6 +62,9 @@ func (f *Fill) Raw(s []byte) telemetry.StrID {
 
 // Repair counts one repair.
 func (f *Fill) Repair(r Repair) { f.repaired[r]++ }
+
+// Requests is how many log entries of the message the batch holds.
+func (f *Fill) Requests() int { return len(f.Batch.Requests) - f.offset }
 
 // Drop counts one span or log entry that is left out, and keeps the name of
 // the first, so that its sender can be told.

@@ -78,6 +78,7 @@ func (in *Intake) Enqueue(f *Fill, size int) error {
 // Close waits until what is queued has been written, or ctx ends. Receivers
 // must have been stopped before: what they enqueue from now on is dropped.
 func (c *Collector) Close(ctx context.Context) error {
+	c.lanes.flush()
 	c.queue.mu.Lock()
 	if !c.queue.closed {
 		c.queue.closed = true

@@ -99,6 +99,21 @@ func (b *Batch) Reset() {
 	}
 }
 
+// A Mark is how far a batch was filled at a moment.
+type Mark struct{ resources, spans, requests, attrs, events, links int }
+
+// Mark is how far the batch is filled.
+func (b *Batch) Mark() Mark {
+	return Mark{len(b.Resources), len(b.Spans), len(b.Requests), len(b.Attrs), len(b.Events), len(b.Links)}
+}
+
+// Truncate takes out what was put in after m. Strings stay: nothing refers to them, and to find
+// those that are new would cost more.
+func (b *Batch) Truncate(m Mark) {
+	b.Resources, b.Spans, b.Requests = b.Resources[:m.resources], b.Spans[:m.spans], b.Requests[:m.requests]
+	b.Attrs, b.Events, b.Links = b.Attrs[:m.attrs], b.Events[:m.events], b.Links[:m.links]
+}
+
 // Len is how many spans and requests the batch holds.
 func (b *Batch) Len() int { return len(b.Spans) + len(b.Requests) }
 

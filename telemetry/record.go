@@ -24,12 +24,21 @@ import (
 // Not chosen: the sender's own bytes (no encoding cost, but five times the size, a decoder a
 // protocol at replay, and enrichment would be lost); protobuf (twice the cost for
 // the same size); memory images of the arrays (three times the size).
-const recordVersion = 1
+//
+// Version 2 holds a request's addresses and id in fewer bytes; 1 is read as well.
+const recordVersion = 2
 
 // Errors of DecodeRecord.
 var (
 	errShort = errors.New("record ends in the middle of a value")
 	errRange = errors.New("record refers to something it does not hold")
+)
+
+// Bits of a request's flag byte. Those of version 1 had the first alone.
+const (
+	hasTrace = 1 << iota // trace and span id
+	hasUUID              // the request's id is a UUID
+	hasPeer              // an identity of the peer
 )
 
 // Bits of a span's flag byte.
@@ -211,23 +220,39 @@ func (e *encoder) requests(rs []Request, received int64) {
 	var next uint32
 	for i := range rs {
 		r := &rs[i]
-		if r.TraceID.IsZero() {
-			e.byte(0)
+		var f byte
+		if !r.TraceID.IsZero() {
+			f |= hasTrace
+		}
+		if r.RequestID.UUID != [16]byte{} {
+			f |= hasUUID
+		}
+		if r.Peer != (Identity{}) {
+			f |= hasPeer
+		}
+		e.byte(f)
+		if f&hasTrace != 0 {
+			e.b = append(append(e.b, r.TraceID[:]...), r.SpanID[:]...)
+		}
+		if f&hasUUID != 0 {
+			e.b = append(e.b, r.RequestID.UUID[:]...)
 		} else {
-			e.byte(1)
-			e.b = append(e.b, r.TraceID[:]...)
-			e.b = append(e.b, r.SpanID[:]...)
+			e.uint(uint64(r.RequestID.Text))
 		}
 		e.b = append(e.b, byte(r.Side)|byte(r.Protocol)<<4, byte(r.TLS)|byte(r.Outcome)<<4, byte(r.PeerKind))
 		e.int(r.Start - received)
 		e.uint(uint64(r.Duration))
 		e.uint(uint64(r.Resource))
-		e.identity(&r.Peer)
+		if f&hasPeer != 0 {
+			e.identity(&r.Peer)
+		}
 		e.uint(uint64(r.Response))
 		e.int(int64(r.Code))
-		for _, s := range [...]StrID{r.Method, r.Path, r.Authority, r.RequestID, r.Route, r.Cluster, r.Upstream, r.Remote} {
+		for _, s := range [...]StrID{r.Method, r.Path, r.Authority, r.Route, r.Cluster, r.Upstream.Host, r.Remote.Host} {
 			e.uint(uint64(s))
 		}
+		e.uint(uint64(r.Upstream.Port))
+		e.uint(uint64(r.Remote.Port))
 		e.uint(uint64(r.Attempts))
 		e.uint(r.BytesIn)
 		e.uint(r.BytesOut)
@@ -241,8 +266,8 @@ func (e *encoder) requests(rs []Request, received int64) {
 func (b *Batch) DecodeRecord(rec []byte) error {
 	b.resetForDecode()
 	d := decoder{in: rec, b: b}
-	if v := d.byte(); v != recordVersion && d.err == nil {
-		return fmt.Errorf("decode record: version %d is not known to this binary (it knows %d); a newer one wrote it", v, recordVersion)
+	if d.version = d.byte(); d.err == nil && (d.version == 0 || d.version > recordVersion) {
+		return fmt.Errorf("decode record: version %d is not known to this binary (it knows 1 to %d); a newer one wrote it", d.version, recordVersion)
 	}
 	d.strings()
 	d.attrs()
@@ -266,11 +291,12 @@ func (b *Batch) resetForDecode() {
 }
 
 type decoder struct {
-	in    []byte
-	b     *Batch
-	remap []StrID // by the record's StrID; nil where the ids are ours
-	err   error
-	next  uint32
+	in      []byte
+	b       *Batch
+	version byte
+	remap   []StrID // by the record's StrID; nil where the ids are ours
+	err     error
+	next    uint32
 }
 
 func (d *decoder) fail(err error) {

@@ -76,6 +76,14 @@ func (d *decoder) code() int32 {
 	return int32(c)
 }
 
+func (d *decoder) port() uint16 {
+	p := d.uint()
+	if p > math.MaxUint16 {
+		d.fail(errRange)
+	}
+	return uint16(p)
+}
+
 func (d *decoder) nodeKind() NodeKind {
 	k := NodeKind(d.byte())
 	if k > NodeClient {
@@ -86,13 +94,22 @@ func (d *decoder) nodeKind() NodeKind {
 
 // requests reads what encoder.requests wrote.
 func (d *decoder) requests() {
-	n := d.count(27)
+	n := d.count(23)
 	d.next = 0
 	for range n {
 		var r Request
-		if d.byte() != 0 {
+		f := d.byte()
+		if d.version == 1 {
+			f = f&hasTrace | hasPeer
+		}
+		if f&hasTrace != 0 {
 			d.bytes(r.TraceID[:])
 			d.bytes(r.SpanID[:])
+		}
+		if f&hasUUID != 0 {
+			d.bytes(r.RequestID.UUID[:])
+		} else if d.version > 1 {
+			r.RequestID.Text = d.str()
 		}
 		side, tls := d.byte(), d.byte()
 		r.Side, r.Protocol = Side(side&15), Protocol(side>>4)
@@ -104,11 +121,19 @@ func (d *decoder) requests() {
 		r.Start = d.b.Received + d.int()
 		r.Duration = int64(d.uint() & math.MaxInt64)
 		r.Resource = d.resource()
-		r.Peer = d.identity()
+		if f&hasPeer != 0 {
+			r.Peer = d.identity()
+		}
 		r.Response = ResponseFlags(d.u32())
 		r.Code = d.code()
-		for _, p := range [...]*StrID{&r.Method, &r.Path, &r.Authority, &r.RequestID, &r.Route, &r.Cluster, &r.Upstream, &r.Remote} {
-			*p = d.str()
+		r.Method, r.Path, r.Authority = d.str(), d.str(), d.str()
+		if d.version == 1 {
+			r.RequestID.Text = d.str()
+		}
+		r.Route, r.Cluster = d.str(), d.str()
+		r.Upstream.Host, r.Remote.Host = d.str(), d.str()
+		if d.version > 1 { // before, the port was part of the host
+			r.Upstream.Port, r.Remote.Port = d.port(), d.port()
 		}
 		r.Attempts = d.u32()
 		r.BytesIn, r.BytesOut = d.uint(), d.uint()

@@ -1,6 +1,7 @@
 package telemetry_test
 
 import (
+	"encoding/hex"
 	"math"
 	"testing"
 
@@ -44,6 +45,17 @@ func drawBatch(t *rapid.T) *telemetry.Batch {
 			App: str.Draw(t, "a"), Version: str.Draw(t, "v"), Instance: str.Draw(t, "i"), Principal: str.Draw(t, "p"),
 		}
 	}
+	address := func() telemetry.Address {
+		return telemetry.Address{Host: str.Draw(t, "host"), Port: rapid.Uint16().Draw(t, "port")}
+	}
+	requestID := func() (id telemetry.RequestID) {
+		if rapid.Bool().Draw(t, "is a UUID") {
+			id.UUID[rapid.IntRange(0, 15).Draw(t, "at")] = 7
+		} else {
+			id.Text = str.Draw(t, "rid")
+		}
+		return id
+	}
 	id8 := func() (id telemetry.SpanID) { id[7] = rapid.Byte().Draw(t, "id"); return id }
 	id16 := func() (id telemetry.TraceID) { id[15] = rapid.Byte().Draw(t, "id"); return id }
 	for range rapid.IntRange(1, 3).Draw(t, "resources") {
@@ -78,8 +90,8 @@ func drawBatch(t *rapid.T) *telemetry.Batch {
 			Side: telemetry.Side(rapid.IntRange(0, 1).Draw(t, "side")), Protocol: telemetry.Protocol(rapid.IntRange(0, 5).Draw(t, "p")),
 			TLS: telemetry.TLS(rapid.IntRange(0, 3).Draw(t, "tls")), Outcome: telemetry.Outcome(rapid.IntRange(0, 2).Draw(t, "o")),
 			Response: telemetry.ResponseFlags(rapid.Uint32().Draw(t, "rf")), Code: rapid.Int32().Draw(t, "code"),
-			Method: str.Draw(t, "m"), Path: str.Draw(t, "path"), Authority: str.Draw(t, "au"), RequestID: str.Draw(t, "rid"),
-			Route: str.Draw(t, "route"), Cluster: str.Draw(t, "cl"), Upstream: str.Draw(t, "up"), Remote: str.Draw(t, "rem"),
+			Method: str.Draw(t, "m"), Path: str.Draw(t, "path"), Authority: str.Draw(t, "au"), RequestID: requestID(),
+			Route: str.Draw(t, "route"), Cluster: str.Draw(t, "cl"), Upstream: address(), Remote: address(),
 			Attempts: rapid.Uint32().Draw(t, "at"), BytesIn: rapid.Uint64().Draw(t, "in"), BytesOut: rapid.Uint64().Draw(t, "out"), Attrs: attrs(),
 		})
 	}
@@ -138,6 +150,61 @@ func TestRecordCutShort(t *testing.T) {
 			t.Fatalf("%d of %d bytes were accepted", n, len(rec))
 		}
 	})
+}
+
+// TestRecordVersion1 reads a record that version 1 wrote, with a request's addresses and id as
+// text, and nothing of a second request.
+func TestRecordVersion1(t *testing.T) {
+	t.Parallel()
+	rec, err := hex.DecodeString("013f00b69e85018b99180a040403030224070c0b0d6361727473686f707765624745542f7833633066396134342d376134332d396434392d38616435" +
+		"2d35623164356235663866313064656661756c74696e626f756e647c38307c7c31302e302e302e313a383031302e302e302e323a3430303000010040" +
+		"003f00000000000000000201010200000000000000000000000000000300000000000000110301090700000000410000000000900342433f44454647" +
+		"48010203000000000000000000000000000000000001000000000000000000000000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := telemetry.NewBatch()
+	if err := b.DecodeRecord(rec); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.Requests) != 2 {
+		t.Fatalf("%d requests, want 2", len(b.Requests))
+	}
+	r := &b.Requests[0]
+	got := []any{
+		r.TraceID[0], r.SpanID[0], r.Start - b.Received, r.Duration, b.Str(r.Peer.Service), r.PeerKind, r.Side, r.Protocol, r.TLS, r.Code, b.Str(r.Method), b.Str(r.Path),
+		b.Str(r.Authority), b.Str(r.RequestID.Text), b.Str(r.Route), b.Str(r.Cluster), b.Str(r.Upstream.Host), b.Str(r.Remote.Host), r.Attempts, r.BytesIn, r.BytesOut,
+	}
+	want := []any{
+		byte(1), byte(3), int64(-5), int64(7), "web", telemetry.NodeService, telemetry.SideServer, telemetry.ProtocolHTTP, telemetry.TLSMutual, int32(200), "GET", "/x",
+		"cart", "3c0f9a44-7a43-9d49-8ad5-5b1d5b5f8f10", "default", "inbound|80||", "10.0.0.1:80", "10.0.0.2:4000", uint32(1), uint64(2), uint64(3),
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
+	if d := cmp.Diff(telemetry.Request{Start: b.Received, Code: -1}, b.Requests[1]); d != "" {
+		t.Errorf("the second (-want +got)\n%s", d)
+	}
+}
+
+// TestParseUUID reads UUIDs and what only looks like one.
+func TestParseUUID(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]string{
+		"3c0f9a44-7a43-9d49-8ad5-5b1d5b5f8f10":  "3c0f9a447a439d498ad55b1d5b5f8f10",
+		"3c0f9a44-7a43-9d49-8ad5-5b1d5b5f8f1":   "",
+		"3c0f9a44-7a43-9d49-8ad5-5b1d5b5f8f100": "",
+		"3C0f9a44-7a43-9d49-8ad5-5b1d5b5f8f10":  "", // it would come back in another case
+		"3c0f9a4g-7a43-9d49-8ad5-5b1d5b5f8f10":  "",
+		"3c0f9a44-7a43-9d49-8ad5+5b1d5b5f8f10":  "",
+		"00000000-0000-0000-0000-000000000000":  "", // none
+		"":                                      "",
+	} {
+		id, ok := telemetry.ParseUUID([]byte(s))
+		if ok != (want != "") || ok && hex.EncodeToString(id[:]) != want {
+			t.Errorf("%q is %x, %v", s, id, ok)
+		}
+	}
 }
 
 func FuzzDecodeRecord(f *testing.F) {

@@ -27,15 +27,52 @@ type Request struct {
 	Method    StrID
 	Path      StrID
 	Authority StrID
-	RequestID StrID
+	RequestID RequestID
 	Route     StrID
 	Cluster   StrID // upstream cluster as the proxy names it
-	Upstream  StrID // upstream host:port
-	Remote    StrID // downstream host:port
+	Upstream  Address
+	Remote    Address // downstream
 	Attempts  uint32
 	BytesIn   uint64 // received from downstream
 	BytesOut  uint64 // sent to downstream
 	Attrs     Range  // what else the entry carried
+}
+
+// A RequestID is what proxies call a request by: Envoy's x-request-id, of which there
+// are as many as requests. An id in the canonical form of a UUID (RFC 9562, lower case) is kept
+// as its 16 bytes, any other as text; both zero is none.
+type RequestID struct {
+	UUID [16]byte
+	Text StrID
+}
+
+// ParseUUID reads the canonical form of a UUID in lower case. ok is false for any other text,
+// and for the UUID of zeros, which is none.
+func ParseUUID(s []byte) (id [16]byte, ok bool) {
+	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		return id, false
+	}
+	bad, lower := byte(0), byte(0x20) // upper case has not this bit
+	for i, at := range uuidDigits {
+		hi, lo := digits[s[at]], digits[s[at+1]]
+		bad |= hi | lo
+		lower &= s[at] & s[at+1]
+		id[i] = hi<<4 | lo
+	}
+	if bad >= noDigit || lower == 0 || id == [16]byte{} {
+		return [16]byte{}, false
+	}
+	return id, true
+}
+
+// uuidDigits is where each byte's digits are.
+var uuidDigits = [16]uint8{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34} //nolint:gochecknoglobals // immutable
+
+// An Address is one end of a connection. A pipe's path and an internal listener's name
+// are hosts without a port.
+type Address struct {
+	Host StrID
+	Port uint16 // 0: none
 }
 
 // ResponseFlags are Envoy's reasons for a response of its own, as bits: bit n-1

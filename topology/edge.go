@@ -392,7 +392,7 @@ func (t *Topology) exemplify(e *edge, h *pair.Half) {
 func (t *Topology) uncount(h *pair.Half) {
 	id := t.edges.routes[h.Edge].edge
 	e := t.edges.list[id]
-	e.acc[h.Witness()].Remove(t.tick, t.tick-h.Age(t.tick), sample(h))
+	e.acc[h.Witness()].Remove(&t.cursor, t.cursorAt(t.tick-h.Age(t.tick)), sample(h))
 	if e.slow.span == h.Span && e.slow.trace == h.Trace {
 		e.slow = exemplar{}
 	}
@@ -401,6 +401,15 @@ func (t *Topology) uncount(h *pair.Half) {
 	}
 	t.emptyEdge(id)
 	t.touchEdge(id)
+}
+
+// cursorAt is the cursor of a tick in the past. Halves that are moved one after the
+// other came at the same tick more often than not.
+func (t *Topology) cursorAt(tick int64) *signal.Cursor {
+	if t.back.Tick() != tick {
+		t.back = signal.At(tick)
+	}
+	return &t.back
 }
 
 // move counts a half on another route, at the time at which it came.
@@ -430,7 +439,7 @@ func (t *Topology) countPast(h *pair.Half) {
 		e.acc[w] = new(signal.Acc)
 	}
 	tick := t.tick - h.Age(t.tick)
-	e.acc[w].AddPast(t.tick, tick, sample(h))
+	e.acc[w].AddPast(&t.cursor, t.cursorAt(tick), sample(h))
 	e.last = max(e.last, tick*signal.Tick)
 	t.touchEdge(rt.edge)
 	t.exemplify(e, h)

@@ -100,6 +100,9 @@ func (t *Topology) pairUp(h *pair.Half) {
 // push takes a new half in, which is counted already, and makes room first.
 func (t *Topology) push(h *pair.Half, own, refers uint64) pair.Ref {
 	for t.pending.Full() {
+		if t.stats.Early%touchAhead == 0 {
+			t.touched += t.pending.TouchOldest(touchAhead)
+		}
 		t.stats.Early++
 		t.finish(t.pending.At(t.pending.Oldest()))
 		t.pending.Pop()

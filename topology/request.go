@@ -9,8 +9,8 @@ import (
 	"github.com/binnacle-mesh/binnacle/topology/pair"
 )
 
-// request takes in an entry of a proxy's log.
-func (t *Topology) request(r *telemetry.Request) {
+// request takes in an entry of a proxy's log. named is the key of the span that it names, or 0.
+func (t *Topology) request(r *telemetry.Request, named uint64) {
 	near := t.scratch.own[r.Resource]
 	h := pair.Half{
 		Trace: r.TraceID, Span: r.SpanID, Start: r.Start, Response: uint32(r.Response), Code: code16(r.Code),
@@ -21,7 +21,7 @@ func (t *Topology) request(r *telemetry.Request) {
 	if far == nowhere && r.Response&telemetry.FlagRateLimited != 0 {
 		side = telemetry.SideServer // a limit refuses what comes in
 	}
-	key := t.logKey(r, &h, near, far, side)
+	key := t.logKey(r, &h, named, near, far, side)
 	owner, first := pair.Ref(0), pair.Ref(0)
 	if key != 0 {
 		owner, first = t.pending.Look(key)
@@ -102,20 +102,23 @@ func (t *Topology) peerOf(r *telemetry.Request) uint32 {
 // logKey is the id by which an entry meets others: its span's, or else that of
 // the request at its callee. A request id alone is no hop's: proxies pass it on along
 // the whole trace.
-func (t *Topology) logKey(r *telemetry.Request, h *pair.Half, near, far uint32, side telemetry.Side) uint64 {
-	if !r.TraceID.IsZero() && !r.SpanID.IsZero() {
+func (t *Topology) logKey(r *telemetry.Request, h *pair.Half, named uint64, near, far uint32, side telemetry.Side) uint64 {
+	if named != 0 {
 		h.Refers = r.SpanID
-		return t.pending.Key(&h.Trace, h.Span)
+		return named
 	}
 	h.Trace, h.Span = telemetry.TraceID{}, telemetry.SpanID{}
 	callee := near
 	if side == telemetry.SideClient {
 		callee = far
 	}
-	if r.RequestID == 0 || callee == nowhere {
+	if r.RequestID == (telemetry.RequestID{}) || callee == nowhere {
 		return 0
 	}
-	id := xxhash.Sum64(t.scratch.b.Bytes(r.RequestID))
+	id := xxhash.Sum64(r.RequestID.UUID[:])
+	if r.RequestID.Text != 0 {
+		id = xxhash.Sum64(t.scratch.b.Bytes(r.RequestID.Text))
+	}
 	id = id*31 + xxhash.Sum64String(firstLabel(t.nodes.of(callee).key.Name))
 	if id == 0 {
 		id = 1

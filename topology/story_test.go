@@ -238,7 +238,7 @@ func addLog(t *testing.T, b *telemetry.Batch, resources map[string]uint32, f map
 		TraceID: traceID(take(f, "trace")), SpanID: spanID(take(f, "id")),
 		Resource: addResource(b, resources, take(f, "of")),
 		Start:    b.Received, Duration: int64(5 * time.Millisecond), Protocol: telemetry.ProtocolHTTP, Code: 200,
-		RequestID: b.InternString(take(f, "reqid")),
+		RequestID: telemetry.RequestID{Text: b.InternString(take(f, "reqid"))},
 	}
 	if d := take(f, "took"); d != "" {
 		r.Duration = int64(duration(t, d))

@@ -35,6 +35,7 @@ type Topology struct {
 	now     int64 // Unix nanoseconds, the latest seen; never goes back
 	tick    int64 // now in ticks of signal.Tick
 	cursor  signal.Cursor
+	back    signal.Cursor // of a tick in the past: see cursorAt
 
 	pending *pair.Table
 	nodes   nodes
@@ -57,7 +58,7 @@ func New(cfg Config, obs Observer) *Topology {
 	t.nodes.init()
 	t.edges.init()
 	t.pub.init()
-	t.cursor = signal.At(0)
+	t.cursor, t.back = signal.At(0), signal.At(0)
 	return t
 }
 
@@ -93,8 +94,12 @@ func (t *Topology) Consume(e telemetry.Entry) error {
 			// Not a hop.
 		}
 	}
-	for i := range e.Batch.Requests {
-		t.request(&e.Batch.Requests[i])
+	requests := e.Batch.Requests
+	for i := range requests {
+		if i%touchAhead == 0 {
+			t.touchRequests(requests[i:min(i+touchAhead, len(requests))])
+		}
+		t.request(&requests[i], t.scratch.keys[i%touchAhead].refers)
 	}
 	t.sweepEmptied()
 	t.applied = e.Position
@@ -122,6 +127,21 @@ func (t *Topology) touch(spans []telemetry.Span) {
 		sum += t.pending.Touch(k.own)
 		if !s.ParentID.IsZero() {
 			k.refers = t.pending.Key(&s.TraceID, s.ParentID)
+			sum += t.pending.Touch(k.refers)
+		}
+	}
+	t.touched += sum
+}
+
+// touchRequests is touch for entries of logs: what they refer to is the span that
+// they name.
+func (t *Topology) touchRequests(requests []telemetry.Request) {
+	var sum uint64
+	for i := range requests {
+		r := &requests[i]
+		k := &t.scratch.keys[i]
+		if k.refers = 0; !r.TraceID.IsZero() && !r.SpanID.IsZero() {
+			k.refers = t.pending.Key(&r.TraceID, r.SpanID)
 			sum += t.pending.Touch(k.refers)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 
 	alspb "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/binnacle-mesh/binnacle/collector"
 )
 
 const benchEntries = 32 // what fits Envoy's buffer of 16 KiB
@@ -20,19 +22,19 @@ func BenchmarkDecode(b *testing.B) {
 	if err := from.identify(msg); err != nil {
 		b.Fatal(err)
 	}
-	d := &decoder{}
+	d := &decoder{Fill: &collector.Fill{}}
 	cpu := cpuTime(b)
 	b.ReportAllocs()
 	b.SetBytes(int64(len(msg)))
 	for b.Loop() {
-		in.Begin(&d.Fill)
+		in.Begin(d.Fill)
 		if err := d.decode(&from, msg); err != nil {
 			b.Fatal(err)
 		}
 		if len(d.Batch.Requests) != benchEntries {
 			b.Fatalf("%d requests", len(d.Batch.Requests))
 		}
-		in.Abandon(&d.Fill)
+		in.Abandon(d.Fill)
 	}
 	ours := float64(cpuTime(b)-cpu) / float64(b.N)
 	const rounds = 500

@@ -3,8 +3,9 @@
 // form), HTTP and TCP entries.
 //
 // An Envoy never waits for an answer, and drops what it cannot send; so this
-// service never stops reading. A stream's messages are decoded as they come and
-// queued for the log; when the queue is full they are dropped, and counted.
+// service never stops reading. Messages are decoded as they come, those of several
+// streams into one batch (collector.Lane), which is queued for the log; when the queue
+// is full it is dropped, and counted.
 //
 // # Which end of which edge
 //

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/binnacle-mesh/binnacle/collector"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
@@ -51,9 +52,9 @@ func FuzzMessage(f *testing.F) {
 	in := newRig(f, nil).in
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var from sender
-		d := &decoder{}
-		in.Begin(&d.Fill)
-		defer func() { in.Abandon(&d.Fill) }()
+		d := &decoder{Fill: &collector.Fill{}}
+		in.Begin(d.Fill)
+		defer func() { in.Abandon(d.Fill) }()
 		err := from.identify(raw)
 		if err == nil {
 			err = d.decode(&from, raw)

@@ -11,19 +11,52 @@ import (
 // decoder decodes one StreamAccessLogsMessage at a time; it is reused, and
 // belongs to one goroutine.
 type decoder struct {
-	collector.Fill
-	entry   entry
-	address []byte // text of an address
+	*collector.Fill
+	entry entry
+	last  [numFields]lastText
+}
+
+// The fields that say the same in most entries of a message, for again.
+const (
+	fieldRoute = iota
+	fieldCluster
+	fieldAuthority
+	fieldUpstream
+	fieldRemote
+	fieldUserAgent
+	numFields
+)
+
+// lastText is what a field said last in this message.
+type lastText struct {
+	text []byte
+	id   telemetry.StrID
+}
+
+// again is Text for a field that mostly says what it said before.
+func (d *decoder) again(field int, s []byte) telemetry.StrID {
+	l := &d.last[field]
+	if l.id != 0 && string(l.text) == string(s) {
+		return l.id
+	}
+	id := d.Text(s)
+	if string(d.Batch.Bytes(id)) == string(s) { // what was repaired is counted each time
+		*l = lastText{s, id}
+	}
+	return id
 }
 
 // decode decodes a StreamAccessLogsMessage, whose sender is known.
 func (d *decoder) decode(from *sender, msg []byte) error {
-	b := d.Batch
-	b.Resources = append(b.Resources, telemetry.Resource{Identity: from.Intern(b)})
+	if b := d.Batch; from.serial != d.Serial {
+		from.serial, from.resource = d.Serial, uint32(len(b.Resources))
+		b.Resources = append(b.Resources, telemetry.Resource{Identity: from.Intern(b)})
+	}
 	if from.Service == "" && !from.counted {
 		d.Repair(collector.RepairIdentity)
 		from.counted = true
 	}
+	d.last = [numFields]lastText{}
 	r := pb.Over(msg)
 	for r.Next() {
 		var err error
@@ -47,7 +80,7 @@ func (d *decoder) entries(from *sender, msg []byte, decode func(*entry, []byte) 
 		if r.Tag != 1<<3|pb.Bytes {
 			continue
 		}
-		if len(d.Batch.Requests) >= d.Limits.Records {
+		if d.Requests() >= d.Limits.Records {
 			d.Drop(collector.DropRecords, 0)
 			continue
 		}

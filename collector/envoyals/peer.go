@@ -18,13 +18,17 @@ func (d *decoder) place(from *sender, e *entry, r telemetry.Request) error {
 		return fmt.Errorf("tls_properties: %w", err)
 	}
 	b := d.Batch
-	host, server := d.target(from, e, &r, &c)
-	if server {
+	t := d.targetOf(from, e, &r, &c)
+	if t.server {
 		return d.served(e, &c, r)
 	}
 	called := r
-	called.Side = telemetry.SideClient
-	if err := d.upstreamPeer(e, &called, host); err != nil {
+	called.Side, called.PeerKind = telemetry.SideClient, t.kind
+	called.Peer.Service, called.Peer.Namespace, called.Peer.Version = t.service, t.namespace, t.version
+	if e.upstreamPeer != nil {
+		called.PeerKind = telemetry.NodeService
+	}
+	if err := d.peerMetadata(e.upstreamPeer, &called.Peer); err != nil {
 		return fmt.Errorf("upstream_peer: %w", err)
 	}
 	b.Requests = append(b.Requests, called)
@@ -37,6 +41,42 @@ func (d *decoder) place(from *sender, e *entry, r telemetry.Request) error {
 	return d.served(e, &c, r)
 }
 
+// A target is what an upstream cluster's name says: whom the proxy calls, or that it
+// serves.
+type target struct {
+	serial                      uint64          // of the batch whose strings these are
+	cluster                     telemetry.StrID // not 0: the name alone says it
+	server                      bool
+	kind                        telemetry.NodeKind
+	service, namespace, version telemetry.StrID
+}
+
+// targetOf is the target of an entry. A sender has few clusters, and remembers what their names mean.
+func (d *decoder) targetOf(from *sender, e *entry, r *telemetry.Request, c *certs) target {
+	t := &from.targets[r.Cluster%telemetry.StrID(len(from.targets))]
+	if t.cluster == r.Cluster && t.serial == d.Serial && t.cluster != 0 {
+		return *t
+	}
+	b := d.Batch
+	host, server := d.target(from, e, r, c)
+	is := target{serial: d.Serial, cluster: r.Cluster, server: server}
+	if !server {
+		var name, namespace string
+		name, namespace, is.kind = telemetry.ClassifyHost(host)
+		is.service, is.namespace = b.InternString(name), b.InternString(namespace)
+		is.version = b.InternString(telemetry.ParseClusterName(b.Str(r.Cluster)).Subset)
+	}
+	if !passes(b.Str(r.Cluster)) {
+		*t = is
+	}
+	return is
+}
+
+// passes says that a cluster of Istio's goes wherever a request's authority says.
+func passes(cluster string) bool {
+	return cluster == "PassthroughCluster" || cluster == "BlackHoleCluster"
+}
+
 // target says which host a client's entry calls, or that the entry is a server's.
 func (d *decoder) target(from *sender, e *entry, r *telemetry.Request, c *certs) (host string, server bool) {
 	// Views of the batch's strings stay valid while more are added: the table
@@ -47,7 +87,7 @@ func (d *decoder) target(from *sender, e *entry, r *telemetry.Request, c *certs)
 	switch {
 	case cluster.Inbound, strings.HasPrefix(name, "InboundPassthroughCluster"):
 		return "", true
-	case name == "PassthroughCluster", name == "BlackHoleCluster":
+	case passes(name):
 		return b.Str(r.Authority), false
 	case name != "":
 		plain := cluster.Port == "" && cluster.Host == name
@@ -99,19 +139,6 @@ func (d *decoder) served(e *entry, c *certs, r telemetry.Request) error {
 	}
 	b.Requests = append(b.Requests, r)
 	return nil
-}
-
-// upstreamPeer names the peer of a client's entry: by the host that it called,
-// and by what the peer's own proxy said of it.
-func (d *decoder) upstreamPeer(e *entry, r *telemetry.Request, host string) error {
-	b := d.Batch
-	name, namespace, kind := telemetry.ClassifyHost(host)
-	r.Peer.Service, r.Peer.Namespace, r.PeerKind = b.InternString(name), b.InternString(namespace), kind
-	r.Peer.Version = b.InternString(telemetry.ParseClusterName(b.Str(r.Cluster)).Subset)
-	if e.upstreamPeer != nil {
-		r.PeerKind = telemetry.NodeService
-	}
-	return d.peerMetadata(e.upstreamPeer, &r.Peer)
 }
 
 // peerMetadata reads what Istio's proxies exchange of themselves, an Any of a

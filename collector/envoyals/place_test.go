@@ -2,6 +2,8 @@ package envoyals
 
 import (
 	"fmt"
+	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/binnacle-mesh/binnacle/collector"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
@@ -37,8 +40,8 @@ func told(b *telemetry.Batch, r *telemetry.Request) string {
 func decodeMessage(t *testing.T, msg *alspb.StreamAccessLogsMessage) *telemetry.Batch {
 	t.Helper()
 	var from sender
-	d := &decoder{}
-	newRig(t, nil).in.Begin(&d.Fill)
+	d := &decoder{Fill: &collector.Fill{}}
+	newRig(t, nil).in.Begin(d.Fill)
 	raw := marshal(t, msg)
 	if err := from.identify(raw); err != nil {
 		t.Fatal(err)
@@ -240,10 +243,13 @@ func TestRequestFields(t *testing.T) {
 	}
 	r := &b.Requests[0]
 	own := &b.Resources[r.Resource].Identity
+	hostPort := func(a telemetry.Address) string {
+		return net.JoinHostPort(b.CopyStr(a.Host), strconv.Itoa(int(a.Port)))
+	}
 	got := map[string]any{
 		"trace": r.TraceID.String(), "span": r.SpanID.String(), "start": r.Start, "duration": time.Duration(r.Duration),
-		"method": b.CopyStr(r.Method), "path": b.CopyStr(r.Path), "authority": b.CopyStr(r.Authority), "id": b.CopyStr(r.RequestID),
-		"route": b.CopyStr(r.Route), "cluster": b.CopyStr(r.Cluster), "upstream": b.CopyStr(r.Upstream), "remote": b.CopyStr(r.Remote),
+		"method": b.CopyStr(r.Method), "path": b.CopyStr(r.Path), "authority": b.CopyStr(r.Authority), "id": fmt.Sprintf("%x", r.RequestID.UUID),
+		"route": b.CopyStr(r.Route), "cluster": b.CopyStr(r.Cluster), "upstream": hostPort(r.Upstream), "remote": hostPort(r.Remote),
 		"attempts": r.Attempts, "in": r.BytesIn, "out": r.BytesOut, "flags": r.Response.String(),
 		"own": strings.Join([]string{b.CopyStr(own.Cluster), b.CopyStr(own.Workload), b.CopyStr(own.App), b.CopyStr(own.Instance), b.CopyStr(own.Principal)}, " "),
 	}
@@ -253,7 +259,7 @@ func TestRequestFields(t *testing.T) {
 	want := map[string]any{
 		"trace": "0af7651916cd43dd8448eb211c80319c", "span": "b7ad6b7169203331",
 		"start": testNow.Add(-time.Second).UnixNano(), "duration": 25 * time.Millisecond,
-		"method": "POST", "path": "/orders/7", "authority": "shop.example", "id": "3c0f9a44-7a43-9d49-8ad5-5b1d5b5f8f10",
+		"method": "POST", "path": "/orders/7", "authority": "shop.example", "id": "3c0f9a447a439d498ad55b1d5b5f8f10",
 		"route": "default", "cluster": "inbound|9080||", "upstream": "10.1.0.9:9080", "remote": "[2001:db8::7]:4444",
 		"attempts": uint32(1), "in": uint64(420), "out": uint64(3100), "flags": "UF,UAEX",
 		"own":         " cart-v1 cart cart-v1-5d4f cluster.local/ns/shop/sa/cart",

@@ -3,6 +3,7 @@ package envoyals
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/binnacle-mesh/binnacle/collector"
@@ -33,11 +34,11 @@ func (d *decoder) request(from *sender, e *entry) error {
 	}
 	b := d.Batch
 	r := telemetry.Request{
-		Resource: uint32(len(b.Resources) - 1),
+		Resource: from.resource,
 		Method:   b.InternString(methodName(e.method)),
 		Path:     d.Text(withoutQuery(e.path)),
-		Route:    d.Text(e.route),
-		Cluster:  d.Text(e.cluster),
+		Route:    d.again(fieldRoute, e.route),
+		Cluster:  d.again(fieldCluster, e.cluster),
 		Attempts: uint32(min(e.attempts, 1<<16)),
 		BytesIn:  e.bytesIn,
 		BytesOut: e.bytesOut,
@@ -56,18 +57,22 @@ func (d *decoder) request(from *sender, e *entry) error {
 		d.Drop(collector.DropOld, r.Path)
 		return nil
 	}
-	r.Authority, r.RequestID = d.Text(e.authority), d.Text(e.requestID)
+	r.Authority = d.again(fieldAuthority, e.authority)
+	var isUUID bool
+	if r.RequestID.UUID, isUUID = telemetry.ParseUUID(e.requestID); !isUUID {
+		r.RequestID.Text = d.Text(e.requestID)
+	}
 	e.trace(&r)
 	e.outcome(&r)
 	var err error
-	if r.Upstream, err = d.addressText(e.upstream); err != nil {
+	if r.Upstream, err = d.addressOf(fieldUpstream, e.upstream); err != nil {
 		return fmt.Errorf("upstream_remote_address: %w", err)
 	}
 	remote := e.direct
 	if remote == nil {
 		remote = e.remote
 	}
-	if r.Remote, err = d.addressText(remote); err != nil {
+	if r.Remote, err = d.addressOf(fieldRemote, remote); err != nil {
 		return fmt.Errorf("downstream_direct_remote_address: %w", err)
 	}
 	if r.Attrs, err = d.attributes(e); err != nil {
@@ -153,14 +158,14 @@ func grpcOfHTTP(code int32) int32 {
 func (d *decoder) attributes(e *entry) (telemetry.Range, error) {
 	b := d.Batch
 	start := len(b.Attrs)
-	add := func(key telemetry.StrID, value []byte) {
+	add := func(key telemetry.StrID, value telemetry.StrID) {
 		switch {
 		case key == 0:
 			d.Repair(collector.RepairKey)
 		case len(b.Attrs)-start >= d.Limits.Attributes:
 			d.Repair(collector.RepairAttributes)
 		default:
-			b.Attrs = append(b.Attrs, telemetry.Attr{Key: key, Value: uint64(d.Text(value))})
+			b.Attrs = append(b.Attrs, telemetry.Attr{Key: key, Value: uint64(value)})
 		}
 	}
 	for _, tag := range e.tags {
@@ -168,16 +173,16 @@ func (d *decoder) attributes(e *entry) (telemetry.Range, error) {
 		if err != nil {
 			return telemetry.Range{}, fmt.Errorf("custom_tags: %w", err)
 		}
-		add(d.Key(key), value)
+		add(d.Key(key), d.Text(value))
 	}
 	if len(e.userAgent) != 0 {
-		add(telemetry.KeyUserAgentOriginal, e.userAgent)
+		add(telemetry.KeyUserAgentOriginal, d.again(fieldUserAgent, e.userAgent))
 	}
 	if len(e.details) != 0 && string(e.details) != "via_upstream" {
-		add(b.InternString("response_code_details"), e.details)
+		add(b.InternString("response_code_details"), d.Text(e.details))
 	}
 	if len(e.failure) != 0 {
-		add(b.InternString("upstream_transport_failure_reason"), e.failure)
+		add(b.InternString("upstream_transport_failure_reason"), d.Text(e.failure))
 	}
 	if len(b.Attrs) == start {
 		return telemetry.Range{}, nil
@@ -187,8 +192,10 @@ func (d *decoder) attributes(e *entry) (telemetry.Range, error) {
 
 // withoutQuery is the path alone: queries hold secrets, and are as many as requests.
 func withoutQuery(path []byte) []byte {
-	if i := bytes.IndexAny(path, "?#"); i >= 0 {
-		return path[:i]
+	for _, end := range [...]byte{'?', '#'} {
+		if i := bytes.IndexByte(path, end); i >= 0 {
+			path = path[:i]
+		}
 	}
 	return path
 }
@@ -202,51 +209,42 @@ func methodName(v uint64) string {
 	return ""
 }
 
-// addressText interns an envoy.config.core.v3.Address as host:port, a pipe's
+// addressOf reads an envoy.config.core.v3.Address: a socket's host and port, a pipe's
 // path, or an internal listener's name.
-func (d *decoder) addressText(msg []byte) (telemetry.StrID, error) {
-	d.address = d.address[:0]
+func (d *decoder) addressOf(field int, msg []byte) (a telemetry.Address, err error) {
 	r := pb.Over(msg)
 	for r.Next() {
 		switch r.Tag {
 		case 1<<3 | pb.Bytes:
-			if err := d.socketAddress(r.Bytes()); err != nil {
-				return 0, err
+			if a, err = d.socketAddress(field, r.Bytes()); err != nil {
+				return a, err
 			}
 		case 2<<3 | pb.Bytes, 3<<3 | pb.Bytes:
 			n := pb.Over(r.Bytes())
 			for n.Next() {
 				if n.Tag == 1<<3|pb.Bytes {
-					d.address = append(d.address[:0], n.Bytes()...)
+					a = telemetry.Address{Host: d.Text(n.Bytes())}
 				}
 			}
 			if n.Err != nil {
-				return 0, n.Err
+				return a, n.Err
 			}
 		}
 	}
-	return d.Text(d.address), r.Err
+	return a, r.Err
 }
 
-func (d *decoder) socketAddress(msg []byte) error {
-	var host []byte
-	var port uint64
+func (d *decoder) socketAddress(field int, msg []byte) (a telemetry.Address, err error) {
 	r := pb.Over(msg)
 	for r.Next() {
 		switch r.Tag {
 		case 2<<3 | pb.Bytes:
-			host = r.Bytes()
+			a.Host = d.again(field, r.Bytes())
 		case 3<<3 | pb.Varint:
-			port = r.Uint
+			if r.Uint <= math.MaxUint16 {
+				a.Port = uint16(r.Uint)
+			}
 		}
 	}
-	if bytes.IndexByte(host, ':') >= 0 {
-		d.address = append(append(append(d.address[:0], '['), host...), ']')
-	} else {
-		d.address = append(d.address[:0], host...)
-	}
-	if port != 0 {
-		d.address = strconv.AppendUint(append(d.address, ':'), port, 10)
-	}
-	return r.Err
+	return a, r.Err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 
+	"github.com/binnacle-mesh/binnacle/collector"
 	"github.com/binnacle-mesh/binnacle/collector/identity"
 	"github.com/binnacle-mesh/binnacle/collector/internal/pb"
 )
@@ -13,8 +14,13 @@ import (
 // follow.
 type sender struct {
 	identity.Workload
+	lane    *collector.Lane
 	gateway bool
 	counted bool // that it does not say who it is, is counted
+
+	serial   uint64 // of the batch in which it has
+	resource uint32 // this resource
+	targets  [16]target
 }
 
 // identify takes note of who sends msg, if it says so. Only what identity has
@@ -43,7 +49,7 @@ func (s *sender) identifier(msg []byte) error {
 		if err != nil {
 			return fmt.Errorf("node: %w", err)
 		}
-		s.Workload, s.gateway = n.Workload(), n.Gateway()
+		s.Workload, s.gateway, s.serial, s.targets = n.Workload(), n.Gateway(), 0, [16]target{}
 	}
 	return r.Err
 }

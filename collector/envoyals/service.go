@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -18,12 +19,14 @@ import (
 // is safe for concurrent use.
 type Service struct {
 	in       *collector.Intake
+	lanes    []*collector.Lane
+	next     atomic.Uint32 // lane
 	decoders sync.Pool
 }
 
 // New makes a Service that puts what it receives through in.
 func New(in *collector.Intake) *Service {
-	return &Service{in: in, decoders: sync.Pool{New: func() any { return new(decoder) }}}
+	return &Service{in: in, lanes: in.Lanes(), decoders: sync.Pool{New: func() any { return new(decoder) }}}
 }
 
 // Register puts the service on a gRPC server, which should have wire.Codec
@@ -47,7 +50,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 // stream reads one stream to its end. The only reply is an empty one, when
 // the client closes.
 func (s *Service) stream(stream grpc.ServerStream) error {
-	var from sender
+	from := sender{lane: s.lanes[int(s.next.Add(1))%len(s.lanes)]}
 	var f wire.Frame
 	defer f.Free()
 	for {
@@ -89,13 +92,19 @@ func (s *Service) take(from *sender, msg []byte) error {
 	}
 	d := s.decoders.Get().(*decoder)
 	defer s.decoders.Put(d)
-	s.in.Begin(&d.Fill)
-	if err := d.decode(from, msg); err != nil {
-		s.in.Abandon(&d.Fill)
+	malformed := false
+	err := from.lane.Add(len(msg), func(f *collector.Fill) error {
+		d.Fill = f
+		err := d.decode(from, msg)
+		malformed = err != nil
+		return err
+	})
+	d.Fill = nil
+	if malformed {
 		s.in.Leave(len(msg))
 		return s.malformed(err)
 	}
-	return s.in.Enqueue(&d.Fill, len(msg))
+	return err
 }
 
 func (s *Service) malformed(err error) error {

@@ -204,8 +204,13 @@ func (a *assembler) headRequest(v *headView, row uint32) error {
 			attrs = append(attrs, a.headAttr(v, x))
 			continue
 		}
-		if defs[x.col].kind == kindText {
+		switch defs[x.col].kind {
+		case kindText:
 			x.bits = uint64(a.headStr(v, uint32(x.bits)))
+		case kindUUID:
+			r.RequestID.UUID = [16]byte(x.data)
+			continue
+		default:
 		}
 		setRequest(&r, x.col, x.bits)
 	}
@@ -290,13 +295,13 @@ func setRequest(r *telemetry.Request, col int, v uint64) {
 	case colAuthority:
 		r.Authority = id
 	case colRequestID:
-		r.RequestID = id
+		r.RequestID.Text = id
 	case colRoute:
 		r.Route = id
 	case colUpstream:
-		r.Upstream = id
+		r.Upstream.Host = id
 	case colRemote:
-		r.Remote = id
+		r.Remote.Host = id
 	case colAttempts:
 		r.Attempts = uint32(v)
 	case colBytesIn:
@@ -319,6 +324,10 @@ func setRequest(r *telemetry.Request, col int, v uint64) {
 		r.Peer.Instance = id
 	case colPeerPrincipal:
 		r.Peer.Principal = id
+	case colUpstreamPort:
+		r.Upstream.Port = uint16(v)
+	case colRemotePort:
+		r.Remote.Port = uint16(v)
 	}
 }
 
@@ -398,6 +407,9 @@ func (b *blockRows) set(c *fileColumn, v *pageView, pos, i int) error {
 		return b.json(c, v.textAt(pos), i)
 	case c.id == colResource:
 		b.resources[i] = string(v.textAt(pos))
+		return nil
+	case c.kind == kindUUID:
+		b.requests[i].RequestID.UUID = [16]byte(v.bytesAt(pos))
 		return nil
 	case c.kind == kindID8:
 		b.id8(c, telemetry.SpanID(v.bytesAt(pos)), i)

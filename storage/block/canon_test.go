@@ -97,11 +97,11 @@ func canonRequests(b *telemetry.Batch) []canonRequest {
 			Identity: canonIdentity(b, &b.Resources[r.Resource].Identity), Resource: canonAttrs(b, b.Resources[r.Resource].Attrs),
 			Peer: canonIdentity(b, &r.Peer), Attrs: canonAttrs(b, r.Attrs),
 		}
-		for i, s := range [...]telemetry.StrID{r.Method, r.Path, r.Authority, r.RequestID, r.Route, r.Cluster, r.Upstream, r.Remote} {
+		for i, s := range [...]telemetry.StrID{r.Method, r.Path, r.Authority, r.RequestID.Text, r.Route, r.Cluster, r.Upstream.Host, r.Remote.Host} {
 			c.Texts[i] = b.CopyStr(s)
 		}
 		r.Resource, r.Peer, r.Attrs = 0, telemetry.Identity{}, telemetry.Range{}
-		r.Method, r.Path, r.Authority, r.RequestID, r.Route, r.Cluster, r.Upstream, r.Remote = 0, 0, 0, 0, 0, 0, 0, 0
+		r.Method, r.Path, r.Authority, r.RequestID.Text, r.Route, r.Cluster, r.Upstream.Host, r.Remote.Host = 0, 0, 0, 0, 0, 0, 0, 0
 		c.Request = r
 		out = append(out, c)
 	}

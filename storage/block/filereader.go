@@ -277,7 +277,7 @@ type values struct {
 	levels  []byte   // 1 where there is a value; nil: everywhere
 	indexes []int32  // into the dictionary, where the page uses it
 	ints    []int64  // kindInt64, kindInt32, kindTime, kindDuration, kindBool, kindDouble (bits)
-	data    []byte   // kindText, kindEnum, kindJSON by ends; kindID8, kindTraceID by their size
+	data    []byte   // kindText, kindEnum, kindJSON by ends; kindID8, kindTraceID, kindUUID by their size
 	ends    []uint32 // ends[i] to ends[i+1] is value i
 	width   int
 	spare   arrays
@@ -497,9 +497,9 @@ func (v *values) decodeDelta(c *fileColumn, b []byte, n int) error {
 
 func (v *values) decodePlain(c *fileColumn, b []byte, n int) (err error) {
 	switch c.kind {
-	case kindTraceID, kindID8:
-		if v.width = 8; c.kind == kindTraceID {
-			v.width = 16
+	case kindTraceID, kindUUID, kindID8:
+		if v.width = 16; c.kind == kindID8 {
+			v.width = 8
 		}
 		v.data = v.spare.data[:0]
 		v.data = append(v.data, b...)

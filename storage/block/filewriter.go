@@ -154,7 +154,7 @@ func (c *columnWriter) physical() format.Type {
 		return format.Double
 	case kindBool:
 		return format.Boolean
-	case kindID8, kindTraceID:
+	case kindID8, kindTraceID, kindUUID:
 		return format.FixedLenByteArray
 	default:
 		return format.ByteArray
@@ -246,6 +246,9 @@ func (c *columnWriter) element() format.SchemaElement {
 		e.LogicalType.Value = &format.TimestampType{IsAdjustedToUTC: true, Unit: format.TimeUnit{Value: &format.NanoSeconds{}}}
 	case kindTraceID:
 		e.TypeLength.Set(16)
+	case kindUUID:
+		e.TypeLength.Set(16)
+		e.LogicalType.Value = &format.UUIDType{}
 	case kindID8:
 		e.TypeLength.Set(8)
 	default:

@@ -249,11 +249,17 @@ func (h *head) insertRequest(b *telemetry.Batch, r *telemetry.Request) {
 	h.putStr(b, colMethod, r.Method)
 	h.putText(b, colPath, r.Path)
 	h.putStr(b, colAuthority, r.Authority)
-	h.putText(b, colRequestID, r.RequestID)
+	if r.RequestID.UUID != [16]byte{} {
+		h.scratch = append(append(h.scratch, colRequestUUID), r.RequestID.UUID[:]...)
+	} else {
+		h.putText(b, colRequestID, r.RequestID.Text)
+	}
 	h.putStr(b, colRoute, r.Route)
 	h.putStr(b, colUpstreamCluster, r.Cluster)
-	h.putText(b, colUpstream, r.Upstream)
-	h.putText(b, colRemote, r.Remote)
+	h.putText(b, colUpstream, r.Upstream.Host)
+	h.putInt(colUpstreamPort, int64(r.Upstream.Port))
+	h.putText(b, colRemote, r.Remote.Host)
+	h.putInt(colRemotePort, int64(r.Remote.Port))
 	h.putInt(colAttempts, int64(r.Attempts))
 	h.putInt(colBytesIn, int64(r.BytesIn))
 	h.putInt(colBytesOut, int64(r.BytesOut))
@@ -303,15 +309,14 @@ const (
 )
 
 // putText is putStr for a column whose values may be as many as its rows: ids,
-// paths with ids in them, addresses with the ports of clients. To look for such a string
+// paths with ids in them, addresses of clients. To look for such a string
 // costs several times what it costs to copy it. The column of the file gets no dictionary then.
 func (h *head) putText(b *telemetry.Batch, col int, s telemetry.StrID) {
 	if s == 0 {
 		return
 	}
 	u := &h.texts[col]
-	if u.unique || col == colRequestID {
-		u.unique = true
+	if u.unique {
 		h.putUint(col, uint64(h.strings.add(b.Bytes(s), h.pools)))
 		return
 	}
@@ -525,6 +530,10 @@ func (v *headView) next(p []byte, fixed []columnDef) (x pair, rest []byte, ok bo
 			x.bits, p = uvarint(p)
 		}
 		return x, p, true
+	}
+	if fixed[c].kind == kindUUID {
+		x.data = p[:16]
+		return x, p[16:], true
 	}
 	x.bits, p = uvarint(p)
 	switch fixed[c].kind {

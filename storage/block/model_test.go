@@ -215,13 +215,26 @@ func (d *drawer) span() {
 	b.Spans = append(b.Spans, s)
 }
 
+func (d *drawer) requestID() (id telemetry.RequestID) {
+	if d.n("uuid", 1) == 0 {
+		id.Text = d.str()
+	} else {
+		id.UUID[d.n("at", 15)] = 9
+	}
+	return id
+}
+
+func (d *drawer) address() telemetry.Address {
+	return telemetry.Address{Host: d.str(), Port: uint16(d.n("port", 2)) * 30000}
+}
+
 func (d *drawer) request() {
 	d.b.Requests = append(d.b.Requests, telemetry.Request{
 		TraceID: d.traceID(1), SpanID: d.spanID(1), Start: baseTime + int64(d.n("start", 20)), Duration: int64(d.n("duration", 5)),
 		Resource: uint32(d.n("resource", len(d.b.Resources)-1)), Peer: d.identity(), PeerKind: telemetry.NodeKind(d.n("peer kind", 5)), Side: telemetry.Side(d.n("side", 1)),
 		Protocol: telemetry.Protocol(d.n("protocol", 5)), TLS: telemetry.TLS(d.n("tls", 3)), Outcome: telemetry.Outcome(d.n("outcome", 2)),
 		Response: telemetry.ResponseFlags(d.n("response", 1)) << 31, Code: int32(d.n("code", 2)) - 1, Method: d.str(), Path: d.str(), Authority: d.str(),
-		RequestID: d.str(), Route: d.str(), Cluster: d.str(), Upstream: d.str(), Remote: d.str(), Attempts: uint32(d.n("attempts", 1)) * math.MaxUint32,
+		RequestID: d.requestID(), Route: d.str(), Cluster: d.str(), Upstream: d.address(), Remote: d.address(), Attempts: uint32(d.n("attempts", 1)) * math.MaxUint32,
 		BytesIn: uint64(d.n("in", 1)) * math.MaxUint64, BytesOut: uint64(d.n("out", 3)), Attrs: d.attrs(3),
 	})
 }

@@ -17,6 +17,7 @@ const (
 	kindBool                 // BOOLEAN
 	kindID8                  // FIXED_LEN_BYTE_ARRAY(8); in the head a big-endian number
 	kindTraceID              // FIXED_LEN_BYTE_ARRAY(16)
+	kindUUID                 // FIXED_LEN_BYTE_ARRAY(16) with the logical type UUID; in the head its bytes
 	kindJSON                 // a string of JSON; in the head bytes
 )
 
@@ -97,6 +98,9 @@ const (
 	colPeerVersion
 	colPeerInstance
 	colPeerPrincipal
+	colRequestUUID
+	colUpstreamPort
+	colRemotePort
 	numRequestColumns
 )
 
@@ -182,6 +186,9 @@ func requestColumns() []columnDef {
 		colPeerVersion:          {name: "peer_version"},
 		colPeerInstance:         {name: "peer_instance"},
 		colPeerPrincipal:        {name: "peer_principal"},
+		colRequestUUID:          {name: "request_uuid", kind: kindUUID},
+		colUpstreamPort:         {name: "upstream_port", kind: kindInt32},
+		colRemotePort:           {name: "remote_port", kind: kindInt32},
 	} {
 		defs[i] = d
 	}

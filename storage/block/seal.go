@@ -73,6 +73,8 @@ type sealing struct {
 	byColumn []*columnWriter // likewise; nil for attributes in the fallback column
 	texts    stringsView     // JSON of the resources' attributes, by number from 1
 	spans    bool
+	resource []uint32 // of the page's rows
+	touched  byte     // a sum that keeps the compiler from leaving out the touching
 }
 
 // spansFile makes spans.parquet of a head that no longer changes.
@@ -183,9 +185,7 @@ func (s *sealer) file(h *head, v *headView, rv rowsView, defs []columnDef, spans
 	f.plan()
 	for from := 0; from < len(s.rows); from += pageRows {
 		to := min(from+pageRows, len(s.rows))
-		for i, r := range s.rows[from:to] {
-			f.row(i, from+i, r)
-		}
+		f.page(from, to)
 		for _, c := range f.order {
 			if err := s.pw.flush(c, to-from); err != nil {
 				return nil, err
@@ -276,31 +276,74 @@ func attrKind(t telemetry.AttrType) kind {
 	}
 }
 
-// row hands row r of the head, row i of its page and at of the file, to the
-// columns.
-func (s *sealing) row(i, at int, r uint32) {
-	c, j := s.rv.chunks[r/chunkRows], r%chunkRows
-	f := s.fixed
-	f[colTraceID].data = append(f[colTraceID].data, c.trace[j][:]...)
-	if id := binary.BigEndian.Uint64(c.span[j][:]); s.spans || id != 0 {
-		f[colSpanID].push(i, id)
-	}
-	f[colStart].push(i, uint64(c.start[j]))
-	f[colDuration].push(i, uint64(c.duration[j]))
-	res := c.resource[j]
-	for k, id := range s.v.resources[res].identity {
-		if id != 0 {
-			f[colCluster+k].push(i, uint64(id))
+// page hands rows of the head, from and below to of the file, to the columns.
+//
+// In the file's order rows lie anywhere in the head, which is larger than the
+// processor's caches. Column by column, and rest by rest after they were touched
+// together, many of them are on their way at once; row by row each would be waited for.
+func (s *sealing) page(from, to int) {
+	rows := s.rows[from:to]
+	f, chunks := s.fixed, s.rv.chunks
+	s.resource = s.resource[:0]
+	for i, r := range rows {
+		c, j := chunks[r/chunkRows], r%chunkRows
+		f[colTraceID].data = append(f[colTraceID].data, c.trace[j][:]...)
+		if id := binary.BigEndian.Uint64(c.span[j][:]); s.spans || id != 0 {
+			f[colSpanID].push(i, id)
 		}
 	}
-	if s.texts.refs[(res+1)/refRows][(res+1)%refRows].size > 0 {
-		f[colResource].push(i, uint64(res)+1)
+	for i, r := range rows {
+		c, j := chunks[r/chunkRows], r%chunkRows
+		f[colStart].push(i, uint64(c.start[j]))
+		f[colDuration].push(i, uint64(c.duration[j]))
+		s.resource = append(s.resource, c.resource[j])
 	}
+	s.identities()
 	if s.spans {
+		s.spanFields(from, to)
+	}
+	var sum byte
+	for at := 0; at < len(rows); at += touchAhead {
+		some := rows[at:min(at+touchAhead, len(rows))]
+		for _, r := range some {
+			sum += s.v.rest.at(chunks[r/chunkRows].rest[r%chunkRows])[0]
+		}
+		for i, r := range some {
+			s.rest(at+i, s.v.rest.at(chunks[r/chunkRows].rest[r%chunkRows]))
+		}
+	}
+	s.touched = sum
+}
+
+// touchAhead is how many rows' values are fetched at a time.
+const touchAhead = 64
+
+// identities fills the columns that a row has from its resource.
+func (s *sealing) identities() {
+	for k := range len(s.v.resources[0].identity) {
+		c := s.fixed[colCluster+k]
+		for i, res := range s.resource {
+			if id := s.v.resources[res].identity[k]; id != 0 {
+				c.push(i, uint64(id))
+			}
+		}
+	}
+	for i, res := range s.resource {
+		if s.texts.refs[(res+1)/refRows][(res+1)%refRows].size > 0 {
+			s.fixed[colResource].push(i, uint64(res)+1)
+		}
+	}
+}
+
+// spanFields fills the columns that spans alone have, and all of them.
+func (s *sealing) spanFields(from, to int) {
+	f := s.fixed
+	for i, r := range s.rows[from:to] {
+		c, j := s.rv.chunks[r/chunkRows], r%chunkRows
 		f[colName].push(i, uint64(c.name[j]))
 		f[colKind].push(i, uint64(c.bits[j]&15))
 		f[colStatus].push(i, uint64(c.bits[j]>>4))
-		if d := s.parent[at]; d > 0 {
+		if d := s.parent[from+i]; d > 0 {
 			f[colParentRow].push(i, uint64(d-1))
 		} else if d < 0 {
 			f[colParentRow].push(i, uint64(int64(d)))
@@ -308,7 +351,6 @@ func (s *sealing) row(i, at int, r uint32) {
 			f[colParentSpanID].push(i, binary.BigEndian.Uint64(c.parent[j][:]))
 		}
 	}
-	s.rest(i, s.v.rest.at(c.rest[j]))
 }
 
 // How a pair's value is written in the head; see headView.next, which the loop in rest
@@ -320,6 +362,7 @@ const (
 	asBits                // 8 bytes
 	asByte
 	asNested
+	asUUID // 16 bytes
 )
 
 // plan notes for each column number how its values are written, and where they go.
@@ -336,6 +379,8 @@ func (s *sealing) plan() {
 			s.how[c] = asInt
 		case d.kind == kindJSON:
 			s.how[c] = asNested
+		case d.kind == kindUUID:
+			s.how[c] = asUUID
 		}
 	}
 	for k := range s.v.keys {
@@ -375,6 +420,10 @@ func (s *sealing) rest(i int, p []byte) {
 		case asNested:
 			bits, p = uvarint(p)
 			p = s.nested(i, pair{int(col), bits, p})
+			continue
+		case asUUID:
+			s.byColumn[col].pushID(i, p[:16])
+			p = p[16:]
 			continue
 		}
 		if c := s.byColumn[col]; c == nil || !c.push(i, bits) {

@@ -90,10 +90,11 @@ type Sample struct {
 	TLS     telemetry.TLS
 }
 
-// A Cursor is a tick with its columns, which are costly enough to find to be
+// A Cursor is a tick with its slots and columns, which are costly enough to find to be
 // found once a batch and not once a span.
 type Cursor struct {
 	tick int64
+	slot [Windows]int64 // counted from the epoch
 	col  [Windows]uint8
 }
 
@@ -101,10 +102,14 @@ type Cursor struct {
 func At(tick int64) Cursor {
 	c := Cursor{tick: tick}
 	for i, l := range levels {
-		c.col[i] = uint8(int64(l.first) + tick/l.width%l.slots) //nolint:gosec // below 40
+		c.slot[i] = tick / l.width
+		c.col[i] = uint8(int64(l.first) + c.slot[i]%l.slots) //nolint:gosec // below 40
 	}
 	return c
 }
+
+// Tick is the cursor's tick.
+func (c *Cursor) Tick() int64 { return c.tick }
 
 // Total is what was counted since the beginning.
 func (a *Acc) Total() Sums { return a.total }
@@ -116,19 +121,22 @@ func (a *Acc) Add(c *Cursor, s Sample) {
 }
 
 // AddPast counts a sample at an earlier tick, as of now.
-func (a *Acc) AddPast(now, tick int64, s Sample) { a.past(now, tick, s, 1) }
+func (a *Acc) AddPast(now, tick *Cursor, s Sample) { a.past(now, tick, s, 1) }
 
 // Remove takes back a sample that was counted at tick.
-func (a *Acc) Remove(now, tick int64, s Sample) { a.past(now, tick, s, -1) }
+func (a *Acc) Remove(now, tick *Cursor, s Sample) { a.past(now, tick, s, -1) }
 
-func (a *Acc) past(now, tick int64, s Sample, sign int32) {
-	a.Advance(now)
-	c := At(tick)
+func (a *Acc) past(now, tick *Cursor, s Sample, sign int32) {
+	a.Advance(now.tick)
+	if a.last != now.tick {
+		ahead := At(a.last)
+		now = &ahead
+	}
 	var cols [Windows]uint8
 	n := 0
-	for i, l := range levels {
-		if a.last/l.width-tick/l.width < l.slots {
-			cols[n] = c.col[i]
+	for i := range levels {
+		if now.slot[i]-tick.slot[i] < levels[i].slots {
+			cols[n] = tick.col[i]
 			n++
 		}
 	}

@@ -153,7 +153,8 @@ func TestAccModel(t *testing.T) {
 				if rapid.Bool().Draw(rt, "other") {
 					to, list = other, &rest
 				}
-				to.AddPast(now, tick, s)
+				n, c := At(now), At(tick)
+				to.AddPast(&n, &c, s)
 				*list = append(*list, struct {
 					tick int64
 					s    Sample
@@ -164,7 +165,8 @@ func TestAccModel(t *testing.T) {
 					rt.Skip()
 				}
 				i := rapid.IntRange(0, len(all)-1).Draw(rt, "which")
-				a.Remove(now, all[i].tick, all[i].s)
+				n, c := At(now), At(all[i].tick)
+				a.Remove(&n, &c, all[i].s)
 				all = slices.Delete(all, i, i+1)
 			},
 			"merge": func(*rapid.T) {
