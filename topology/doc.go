@@ -12,7 +12,7 @@
 //   - edge: counters and sliding windows, and moving what was counted before all was
 //     known (edge.go, and package signal);
 //   - wait: halves whose time is up are final (expire.go, and package pair);
-//   - publish: what changed becomes a new snapshot (render.go, publish.go), with deltas and watchers
+//   - publish: what changed becomes a new snapshot (render.go, publish.go), and who waits for one is woken
 //     (delta.go, watch.go).
 //
 // The whole state can be saved and loaded (save.go, load.go, docs/format/topology.md).

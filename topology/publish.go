@@ -7,13 +7,6 @@ import (
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
-// snapshot is a published graph with what deltas need. It is immutable.
-type snapshot struct {
-	graph telemetry.Graph
-	// nodes[i] is the version in which graph.Nodes[i] last changed; edges alike.
-	nodes, edges []uint64
-}
-
 // publisher keeps what has changed since the last snapshot.
 //
 // Invariant: all that has changed is in dirty or touched, was removed with
@@ -23,7 +16,7 @@ type publisher struct {
 	reorder bool // edges or nodes came or went
 	last    int64
 	version uint64
-	current atomic.Pointer[snapshot]
+	current atomic.Pointer[telemetry.Graph]
 
 	dirty   []uint32 // edges
 	touched []uint32 // nodes
@@ -38,7 +31,7 @@ type publisher struct {
 }
 
 func (p *publisher) init() {
-	p.current.Store(&snapshot{graph: telemetry.Graph{Origin: "live", Nodes: []telemetry.GraphNode{}, Edges: []telemetry.GraphEdge{}}})
+	p.current.Store(&telemetry.Graph{Origin: "live", Nodes: []telemetry.GraphNode{}, Edges: []telemetry.GraphEdge{}})
 	p.in, p.out = map[uint32][]*edge{}, map[uint32][]*edge{}
 }
 
@@ -90,7 +83,7 @@ func (p *publisher) compact(t *Topology) {
 }
 
 // Snapshot is the latest published graph. It is immutable; callers share it.
-func (t *Topology) Snapshot() *telemetry.Graph { return &t.pub.current.Load().graph }
+func (t *Topology) Snapshot() *telemetry.Graph { return t.pub.current.Load() }
 
 // publish makes a snapshot if one is due and anything differs from the last.
 func (t *Topology) publish() {
@@ -100,38 +93,34 @@ func (t *Topology) publish() {
 	}
 	p.last = t.now
 	p.changed = false
-	version := p.version + 1
-	some := t.renderEdges(version)
-	if t.renderNodes(version) {
+	some := t.renderEdges()
+	if t.renderNodes() {
 		some = true
 	}
 	if !some && !p.reorder {
 		return
 	}
-	p.version = version
+	p.version++
 	if p.reorder {
 		t.reorder()
 	}
-	s := &snapshot{
-		graph: telemetry.Graph{
-			Version: version, Time: millis(t.now), Origin: "live",
-			Nodes: make([]telemetry.GraphNode, len(p.nodeOrder)), Edges: make([]telemetry.GraphEdge, len(p.edgeOrder)),
-		},
-		nodes: make([]uint64, len(p.nodeOrder)), edges: make([]uint64, len(p.edgeOrder)),
+	g := &telemetry.Graph{
+		Version: p.version, Time: millis(t.now), Origin: "live",
+		Nodes: make([]telemetry.GraphNode, len(p.nodeOrder)), Edges: make([]telemetry.GraphEdge, len(p.edgeOrder)),
 	}
 	for i, n := range p.nodeOrder {
-		s.graph.Nodes[i], s.nodes[i] = n.drawn.is, n.drawn.version
+		g.Nodes[i] = n.drawn.is
 	}
 	for i, e := range p.edgeOrder {
-		s.graph.Edges[i], s.edges[i] = e.drawn.is, e.drawn.version
+		g.Edges[i] = e.drawn.is
 	}
-	p.current.Store(s)
+	p.current.Store(g)
 	t.hub.wake()
 }
 
 // renderEdges renders the edges that were counted on, and those whose windows
 // have slid.
-func (t *Topology) renderEdges(version uint64) (some bool) {
+func (t *Topology) renderEdges() (some bool) {
 	p, es := &t.pub, &t.edges
 	if t.tick >= p.nextLook {
 		p.nextLook = t.tick + 10
@@ -159,7 +148,6 @@ func (t *Topology) renderEdges(version uint64) (some bool) {
 		health := e.drawn.is.Health
 		if t.renderEdge(e) {
 			some = true
-			e.drawn.version = version
 			p.reorder = p.reorder || !was
 			if health != e.drawn.is.Health {
 				t.touchNode(e.src)
@@ -171,7 +159,7 @@ func (t *Topology) renderEdges(version uint64) (some bool) {
 }
 
 // renderNodes renders the nodes that are touched.
-func (t *Topology) renderNodes(version uint64) (some bool) {
+func (t *Topology) renderNodes() (some bool) {
 	p, ns := &t.pub, &t.nodes
 	if len(p.touched) == 0 {
 		return false
@@ -201,7 +189,6 @@ func (t *Topology) renderNodes(version uint64) (some bool) {
 		was := n.drawn.visible
 		if t.renderNode(n, p.in[id], p.out[id]) {
 			some = true
-			n.drawn.version = version
 			p.reorder = p.reorder || !was
 		}
 	}

@@ -10,13 +10,17 @@ import (
 
 // traffic is what edges and nodes show of their windows, before it is drawn.
 type traffic struct {
-	sums [signal.Windows]signal.Sums
-	dist [signal.Windows]signal.Dist
+	sums  [signal.Windows]signal.Sums
+	rates [signal.Windows]rates
+	dist  [signal.Windows]signal.Dist
 }
+
+// rates are in requests a second.
+type rates struct{ requests, errors, throttled float64 }
 
 func (tr *traffic) reset() {
 	for w := range tr.sums {
-		tr.sums[w] = signal.Sums{}
+		tr.sums[w], tr.rates[w] = signal.Sums{}, rates{}
 		tr.dist[w].Reset()
 	}
 }
@@ -32,8 +36,7 @@ type shown struct {
 type drawnEdge struct {
 	id      string
 	visible bool
-	version uint64 // of the graph in which it last changed
-	due     int64  // tick at which its windows have slid enough to look again; 0: never
+	due     int64 // tick at which its windows have slid enough to look again; 0: never
 	windows [signal.Windows]shown
 	slow    exemplar
 	failed  exemplar
@@ -45,14 +48,19 @@ type drawnNode struct {
 	id      string
 	visible bool
 	dirty   bool // is in publisher.touched
-	version uint64
 	windows [signal.Windows]shown
 	is      telemetry.GraphNode
 }
 
 // gather adds to tr what the best witness of each window saw: the one with the
 // most requests, of equals the first.
-func (e *edge) gather(tr *traffic, tick int64) {
+//
+// A rate is over the window, or over the time since the edge began where that is less: what
+// began ten seconds ago has in five minutes no lower rate than in ten seconds.
+func (e *edge) gather(tr *traffic, now int64) {
+	tick := now / signal.Tick
+	const least = 10.0 // seconds: one request is no burst
+	age := max(least, float64(now-e.first)/1e9)
 	for w := range signal.Window(signal.Windows) {
 		var best *signal.Acc
 		var most uint64
@@ -73,21 +81,21 @@ func (e *edge) gather(tr *traffic, tick int64) {
 		tr.sums[w].Errors += s.Errors
 		tr.sums[w].Throttled += s.Throttled
 		best.AddTo(&tr.dist[w], w)
+		r, per := &tr.rates[w], 1/min(age, signal.Seconds(w, now))
+		r.requests += float64(s.Requests) * per
+		r.errors += float64(s.Errors) * per
+		r.throttled += float64(s.Throttled) * per
 	}
 }
 
-// show makes what is shown of traffic at now.
-func (tr *traffic) show(now int64) (out [signal.Windows]shown) {
+// show makes what is shown of traffic.
+func (tr *traffic) show() (out [signal.Windows]shown) {
 	for w := range signal.Window(signal.Windows) {
-		s := &tr.sums[w]
-		if s.Requests == 0 {
+		if tr.sums[w].Requests == 0 {
 			continue
 		}
-		per := 1 / signal.Seconds(w, now)
-		v := &out[w]
-		v.rate = round3(float64(s.Requests) * per)
-		v.errors = round3(float64(s.Errors) * per)
-		v.throttled = round3(float64(s.Throttled) * per)
+		r, v := &tr.rates[w], &out[w]
+		v.rate, v.errors, v.throttled = round3(r.requests), round3(r.errors), round3(r.throttled)
 		qs := [...]float64{0.5, 0.9, 0.99}
 		var ms [3]float64
 		v.some = tr.dist[w].Quantiles(qs[:], ms[:])
@@ -138,8 +146,8 @@ func (t *Topology) renderEdge(e *edge) (changed bool) {
 	}
 	tr := &t.pub.traffic
 	tr.reset()
-	e.gather(tr, t.tick)
-	windows := tr.show(t.now)
+	e.gather(tr, t.now)
+	windows := tr.show()
 	is := telemetry.GraphEdge{
 		ID:          d.id,
 		Source:      t.nodes.list[e.src].drawnID(),
@@ -272,10 +280,10 @@ func (t *Topology) renderNode(n *node, in, out []*edge) (changed bool) {
 	tr.reset()
 	last := n.reported
 	for _, e := range in {
-		e.gather(tr, t.tick)
+		e.gather(tr, t.now)
 		last = max(last, e.last)
 	}
-	windows := tr.show(t.now)
+	windows := tr.show()
 	is := telemetry.GraphNode{
 		ID: n.drawnID(), Name: n.key.Name, Namespace: n.key.Namespace, Cluster: n.cluster,
 		Kind: n.key.Kind.String(), System: n.system, Versions: t.versions(n),

@@ -2,10 +2,10 @@ package topology
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -72,13 +72,9 @@ func TestPublishing(t *testing.T) {
 	}
 	f.pass(150 * time.Millisecond)
 	second := f.t.Snapshot()
-	d := f.t.Delta(first)
-	var ids []string
-	for _, e := range d.Edges {
-		ids = append(ids, e.ID)
-	}
-	if diff := cmp.Diff([]string{"shop/b>external:x.example.com|http"}, ids); diff != "" || second.Version != 2 {
-		t.Errorf("version %d, delta (-want +got):\n%s", second.Version, diff)
+	changed, _ := edgesSince(first, second)
+	if diff := cmp.Diff([]string{"shop/b>external:x.example.com|http"}, changed); diff != "" || second.Version != 2 {
+		t.Errorf("version %d, changed edges (-want +got):\n%s", second.Version, diff)
 	}
 	// Rates decay though nothing comes, and that is told, until nothing is left to tell.
 	for range 40 {
@@ -96,56 +92,54 @@ func TestPublishing(t *testing.T) {
 	if f.t.Snapshot() != quiet {
 		t.Error("published though nothing changed")
 	}
-	// What is forgotten is removed by the delta.
+	// What is forgotten goes.
 	f.pass(2 * time.Hour)
-	d = f.t.Delta(quiet)
-	if diff := cmp.Diff([]string{"shop/a>external:x.example.com|http", "shop/b>external:x.example.com|http"}, d.RemovedEdges); diff != "" {
+	_, removed := edgesSince(quiet, f.t.Snapshot())
+	if diff := cmp.Diff([]string{"shop/a>external:x.example.com|http", "shop/b>external:x.example.com|http"}, removed); diff != "" {
 		t.Errorf("removed edges (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"external:x.example.com", "shop/a", "shop/b"}, d.RemovedNodes); diff != "" {
-		t.Errorf("removed nodes (-want +got):\n%s", diff)
+	if left := f.t.Snapshot().Nodes; len(left) != 0 {
+		t.Errorf("nodes are left: %+v", left)
 	}
 }
 
-// Applying deltas to a snapshot gives the later snapshot.
-func TestDeltasAddUp(t *testing.T) {
+// edgesSince are the edges of now that old has not like this, and those that it has alone.
+func edgesSince(old, now *telemetry.Graph) (changed, removed []string) {
+	was := map[string]telemetry.GraphEdge{}
+	for _, e := range old.Edges {
+		was[e.ID] = e
+	}
+	for _, e := range now.Edges {
+		if o, ok := was[e.ID]; !ok || !cmp.Equal(o, e) {
+			changed = append(changed, e.ID)
+		}
+		delete(was, e.ID)
+	}
+	for id := range was {
+		removed = append(removed, id)
+	}
+	slices.Sort(removed)
+	return changed, removed
+}
+
+// An edge's rate is that of the time since it began, where that is less than the window.
+func TestYoungEdgeRates(t *testing.T) {
 	t.Parallel()
-	cfg := DefaultConfig()
-	cfg.ForgetAfter = 30 * time.Second
-	f := newFeed(cfg)
-	at := f.t.Snapshot()
-	nodes, edges := map[string]telemetry.GraphNode{}, map[string]telemetry.GraphEdge{}
-	for i := range 300 {
-		if i < 200 {
-			f.send(t, fmt.Sprintf("shop/%d", i%7), fmt.Sprintf("host%d.example.com", i*i%11), 1+i%5)
+	f := newFeed(DefaultConfig())
+	f.t.Tick(f.now)
+	for range 20 { // 10 s of 20 a second
+		f.send(t, "shop/a", "x.example.com", 10)
+		f.pass(500 * time.Millisecond)
+	}
+	ws := f.t.Snapshot().Edges[0].Windows
+	for _, w := range []string{"10s", "1m", "5m"} {
+		if r := ws[w].Rate; r < 19 || r > 22 {
+			t.Errorf("%s: %v requests a second, want 20", w, r)
 		}
-		f.pass(300 * time.Millisecond)
-		d := f.t.Delta(at)
-		at = f.t.Snapshot()
-		for _, n := range d.Nodes {
-			nodes[n.ID] = n
-		}
-		for _, e := range d.Edges {
-			edges[e.ID] = e
-		}
-		for _, id := range d.RemovedNodes {
-			delete(nodes, id)
-		}
-		for _, id := range d.RemovedEdges {
-			delete(edges, id)
-		}
-		if len(nodes) != len(at.Nodes) || len(edges) != len(at.Edges) {
-			t.Fatalf("step %d: %d nodes and %d edges, want %d and %d", i, len(nodes), len(edges), len(at.Nodes), len(at.Edges))
-		}
-		for j := range at.Nodes {
-			if diff := cmp.Diff(at.Nodes[j], nodes[at.Nodes[j].ID]); diff != "" {
-				t.Fatalf("step %d, node (-snapshot +deltas):\n%s", i, diff)
-			}
-		}
-		for j := range at.Edges {
-			if diff := cmp.Diff(at.Edges[j], edges[at.Edges[j].ID]); diff != "" {
-				t.Fatalf("step %d, edge (-snapshot +deltas):\n%s", i, diff)
-			}
+	}
+	for _, n := range f.t.Snapshot().Nodes {
+		if n.ID == "external:x.example.com" && (n.Windows["5m"].Rate < 19 || n.Windows["5m"].Rate > 22) {
+			t.Errorf("its target: %v requests a second over 5m, want 20", n.Windows["5m"].Rate)
 		}
 	}
 }
@@ -170,7 +164,6 @@ func TestSnapshotsAreImmutable(t *testing.T) {
 				default:
 					s := f.t.Snapshot()
 					_ = windowsText(s)
-					f.t.Delta(g)
 					f.t.Stats()
 				}
 			}
@@ -202,58 +195,26 @@ func windowsText(g *telemetry.Graph) string {
 	return sb.String()
 }
 
-func TestWatch(t *testing.T) {
+// Who waits is woken by each snapshot, and misses none that comes after it began to.
+func TestChanged(t *testing.T) {
 	t.Parallel()
 	f := newFeed(DefaultConfig())
+	changed := f.t.Changed()
 	f.send(t, "shop/a", "x.example.com", 1)
 	f.t.Tick(f.now)
-	ctx, cancel := context.WithCancel(t.Context())
-	updates := f.t.Watch(ctx)
-	u := <-updates
-	if u.Snapshot == nil || u.Snapshot.Version != 1 {
-		t.Fatalf("first update %+v", u)
-	}
-	f.send(t, "shop/a", "y.example.com", 1)
-	f.pass(250 * time.Millisecond)
-	u = <-updates
-	if u.Delta == nil || u.Delta.Version != 2 {
-		t.Fatalf("second update %+v", u)
-	}
-	// One who does not read for long has at most one update from that time in
-	// hand, and is up to date with the next.
-	for range 2 * maxBehind {
+	for version := uint64(1); version < 4; version++ {
+		<-changed
+		changed = f.t.Changed()
+		if got := f.t.Snapshot().Version; got != version {
+			t.Fatalf("woken for version %d, want %d", got, version)
+		}
+		select {
+		case <-changed:
+			t.Fatal("woken again, and nothing has changed")
+		default:
+		}
 		f.send(t, "shop/a", "y.example.com", 1)
 		f.pass(250 * time.Millisecond)
-	}
-	last := f.t.Snapshot().Version
-	version := func(u Update) uint64 {
-		if u.Snapshot != nil {
-			return u.Snapshot.Version
-		}
-		return u.Delta.Version
-	}
-	if u = <-updates; version(u) != last {
-		if u = <-updates; version(u) != last {
-			t.Errorf("version %d, want %d", version(u), last)
-		}
-	}
-	cancel()
-	for range updates {
-	}
-}
-
-func TestFarBehindGetsASnapshot(t *testing.T) {
-	t.Parallel()
-	f := newFeed(DefaultConfig())
-	f.t.Tick(f.now)
-	sent := f.t.pub.current.Load()
-	for i := range maxBehind + 1 {
-		f.send(t, "shop/a", "y.example.com", 1)
-		f.pass(250 * time.Millisecond)
-		u := f.t.pub.current.Load().after(sent)
-		if behind := i + 1; (u.Snapshot != nil) != (behind > maxBehind) || (u.Delta != nil) == (u.Snapshot != nil) {
-			t.Errorf("%d versions behind: %+v", behind, u)
-		}
 	}
 }
 
