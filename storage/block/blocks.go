@@ -20,9 +20,10 @@ import (
 // blockRef is a block on disk: what is kept of it in memory all the time. All
 // fields but the last four are fixed; those are guarded by the store's mu.
 type blockRef struct {
-	meta  meta
-	dir   string
-	bytes int64
+	meta    meta
+	dir     string
+	bytes   int64
+	filters filters
 
 	readers int
 	deleted bool // to be removed when the last reader has gone
@@ -56,6 +57,7 @@ func (s *Store) load() error {
 	for _, b := range s.blocks {
 		s.applied = max(s.applied, b.meta.last)
 	}
+	s.trimFilters()
 	return nil
 }
 
@@ -101,10 +103,12 @@ func readBlock(dir string) (*blockRef, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", part.name, err)
 		}
+		filter, ferr := f.readFilter()
 		info, err := f.f.Stat()
-		if err := errors.Join(err, f.close()); err != nil {
+		if err := errors.Join(err, ferr, f.close()); err != nil {
 			return nil, fmt.Errorf("%s: %w", part.name, err)
 		}
+		ref.filters.of(part.name).Store(filter)
 		found = true
 		ref.meta, ref.bytes = f.meta, ref.bytes+info.Size()
 	}

@@ -32,6 +32,8 @@ type Store struct {
 	ops     *operations
 	k0, k1  uint64 // secrets of the heads' trace tables
 
+	filterBytes int // limit of the filters in memory
+
 	// ingest is held by who changes which head is filled. Lock order: ingest, mu,
 	// then a head's own.
 	ingest sync.Mutex
@@ -66,7 +68,7 @@ func Open(dir string, cfg Config, log *slog.Logger, reg prometheus.Registerer) (
 	}
 	s := &Store{
 		dir: dir, cfg: cfg, log: log, pools: &pools{}, zstd: z, sealer: sl, ops: newOperations(),
-		k0: rand.Uint64(), k1: rand.Uint64(), stop: make(chan struct{}),
+		k0: rand.Uint64(), k1: rand.Uint64(), stop: make(chan struct{}), filterBytes: maxFilterBytes,
 	}
 	s.metrics = newMetrics(s)
 	s.files = newFileCache(cfg.MaxOpenFiles)
@@ -231,6 +233,7 @@ func (s *Store) publish(h *head, ref *blockRef) {
 	s.mu.Lock()
 	ref.listed = true
 	s.blocks = append(s.blocks, ref)
+	s.trimFilters()
 	s.applied = h.meta.last
 	s.sealing = nil
 	s.head.mu.RLock()
@@ -270,6 +273,7 @@ func (s *Store) writeHead(h *head) (_ *blockRef, err error) {
 	if v.spans.n > 0 {
 		f, err := s.sealer.spansFile(h, &v)
 		if err == nil {
+			ref.filters.spans.Store(&f.bloom)
 			ref.bytes, err = f.create(filepath.Join(temp, spansFile), s.sealer.pw)
 		}
 		if err != nil {
@@ -280,6 +284,7 @@ func (s *Store) writeHead(h *head) (_ *blockRef, err error) {
 		f, err := s.sealer.requestsFile(h, &v)
 		var n int64
 		if err == nil {
+			ref.filters.requests.Store(&f.bloom)
 			n, err = f.create(filepath.Join(temp, requestsFile), s.sealer.pw)
 		}
 		if err != nil {

@@ -72,6 +72,9 @@ func (s *Store) blockTrace(a *assembler, b *blockRef, id telemetry.TraceID) erro
 }
 
 func (s *Store) fileTrace(a *assembler, b *blockRef, id telemetry.TraceID, name string, defs []columnDef) error {
+	if !b.filters.mayHold(name, &id) {
+		return nil
+	}
 	r, err := s.read(b, name, defs)
 	if err != nil {
 		return err
