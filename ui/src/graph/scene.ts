@@ -165,16 +165,19 @@ export class Scene {
     const wrong = errorShare(s);
     const at = (t: number): Point => curveAt(c, t);
     const opacity = Math.min(1, strength * 1.4);
+    // Badges stand one above the other: side by side they would cover one another on a short edge.
+    let up = -15;
     if (s.throttled_rate > 0.01) {
       const words = this.steady(`t${e.id}`, () => rate(s.throttled_rate));
-      this.sprite(at(0.48), 0, -15, atlas.get(words, { font: `600 11px ${SANS}`, color: css(p.sea), plate: css(p.throttled), icon: 'gate' }), 0.42, opacity);
+      this.sprite(at(0.5), 0, up, atlas.get(words, { font: `600 11px ${SANS}`, color: css(p.sea), plate: css(p.throttled), icon: 'gate' }), 0.42, opacity);
+      up -= 20;
     }
     if (wrong > 0.01 && e.health !== 'ok') {
       const words = this.steady(`e${e.id}`, () => percent(wrong));
-      this.sprite(at(s.throttled_rate > 0.01 ? 0.68 : 0.52), 0, -15, atlas.get(words, { font: `600 11px ${SANS}`, color: css(p.sea), plate: css(e.health === 'failing' ? p.failing : p.degraded), icon: 'spike' }), 0.36, opacity);
+      this.sprite(at(0.5), 0, up, atlas.get(words, { font: `600 11px ${SANS}`, color: css(p.sea), plate: css(e.health === 'failing' ? p.failing : p.degraded), icon: 'spike' }), 0.36, opacity);
     } else if (e.health === 'degraded' && s.p99 !== undefined) {
       const words = this.steady(`l${e.id}`, () => duration(s.p99));
-      this.sprite(at(0.52), 0, -15, atlas.get(words, { font: `600 11px ${SANS}`, color: css(p.sea), plate: css(p.degraded) }), 0.42, opacity);
+      this.sprite(at(0.5), 0, up, atlas.get(words, { font: `600 11px ${SANS}`, color: css(p.sea), plate: css(p.degraded) }), 0.42, opacity);
     }
     // Mutual TLS is the normal state of a mesh: a small mark, near. Its absence or a mix shows from further off.
     if (e.mtls >= 0) {
