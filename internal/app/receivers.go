@@ -55,6 +55,12 @@ func (a *App) openReceivers(ctx context.Context) (err error) {
 	return a.addHTTP(ctx, "otlp_http", a.cfg.Listen.OTLPHTTP, "OTLP HTTP", spans, a.cfg.Receive.ReadTimeout, nil)
 }
 
+// streamWorkers is how many goroutines of a gRPC port serve one call after another. A
+// goroutine made for a call grows its stack anew each time, which is a fifth of a quota
+// decision; more of them are less often in the processor's cache. Streams that stay, as those of
+// access logs, may hold all of them, and calls are then served as without.
+const streamWorkers = 32
+
 // grpcOptions are those of every gRPC port: messages as bytes, bounded, and
 // connections that are gone are found out.
 func (a *App) grpcOptions() []grpc.ServerOption {
@@ -62,6 +68,7 @@ func (a *App) grpcOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.ForceServerCodecV2(wire.Codec{Pool: pool}),
 		experimental.BufferPool(pool),
+		grpc.NumStreamWorkers(streamWorkers),
 		grpc.MaxRecvMsgSize(a.cfg.Receive.MaxMessageBytes),
 		grpc.MaxConcurrentStreams(1024),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
