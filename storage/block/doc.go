@@ -1,7 +1,7 @@
 // Package block is the trace store: spans and requests in memory while they are
 // new, and in Parquet files after.
 //
-// [Store] is a [telemetry.Sink]. The newest entries make the head (head.go); a full
+// [Store] is a [telemetry.Sink]. The newest entries make the head (head.go, headput.go, rowtable.go); a full
 // or old head is sealed: a fresh one takes over, and the old one, still
 // searchable, is written as a block by one goroutine (seal.go, column.go,
 // filewriter.go). A block is a directory named by the first and last position of
