@@ -14,7 +14,7 @@ import (
 // The form: nobody waits for an answer to them, so messages share batches. A lane is the open
 // batch of some of the streams: a message is decoded into it under the lane's lock, and the batch
 // goes to the log when it is full, or laneTime after it was opened. A message that turns out to be
-// malformed is taken back out.
+// malformed is taken back out. Locks are taken in the order lanes, Lane.mu, queue.mu.
 //
 // Not chosen: a batch a stream (a sidecar that sends once a second finds no company in it); a
 // goroutine that merges batches (each string would be looked up twice).

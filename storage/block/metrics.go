@@ -39,6 +39,7 @@ func newMetrics(s *Store) *metrics {
 			Name: "binnacle_block_deleted_total", Help: "Blocks deleted by retention.",
 		}, []string{"reason"}),
 		gauges: []prometheus.Collector{
+			s.ops.dropped,
 			gauge("blocks", "Blocks on disk.", func(st Stats) float64 { return float64(st.Blocks) }),
 			gauge("bytes", "Bytes that the blocks take on disk.", func(st Stats) float64 { return float64(st.Bytes) }),
 			gauge("head_spans", "Spans and requests that are in memory alone.", func(st Stats) float64 { return float64(st.HeadSpans) }),

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 const (
@@ -29,15 +30,23 @@ type operation struct {
 type operations struct {
 	mu   sync.Mutex
 	seen map[operation]int64 // when last, by the log's clock
+
+	dropped prometheus.Counter // those that found no room
 }
 
-func newOperations() *operations { return &operations{seen: map[operation]int64{}} }
+func newOperations() *operations {
+	return &operations{seen: map[operation]int64{}, dropped: prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "binnacle_block_operations_dropped_total", Help: "Operations that the list of services had no room for, each once a block.",
+	})}
+}
 
 func (o *operations) add(op operation, at int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if last, ok := o.seen[op]; ok || len(o.seen) < maxOperations {
 		o.seen[op] = max(last, at)
+	} else {
+		o.dropped.Inc()
 	}
 }
 
