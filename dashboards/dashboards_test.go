@@ -1,11 +1,7 @@
 package dashboards
 
 import (
-	"archive/tar"
-	"compress/gzip"
-	"errors"
-	"io"
-	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"regexp"
@@ -15,6 +11,8 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/promql/parser"
+
+	"github.com/binnacle-mesh/binnacle/internal/shelf"
 )
 
 func load(t *testing.T) []*Dashboard {
@@ -144,45 +142,21 @@ func TestLive(t *testing.T) {
 	check(t, c, func(Expression) bool { return false })
 }
 
-const peers = "../../shared/data/peer-configs.tar.gz"
-
 // peerDashboards are Istio's own, of 1.4 and of today.
 func peerDashboards(t *testing.T) []*Dashboard {
 	t.Helper()
-	f, err := os.Open(peers)
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Skipf("%s is absent: Istio's own dashboards cannot be tried", peers)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := shelf.Files(t, shelf.PeerConfigs, func(name string) bool {
+		return strings.Contains(name, "dashboards/istio-") && path.Ext(name) == ".json"
+	})
 	var out []*Dashboard
-	for r := tar.NewReader(z); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return out
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !strings.Contains(h.Name, "dashboards/istio-") || path.Ext(h.Name) != ".json" {
-			continue
-		}
-		data, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		d, err := Parse(path.Base(path.Dir(h.Name))+"/"+path.Base(h.Name), data)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		d, err := Parse(path.Base(path.Dir(name))+"/"+path.Base(name), files[name])
 		if err != nil {
 			t.Fatal(err)
 		}
 		out = append(out, d)
 	}
+	return out
 }
 
 // Istio's Mesh, Service and Workload dashboards work unchanged: every expression

@@ -1,18 +1,14 @@
 package embedded
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -28,6 +24,7 @@ import (
 
 	"github.com/binnacle-mesh/binnacle/collector"
 	"github.com/binnacle-mesh/binnacle/collector/otlp"
+	"github.com/binnacle-mesh/binnacle/internal/shelf"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
@@ -339,7 +336,7 @@ func TestMerged(t *testing.T) {
 // TestRealZipkin posts the traces that the zipkin project keeps as samples, as
 // far as they are in Zipkin's JSON.
 func TestRealZipkin(t *testing.T) {
-	files := fixtures(t, func(name string) bool {
+	files := shelf.Files(t, shelf.Fixtures, func(name string) bool {
 		return strings.Contains(name, "/zipkin-lens/testdata/") && strings.HasSuffix(name, ".json")
 	})
 	p, user := ownPorts(t)
@@ -366,38 +363,4 @@ func TestRealZipkin(t *testing.T) {
 		t.Error("no sample was a list of spans")
 	}
 	t.Logf("%d samples, %d spans", posted, len(w.log.take()))
-}
-
-// fixtures are the real payloads that lie beside the repository, as far as
-// their names are wanted.
-func fixtures(t *testing.T, want func(name string) bool) map[string][]byte {
-	t.Helper()
-	const archive = "../../../shared/data/wire-fixtures.tar.gz"
-	f, err := os.Open(archive)
-	if errors.Is(err, os.ErrNotExist) {
-		t.Skipf("SKIPPED: the real payloads are not here (%s)", archive)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string][]byte{}
-	for r := tar.NewReader(z); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return out
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if want(h.Name) {
-			if out[h.Name], err = io.ReadAll(r); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
 }

@@ -11,7 +11,7 @@ import (
 // TestNoAllocationPerEntry holds the hot path's promise: what a message
 // allocates does not grow with its entries.
 func TestNoAllocationPerEntry(t *testing.T) {
-	in := newRig(t, nil).in
+	in := newRig(t).In
 	for _, entries := range []int{4, 256} {
 		msg := marshal(t, loadMessage(entries))
 		var from sender

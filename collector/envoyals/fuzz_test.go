@@ -6,37 +6,12 @@ import (
 	corepb "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	logpb "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
 	alspb "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
-	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/binnacle-mesh/binnacle/collector"
+	"github.com/binnacle-mesh/binnacle/collector/internal/rig"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
-
-// hasGroup says that there is a group among msg's own fields, or in what may be
-// messages below. We refuse those.
-func hasGroup(msg []byte) bool {
-	for len(msg) > 0 {
-		num, typ, n := protowire.ConsumeTag(msg)
-		if n < 0 {
-			return false
-		}
-		m := protowire.ConsumeFieldValue(num, typ, msg[n:])
-		if m < 0 {
-			return false
-		}
-		if typ == protowire.StartGroupType {
-			return true
-		}
-		if typ == protowire.BytesType {
-			if v, _ := protowire.ConsumeBytes(msg[n:]); hasGroup(v) {
-				return true
-			}
-		}
-		msg = msg[n+m:]
-	}
-	return false
-}
 
 // FuzzMessage feeds anything to the decoder; what protobuf's own decoder
 // takes, ours must take as well, and find as many entries.
@@ -49,7 +24,7 @@ func FuzzMessage(f *testing.F) {
 	f.Add(marshal(f, httpMessage(&corepb.Node{Id: "mesh/shop/virtualNode/cart", Cluster: "mesh/shop/virtualNode/cart"}, e)))
 	f.Add(marshal(f, tcpMessage(istioNode("sidecar", "cart", "shop", "v1"), &logpb.TCPAccessLogEntry{CommonProperties: e.CommonProperties})))
 	f.Add(marshal(f, loadMessage(2)))
-	in := newRig(f, nil).in
+	in := newRig(f).In
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var from sender
 		d := &decoder{Fill: &collector.Fill{}}
@@ -66,7 +41,7 @@ func FuzzMessage(f *testing.F) {
 			}
 		}
 		msg := &alspb.StreamAccessLogsMessage{}
-		if proto.Unmarshal(raw, msg) != nil || hasGroup(raw) || err != nil {
+		if proto.Unmarshal(raw, msg) != nil || rig.HasGroup(raw) || err != nil {
 			// Protobuf ignores what is wrong inside an Any and merges what is
 			// said twice, so that ours may refuse what it takes.
 			return

@@ -41,7 +41,7 @@ func decodeMessage(t *testing.T, msg *alspb.StreamAccessLogsMessage) *telemetry.
 	t.Helper()
 	var from sender
 	d := &decoder{Fill: &collector.Fill{}}
-	newRig(t, nil).in.Begin(d.Fill)
+	newRig(t).In.Begin(d.Fill)
 	raw := marshal(t, msg)
 	if err := from.identify(raw); err != nil {
 		t.Fatal(err)

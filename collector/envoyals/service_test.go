@@ -12,15 +12,16 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/binnacle-mesh/binnacle/collector/internal/countertest"
+	"github.com/binnacle-mesh/binnacle/collector/internal/rig"
 	"github.com/binnacle-mesh/binnacle/internal/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // start serves the rig's service, and returns what stops it and waits.
-func (r *rig) start(t *testing.T) (conn *grpc.ClientConn, stop func()) {
+func start(t *testing.T, r *rig.Rig) (conn *grpc.ClientConn, stop func()) {
 	t.Helper()
-	s := New(r.in)
+	s := New(r.In)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +36,7 @@ func (r *rig) start(t *testing.T) (conn *grpc.ClientConn, stop func()) {
 	return conn, func() {
 		_ = conn.Close()
 		server.Stop()
-		if err := r.collector.Close(t.Context()); err != nil {
+		if err := r.Collector.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
 	}
@@ -61,8 +62,8 @@ func send(t *testing.T, conn *grpc.ClientConn, msgs ...*alspb.StreamAccessLogsMe
 // message alone, and one that never does.
 func TestStream(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
-	conn, stop := r.start(t)
+	r := newRig(t)
+	conn, stop := start(t, r)
 	out := httpEntry("outbound|80||pricing.shop.svc.cluster.local", "GET", "/", 200)
 	for _, app := range []string{"cart", "frontend"} {
 		err := send(t, conn,
@@ -78,16 +79,16 @@ func TestStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop()
-	if got := r.log.requests(t); got != 10 {
+	if _, got := r.Log.Count(t); got != 10 {
 		t.Errorf("%d requests, want 10", got)
 	}
-	if got := countertest.Value(t, r.reg, "requests", ""); got != 10 {
+	if got := countertest.Value(t, r.Reg, "requests", ""); got != 10 {
 		t.Errorf("%v requests counted, want 10", got)
 	}
-	if got := countertest.Value(t, r.reg, "repaired", "identity"); got != 1 {
+	if got := countertest.Value(t, r.Reg, "repaired", "identity"); got != 1 {
 		t.Errorf("%v streams without identity counted, want 1", got)
 	}
-	if got := r.in.Config().MaxInflightBytes; r.in.Admit(int(got)) != nil {
+	if got := r.In.Config().MaxInflightBytes; r.In.Admit(int(got)) != nil {
 		t.Error("not all bytes admitted were given back")
 	}
 }
@@ -96,8 +97,8 @@ func TestStream(t *testing.T) {
 // stream ends with the reason, and others go on.
 func TestStreamRefuses(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
-	conn, stop := r.start(t)
+	r := newRig(t)
+	conn, stop := start(t, r)
 	out := httpEntry("outbound|80||pricing.shop.svc.cluster.local", "GET", "/", 200)
 	raw := func(b []byte) error {
 		stream, err := conn.NewStream(t.Context(), &grpc.StreamDesc{ClientStreams: true},
@@ -124,11 +125,11 @@ func TestStreamRefuses(t *testing.T) {
 	}
 	stop()
 	for reason, want := range map[string]float64{"malformed": 1, "too_large": 1} {
-		if got := countertest.Value(t, r.reg, "refused_messages", reason); got != want {
+		if got := countertest.Value(t, r.Reg, "refused_messages", reason); got != want {
 			t.Errorf("refused for %s: %v, want %v", reason, got, want)
 		}
 	}
-	if got := r.log.requests(t); got != 1 {
+	if _, got := r.Log.Count(t); got != 1 {
 		t.Errorf("%d requests, want the good stream's 1", got)
 	}
 }

@@ -1,12 +1,12 @@
 package otlp
 
 import (
-	"syscall"
 	"testing"
-	"time"
 
 	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/binnacle-mesh/binnacle/collector/internal/rig"
 )
 
 const benchSpans = 512
@@ -31,7 +31,7 @@ func BenchmarkDecode(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			d := &decoder{}
-			cpu := cpuTime(b)
+			cpu := rig.CPUTime(b)
 			b.ReportAllocs()
 			b.SetBytes(int64(c.size))
 			for b.Loop() {
@@ -44,29 +44,18 @@ func BenchmarkDecode(b *testing.B) {
 				}
 				in.Abandon(&d.Fill)
 			}
-			ours := float64(cpuTime(b)-cpu) / float64(b.N)
+			ours := float64(rig.CPUTime(b)-cpu) / float64(b.N)
 			const rounds = 200
-			cpu = cpuTime(b)
+			cpu = rig.CPUTime(b)
 			for range rounds {
 				if err := proto.Unmarshal(msg, &collectorpb.ExportTraceServiceRequest{}); err != nil {
 					b.Fatal(err)
 				}
 			}
-			theirs := float64(cpuTime(b)-cpu) / rounds
+			theirs := float64(rig.CPUTime(b)-cpu) / rounds
 			b.ReportMetric(ours/benchSpans, "cpu-ns/span")
 			b.ReportMetric(theirs/benchSpans, "cpu-ns/span-protobuf")
 			b.ReportMetric(ours/theirs, "ratio")
 		})
 	}
-}
-
-// cpuTime is what the process has used so far, which other processes do not
-// change as they do the wall's clock.
-func cpuTime(tb testing.TB) time.Duration {
-	tb.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		tb.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -6,9 +6,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
-	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/binnacle-mesh/binnacle/collector/internal/rig"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
@@ -37,31 +37,6 @@ func canonical(msg []byte, req *collectorpb.ExportTraceServiceRequest) bool {
 	return proto.Size(req) == len(msg)
 }
 
-// hasGroup says that there is a group among msg's own fields, or in what may be
-// messages below. We refuse those.
-func hasGroup(msg []byte) bool {
-	for len(msg) > 0 {
-		num, typ, n := protowire.ConsumeTag(msg)
-		if n < 0 {
-			return false
-		}
-		m := protowire.ConsumeFieldValue(num, typ, msg[n:])
-		if m < 0 {
-			return false
-		}
-		if typ == protowire.StartGroupType {
-			return true
-		}
-		if typ == protowire.BytesType {
-			if v, _ := protowire.ConsumeBytes(msg[n:]); hasGroup(v) {
-				return true
-			}
-		}
-		msg = msg[n+m:]
-	}
-	return false
-}
-
 // FuzzProto feeds anything to the protobuf decoder; what protobuf's own decoder
 // takes, ours must take as well, and read the same.
 func FuzzProto(f *testing.F) {
@@ -84,7 +59,7 @@ func FuzzProto(f *testing.F) {
 			check(t, d.Batch)
 		}
 		req := &collectorpb.ExportTraceServiceRequest{}
-		if proto.Unmarshal(msg, req) != nil || hasGroup(msg) {
+		if proto.Unmarshal(msg, req) != nil || rig.HasGroup(msg) {
 			return
 		}
 		if err != nil {

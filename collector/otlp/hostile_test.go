@@ -30,6 +30,7 @@ import (
 
 	"github.com/binnacle-mesh/binnacle/collector"
 	"github.com/binnacle-mesh/binnacle/collector/internal/countertest"
+	"github.com/binnacle-mesh/binnacle/collector/internal/rig"
 	"github.com/binnacle-mesh/binnacle/internal/wire"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
@@ -44,7 +45,7 @@ func TestMain(m *testing.M) {
 
 // server is the service on real ports.
 type server struct {
-	*rig
+	*rig.Rig
 	url  string
 	addr string
 	conn *grpc.ClientConn
@@ -53,7 +54,7 @@ type server struct {
 func serve(t *testing.T, change func(*collector.Config)) *server {
 	t.Helper()
 	r := newRig(t, change)
-	s := New(r.in)
+	s := New(r.In)
 	h := httptest.NewUnstartedServer(s)
 	h.Config.ReadHeaderTimeout = 2 * time.Second
 	h.Start()
@@ -62,7 +63,7 @@ func serve(t *testing.T, change func(*collector.Config)) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := grpc.NewServer(grpc.ForceServerCodecV2(wire.Codec{}), grpc.MaxRecvMsgSize(r.in.Config().MaxMessageBytes))
+	g := grpc.NewServer(grpc.ForceServerCodecV2(wire.Codec{}), grpc.MaxRecvMsgSize(r.In.Config().MaxMessageBytes))
 	s.Register(g)
 	go func() { _ = g.Serve(l) }()
 	t.Cleanup(g.Stop)
@@ -71,7 +72,7 @@ func serve(t *testing.T, change func(*collector.Config)) *server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	return &server{rig: r, url: h.URL + Path, addr: h.Listener.Addr().String(), conn: conn}
+	return &server{Rig: r, url: h.URL + Path, addr: h.Listener.Addr().String(), conn: conn}
 }
 
 // post sends a body, and returns the answer with its google.rpc.Status.
@@ -246,17 +247,17 @@ func TestHostile(t *testing.T) {
 	s.slowHeader(t)
 	wg.Wait()
 	for reason, want := range refused {
-		if got := countertest.Value(t, s.reg, "refused_messages", reason); got != want {
+		if got := countertest.Value(t, s.Reg, "refused_messages", reason); got != want {
 			t.Errorf("refused as %s: %v counted, want %v", reason, got, want)
 		}
 	}
-	if got := int64(s.log.spans(t)); got != well.Load() || got == 0 {
-		t.Errorf("%d spans in the log, the well-behaved client has an OK for %d", got, well.Load())
+	if n, _ := s.Log.Count(t); int64(n) != well.Load() || n == 0 {
+		t.Errorf("%d spans in the log, the well-behaved client has an OK for %d", n, well.Load())
 	}
-	if got := countertest.Value(t, s.reg, "spans", ""); got != float64(well.Load()) {
+	if got := countertest.Value(t, s.Reg, "spans", ""); got != float64(well.Load()) {
 		t.Errorf("%v spans counted, want %d", got, well.Load())
 	}
-	if err := s.in.Admit(int(s.in.Config().MaxInflightBytes)); err != nil {
+	if err := s.In.Admit(int(s.In.Config().MaxInflightBytes)); err != nil {
 		t.Errorf("not all that was admitted was given back: %v", err)
 	}
 }
@@ -316,15 +317,15 @@ func TestSlowSendersHoldLittle(t *testing.T) {
 		defer func() { _ = c.Close() }()
 		fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\nabc", Path, typeProto, 1<<20)
 	}
-	for deadline := time.Now().Add(10 * time.Second); s.in.Inflight() < senders*firstRead; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); s.In.Inflight() < senders*firstRead; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d bytes are admitted, want %d senders' %d each", s.in.Inflight(), senders, firstRead)
+			t.Fatalf("%d bytes are admitted, want %d senders' %d each", s.In.Inflight(), senders, firstRead)
 		}
 	}
 	if got := s.sendWell(t, 10); got != 50 {
 		t.Errorf("%d spans of the well-behaved client were taken, want 50", got)
 	}
-	if got := s.in.Inflight(); got != senders*firstRead {
+	if got := s.In.Inflight(); got != senders*firstRead {
 		t.Errorf("the slow senders hold %d bytes, want %d", got, senders*firstRead)
 	}
 }
@@ -335,7 +336,7 @@ func TestRetryDelay(t *testing.T) {
 	t.Parallel()
 	var full atomic.Bool
 	s := serve(t, func(c *collector.Config) { c.RetryDelay = 2500 * time.Millisecond })
-	s.log.refuse = func(context.Context) error {
+	s.Log.Refuse = func(context.Context) error {
 		if full.Load() {
 			return fmt.Errorf("log: %w", telemetry.ErrOverloaded)
 		}
@@ -361,16 +362,16 @@ func TestRetryDelay(t *testing.T) {
 	full.Store(true)
 	asked(t)
 	full.Store(false)
-	all := int(s.in.Config().MaxInflightBytes)
-	if err := s.in.Admit(all); err != nil {
+	all := int(s.In.Config().MaxInflightBytes)
+	if err := s.In.Admit(all); err != nil {
 		t.Fatal(err)
 	}
 	asked(t)
-	s.in.Leave(all)
+	s.In.Leave(all)
 	if _, err := collectorpb.NewTraceServiceClient(s.conn).Export(t.Context(), req); err != nil {
 		t.Errorf("once there is room: %v", err)
 	}
-	if got := countertest.Value(t, s.reg, "refused_messages", "overloaded"); got != 4 {
+	if got := countertest.Value(t, s.Reg, "refused_messages", "overloaded"); got != 4 {
 		t.Errorf("%v counted, want 4", got)
 	}
 }
@@ -418,10 +419,10 @@ func TestPartialSuccess(t *testing.T) {
 	if !proto.Equal(back, resp) {
 		t.Errorf("JSON says %v, gRPC %v", back, resp)
 	}
-	if got := s.log.spans(t); got != 8 {
+	if got, _ := s.Log.Count(t); got != 8 {
 		t.Errorf("%d spans in the log, want twice 4", got)
 	}
-	if got := countertest.Value(t, s.reg, "dropped", "trace_id"); got != 2 {
+	if got := countertest.Value(t, s.Reg, "dropped", "trace_id"); got != 2 {
 		t.Errorf("%v counted, want 2", got)
 	}
 }

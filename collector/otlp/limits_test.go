@@ -67,7 +67,7 @@ func TestLimits(t *testing.T) {
 	} {
 		r := newRig(t, limits)
 		d := &decoder{}
-		d.begin(r.in)
+		d.begin(r.In)
 		if err := decode(d); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -87,15 +87,15 @@ func TestLimits(t *testing.T) {
 		if v := plainBatch(d.Batch)[2].Attrs[0]; v != "d=json [[null]]" {
 			t.Errorf("%s: nested deeper than 2: %s", name, v)
 		}
-		if err := r.in.Append(t.Context(), &d.Fill, len(msg)); err != nil {
+		if err := r.In.Append(t.Context(), &d.Fill, len(msg)); err != nil {
 			t.Fatal(err)
 		}
 		counted := map[string]float64{}
 		for _, reason := range []string{"attributes", "events", "links", "length", "key", "depth", "parent_id", "enum"} {
-			counted[reason] = countertest.Value(t, r.reg, "repaired", reason)
+			counted[reason] = countertest.Value(t, r.Reg, "repaired", reason)
 		}
 		for _, reason := range []string{"old", "records"} {
-			counted["dropped "+reason] = countertest.Value(t, r.reg, "dropped", reason)
+			counted["dropped "+reason] = countertest.Value(t, r.Reg, "dropped", reason)
 		}
 		// Too long are a name, a key, a text, bytes, and the resource's service.namespace.
 		if diff := cmp.Diff(map[string]float64{

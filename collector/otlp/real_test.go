@@ -1,54 +1,27 @@
 package otlp
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
-	"io"
-	"os"
 	"path"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/binnacle-mesh/binnacle/internal/shelf"
 )
 
 // TestRealJSON decodes what real senders and other projects' tests have in
 // OTLP's JSON, and compares with protobuf's own reading of it.
 func TestRealJSON(t *testing.T) {
 	t.Parallel()
-	const archive = "../../../shared/data/wire-fixtures.tar.gz"
-	f, err := os.Open(archive)
-	if errors.Is(err, os.ErrNotExist) {
-		t.Skipf("SKIPPED: the real payloads are not here (%s)", archive)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
 	in := newIntake(t)
 	messages, spans, beyond := 0, 0, 0
-	for r := tar.NewReader(z); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ext := path.Ext(h.Name)
+	for name, body := range shelf.Files(t, shelf.Fixtures, func(string) bool { return true }) {
+		ext := path.Ext(name)
 		if ext != ".json" && ext != ".jsonl" || !bytes.Contains(body, []byte(`"resourceSpans"`)) {
 			continue
 		}
@@ -64,7 +37,7 @@ func TestRealJSON(t *testing.T) {
 			var d decoder
 			d.begin(in)
 			if err := d.json(msg); err != nil {
-				t.Errorf("%s: %v", h.Name, err)
+				t.Errorf("%s: %v", name, err)
 				continue
 			}
 			messages++
@@ -75,7 +48,7 @@ func TestRealJSON(t *testing.T) {
 				continue
 			}
 			if diff := cmp.Diff(want, plainBatch(d.Batch)); diff != "" {
-				t.Errorf("%s (-protobuf +ours):\n%s", h.Name, diff)
+				t.Errorf("%s (-protobuf +ours):\n%s", name, diff)
 			}
 		}
 	}

@@ -1,19 +1,15 @@
 package api
 
 import (
-	"archive/tar"
-	"compress/gzip"
-	"errors"
-	"io"
-	"io/fs"
-	"os"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
+	"github.com/binnacle-mesh/binnacle/internal/shelf"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
@@ -21,42 +17,17 @@ import (
 // path.Match or lie under a folder, by their path.
 func fixtures(t *testing.T, patterns ...string) map[string][]byte {
 	t.Helper()
-	const archive = "../../../shared/data/wire-fixtures.tar.gz"
-	f, err := os.Open(archive)
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Skipf("NOT PROVEN: the shared payloads are not here (%s), so conformance with Jaeger's own files was not tested", archive)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string][]byte{}
-	for r := tar.NewReader(z); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, p := range patterns {
-			if ok, err := path.Match(p, h.Name); err != nil {
+	out := shelf.Files(t, shelf.Fixtures, func(name string) bool {
+		return slices.ContainsFunc(patterns, func(p string) bool {
+			ok, err := path.Match(p, name)
+			if err != nil {
 				t.Fatal(err)
-			} else if ok {
-				b, err := io.ReadAll(r)
-				if err != nil {
-					t.Fatal(err)
-				}
-				out[h.Name] = b
 			}
-		}
-	}
+			return ok
+		})
+	})
 	if len(out) < len(patterns) {
-		t.Fatalf("of %v only %d files are in %s", patterns, len(out), archive)
+		t.Fatalf("of %v only %d files are on the shelf", patterns, len(out))
 	}
 	return out
 }

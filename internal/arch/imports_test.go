@@ -39,6 +39,7 @@ var downhill = map[string]string{
 	"internal/demo":      "telemetry",
 	"internal/app":       "*",
 	"internal/arch":      "",
+	"internal/shelf":     "",
 	"cmd/binnacle":       "internal/app internal/config internal/demo",
 	"test/e2e":           "*",
 	"test/bench":         "internal/wire telemetry",

@@ -1,52 +1,24 @@
 package rule
 
 import (
-	"archive/tar"
-	"compress/gzip"
-	"errors"
-	"io"
-	"os"
 	"path"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-)
 
-const corpusPath = "../../../shared/data/peer-configs.tar.gz"
+	"github.com/binnacle-mesh/binnacle/internal/shelf"
+)
 
 // corpus returns envoyproxy/ratelimit's own rule files, by name. They are not in this repository.
 func corpus(t testing.TB) map[string][]byte {
 	t.Helper()
-	f, err := os.Open(corpusPath)
-	if errors.Is(err, os.ErrNotExist) {
-		t.Skipf("SKIPPED: the rule files of envoyproxy/ratelimit are not here (%s)", corpusPath)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
 	files := map[string][]byte{}
-	for r := tar.NewReader(z); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if path.Base(path.Dir(h.Name)) == "ratelimit-configs" && h.Typeflag == tar.TypeReg {
-			if files[path.Base(h.Name)], err = io.ReadAll(r); err != nil {
-				t.Fatal(err)
-			}
-		}
+	for name, body := range shelf.Files(t, shelf.PeerConfigs, func(name string) bool { return path.Base(path.Dir(name)) == "ratelimit-configs" }) {
+		files[path.Base(name)] = body
 	}
 	if len(files) == 0 {
-		t.Fatalf("%s has no ratelimit-configs", corpusPath)
+		t.Fatal("the shelf has no ratelimit-configs")
 	}
 	return files
 }
