@@ -175,9 +175,9 @@ export class Scene {
     if (wrong > 0.01 && e.health !== 'ok') {
       const words = this.steady(`e${e.id}`, () => percent(wrong));
       this.sprite(at(0.5), 0, up, atlas.get(words, { font: `600 11px ${SANS}`, color: css(p.sea), plate: css(e.health === 'failing' ? p.failing : p.degraded), icon: 'spike' }), 0.36, opacity);
-    } else if (e.health === 'degraded' && s.p99 !== undefined) {
+    } else if ((e.health === 'degraded' || e.health === 'failing') && s.p99 !== undefined) {
       const words = this.steady(`l${e.id}`, () => duration(s.p99));
-      this.sprite(at(0.5), 0, up, atlas.get(words, { font: `600 11px ${SANS}`, color: css(p.sea), plate: css(p.degraded) }), 0.42, opacity);
+      this.sprite(at(0.5), 0, up, atlas.get(words, { font: `600 11px ${SANS}`, color: css(p.sea), plate: css(e.health === 'failing' ? p.failing : p.degraded) }), e.health === 'failing' ? 0.36 : 0.42, opacity);
     }
     // Mutual TLS is the normal state of a mesh: a small mark, near. Its absence or a mix shows from further off.
     if (e.mtls >= 0) {
