@@ -100,16 +100,22 @@ func (b *Batch) Reset() {
 }
 
 // A Mark is how far a batch was filled at a moment.
-type Mark struct{ resources, spans, requests, attrs, events, links int }
+type Mark struct{ strings, resources, spans, requests, attrs, events, links int }
 
 // Mark is how far the batch is filled.
 func (b *Batch) Mark() Mark {
-	return Mark{len(b.Resources), len(b.Spans), len(b.Requests), len(b.Attrs), len(b.Events), len(b.Links)}
+	return Mark{len(b.ends), len(b.Resources), len(b.Spans), len(b.Requests), len(b.Attrs), len(b.Events), len(b.Links)}
 }
 
-// Truncate takes out what was put in after m. Strings stay: nothing refers to them, and to find
-// those that are new would cost more.
+// Truncate takes out what was put in after m, strings included. It is for faults: it builds the
+// table of strings anew.
 func (b *Batch) Truncate(m Mark) {
+	if m.strings < len(b.ends) {
+		b.ends = b.ends[:m.strings]
+		b.arena = b.arena[:b.ends[m.strings-1]]
+		clear(b.slots)
+		b.fillSlots()
+	}
 	b.Resources, b.Spans, b.Requests = b.Resources[:m.resources], b.Spans[:m.spans], b.Requests[:m.requests]
 	b.Attrs, b.Events, b.Links = b.Attrs[:m.attrs], b.Events[:m.events], b.Links[:m.links]
 }
@@ -279,10 +285,15 @@ func (b *Batch) buildSlots() {
 		n *= 2
 	}
 	b.slots = make([]uint64, n)
+	b.fillSlots()
+	b.deduped = true
+	b.raw = true
+}
+
+// fillSlots puts all strings into the empty table, which has room for them.
+func (b *Batch) fillSlots() {
 	for id := 1; id < len(b.ends); id++ {
 		h := uint32(maphash.Bytes(seed, b.Bytes(StrID(id))))
 		b.slots[b.free(h)] = uint64(h)<<32 | uint64(id)
 	}
-	b.deduped = true
-	b.raw = true
 }

@@ -158,31 +158,41 @@ func grpcOfHTTP(code int32) int32 {
 func (d *decoder) attributes(e *entry) (telemetry.Range, error) {
 	b := d.Batch
 	start := len(b.Attrs)
-	add := func(key telemetry.StrID, value telemetry.StrID) {
+	room := func(key telemetry.StrID) bool {
 		switch {
 		case key == 0:
 			d.Repair(collector.RepairKey)
 		case len(b.Attrs)-start >= d.Limits.Attributes:
 			d.Repair(collector.RepairAttributes)
 		default:
-			b.Attrs = append(b.Attrs, telemetry.Attr{Key: key, Value: uint64(value)})
+			return true
 		}
+		return false
+	}
+	add := func(key, value telemetry.StrID) {
+		b.Attrs = append(b.Attrs, telemetry.Attr{Key: key, Value: uint64(value)})
 	}
 	for _, tag := range e.tags {
 		key, value, err := mapEntry(tag)
 		if err != nil {
 			return telemetry.Range{}, fmt.Errorf("custom_tags: %w", err)
 		}
-		add(d.Key(key), d.Text(value))
+		if key := d.Key(key); room(key) {
+			add(key, d.Text(value))
+		}
 	}
-	if len(e.userAgent) != 0 {
+	if len(e.userAgent) != 0 && room(telemetry.KeyUserAgentOriginal) {
 		add(telemetry.KeyUserAgentOriginal, d.again(fieldUserAgent, e.userAgent))
 	}
 	if len(e.details) != 0 && string(e.details) != "via_upstream" {
-		add(b.InternString("response_code_details"), d.Text(e.details))
+		if key := b.InternString("response_code_details"); room(key) {
+			add(key, d.Text(e.details))
+		}
 	}
 	if len(e.failure) != 0 {
-		add(b.InternString("upstream_transport_failure_reason"), d.Text(e.failure))
+		if key := b.InternString("upstream_transport_failure_reason"); room(key) {
+			add(key, d.Text(e.failure))
+		}
 	}
 	if len(b.Attrs) == start {
 		return telemetry.Range{}, nil

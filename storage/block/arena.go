@@ -100,6 +100,24 @@ func (p *pools) table(n int) []uint64 {
 	return make([]uint64, n)
 }
 
+// grown is a table twice as large with what old holds, slots of hash<<32 | value. Old goes back.
+func (p *pools) grown(old []uint64) []uint64 {
+	slots := p.table(2 * len(old))
+	mask := uint64(len(slots) - 1)
+	for _, v := range old {
+		if v == 0 {
+			continue
+		}
+		i := v >> 32 & mask
+		for slots[i] != 0 {
+			i = (i + 1) & mask
+		}
+		slots[i] = v
+	}
+	p.putTable(old)
+	return slots
+}
+
 func (p *pools) putTable(s []uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -207,7 +225,7 @@ func (t *stringTable) intern(s []byte, p *pools) uint32 {
 	id := t.add(s, p)
 	t.slots[i] = h<<32 | uint64(id)
 	if t.held++; 2*t.held > len(t.slots) {
-		t.growSlots(p)
+		t.slots = p.grown(t.slots)
 	}
 	return id
 }
@@ -221,23 +239,6 @@ func (t *stringTable) add(s []byte, p *pools) uint32 {
 	t.refs[id/refRows][id%refRows] = strRef{t.arena.put(s, p), uint32(len(s))}
 	t.n++
 	return id
-}
-
-func (t *stringTable) growSlots(p *pools) {
-	old := t.slots
-	t.slots = p.table(2 * len(old))
-	mask := uint64(len(t.slots) - 1)
-	for _, v := range old {
-		if v == 0 {
-			continue
-		}
-		i := v >> 32 & mask
-		for t.slots[i] != 0 {
-			i = (i + 1) & mask
-		}
-		t.slots[i] = v
-	}
-	p.putTable(old)
 }
 
 func (t *stringTable) view() stringsView { return stringsView{t.arena.chunks, t.refs} }

@@ -156,8 +156,7 @@ func (b *blockRows) json(c *fileColumn, text []byte, i int) error {
 
 func (b *blockRows) events(r *jsonReader, s *telemetry.Span) {
 	s.Events.Start = uint32(len(b.a.b.Events))
-	r.expect("[")
-	for r.err == nil {
+	s.Events.Len = r.list(func() {
 		var e telemetry.Event
 		r.expect(`{"time":`)
 		_, _, bits := r.value()
@@ -169,17 +168,12 @@ func (b *blockRows) events(r *jsonReader, s *telemetry.Span) {
 		e.Attrs, _, _ = b.a.attrsOf(r)
 		r.expect("}")
 		b.a.b.Events = append(b.a.b.Events, e)
-		if s.Events.Len++; !r.take(',') {
-			r.expect("]")
-			return
-		}
-	}
+	})
 }
 
 func (b *blockRows) links(r *jsonReader, s *telemetry.Span) {
 	s.Links.Start = uint32(len(b.a.b.Links))
-	r.expect("[")
-	for r.err == nil {
+	s.Links.Len = r.list(func() {
 		var l telemetry.Link
 		r.expect(`{"trace_id":`)
 		r.hex(l.TraceID[:])
@@ -189,11 +183,20 @@ func (b *blockRows) links(r *jsonReader, s *telemetry.Span) {
 		l.Attrs, _, _ = b.a.attrsOf(r)
 		r.expect("}")
 		b.a.b.Links = append(b.a.b.Links, l)
-		if s.Links.Len++; !r.take(',') {
+	})
+}
+
+// list reads a list of at least one, each by one, and says how many there were.
+func (r *jsonReader) list(one func()) (n uint32) {
+	r.expect("[")
+	for r.err == nil {
+		one()
+		if n++; !r.take(',') {
 			r.expect("]")
-			return
+			break
 		}
 	}
+	return n
 }
 
 func (r *jsonReader) hex(dst []byte) {

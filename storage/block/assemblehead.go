@@ -54,6 +54,25 @@ func (a *assembler) headResource(v *headView, i uint32) (uint32, error) {
 	return a.resource(resourceKey{identityOf(id), string(w.b)})
 }
 
+// headRow hands the values of a row to set, text as a StrID, and puts its attributes into the batch.
+func (a *assembler) headRow(v *headView, ref uint32, defs []columnDef, set func(pair)) telemetry.Range {
+	var attrs []telemetry.Attr
+	for p := v.rest.at(ref); ; {
+		x, rest, ok := v.next(p, defs)
+		if p = rest; !ok {
+			return a.put(attrs)
+		}
+		if x.col >= colDynamic {
+			attrs = append(attrs, a.headAttr(v, x))
+			continue
+		}
+		if defs[x.col].kind == kindText {
+			x.bits = uint64(a.headStr(v, uint32(x.bits)))
+		}
+		set(x)
+	}
+}
+
 func (a *assembler) headSpan(v *headView, row uint32) error {
 	c, i := v.spans.chunks[row/chunkRows], row%chunkRows
 	s := telemetry.Span{
@@ -64,30 +83,16 @@ func (a *assembler) headSpan(v *headView, row uint32) error {
 	if s.Resource, err = a.headResource(v, c.resource[i]); err != nil {
 		return err
 	}
-	p := v.rest.at(c.rest[i])
-	defs := spanColumns()
-	var attrs []telemetry.Attr
-	for {
-		x, rest, ok := v.next(p, defs)
-		p = rest
-		if !ok {
-			break
-		}
-		switch {
-		case x.col >= colDynamic:
-			attrs = append(attrs, a.headAttr(v, x))
-		case x.col == colEvents:
+	s.Attrs = a.headRow(v, c.rest[i], spanColumns(), func(x pair) {
+		switch x.col {
+		case colEvents:
 			a.headEvents(v, x, &s)
-		case x.col == colLinks:
+		case colLinks:
 			a.headLinks(v, x, &s)
 		default:
-			if defs[x.col].kind == kindText {
-				x.bits = uint64(a.headStr(v, uint32(x.bits)))
-			}
 			setSpan(&s, x.col, x.bits)
 		}
-	}
-	s.Attrs = a.put(attrs)
+	})
 	a.b.Spans = append(a.b.Spans, s)
 	return nil
 }
@@ -122,30 +127,13 @@ func (a *assembler) headRequest(v *headView, row uint32) error {
 	if r.Resource, err = a.headResource(v, c.resource[i]); err != nil {
 		return err
 	}
-	p := v.rest.at(c.rest[i])
-	defs := requestColumns()
-	var attrs []telemetry.Attr
-	for {
-		x, rest, ok := v.next(p, defs)
-		p = rest
-		if !ok {
-			break
-		}
-		if x.col >= colDynamic {
-			attrs = append(attrs, a.headAttr(v, x))
-			continue
-		}
-		switch defs[x.col].kind {
-		case kindText:
-			x.bits = uint64(a.headStr(v, uint32(x.bits)))
-		case kindUUID:
+	r.Attrs = a.headRow(v, c.rest[i], requestColumns(), func(x pair) {
+		if x.col == colRequestUUID {
 			r.RequestID.UUID = [16]byte(x.data)
-			continue
-		default:
+			return
 		}
 		setRequest(&r, x.col, x.bits)
-	}
-	r.Attrs = a.put(attrs)
+	})
 	a.b.Requests = append(a.b.Requests, r)
 	return nil
 }

@@ -45,26 +45,9 @@ func (t *rowTable) add(p *pools, id telemetry.TraceID) int {
 	c.prev[row%chunkRows] = 0
 	t.slots[i] = h<<32 | uint64(row+1)
 	if t.traces++; 2*t.traces > len(t.slots) {
-		t.grow(p)
+		t.slots = p.grown(t.slots)
 	}
 	return row
-}
-
-func (t *rowTable) grow(p *pools) {
-	old := t.slots
-	t.slots = p.table(2 * len(old))
-	mask := uint64(len(t.slots) - 1)
-	for _, v := range old {
-		if v == 0 {
-			continue
-		}
-		i := v >> 32 & mask
-		for t.slots[i] != 0 {
-			i = (i + 1) & mask
-		}
-		t.slots[i] = v
-	}
-	p.putTable(old)
 }
 
 // newest is row+1 of the trace's newest row, 0 where there is none. The caller
