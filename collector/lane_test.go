@@ -48,9 +48,12 @@ func add(l *Lane, n int, malformed error) error {
 			f.Batch.Requests = append(f.Batch.Requests, telemetry.Request{Code: int32(n)})
 			f.Batch.Attrs = append(f.Batch.Attrs, telemetry.Attr{})
 		}
+		path := "/good"
 		if malformed != nil {
 			f.Repair(RepairUTF8)
+			path = "/of the malformed"
 		}
+		f.Batch.InternString(path)
 		return malformed
 	})
 	if malformed != nil {
@@ -71,6 +74,11 @@ func TestLane(t *testing.T) {
 			if err := add(l, 3+i, malformed); !errors.Is(err, malformed) {
 				t.Fatalf("message %d: %v", i, err)
 			}
+		}
+		good := telemetry.NewBatch()
+		good.InternString("/good")
+		if b := l.fill.Batch; b.Strings() != good.Strings() || b.InternString("/good") != good.InternString("/good") {
+			t.Errorf("%d strings are left, want %d", b.Strings(), good.Strings())
 		}
 		if b := l.fill.Batch; len(b.Requests) != 8 || len(b.Resources) != 2 || len(b.Attrs) != 8 {
 			t.Errorf("the batch holds %d requests, %d resources, %d attributes", len(b.Requests), len(b.Resources), len(b.Attrs))

@@ -135,10 +135,12 @@ export class Scatter {
       pen.fillText(duration(10 ** e), LEFT - 8, y);
     }
     pen.textAlign = 'center';
+    const span = this.to - this.from;
+    const digits = span < 8_000 ? 10 : span < 300_000 ? 8 : 5; // tenths of a second, seconds, minutes: no two alike
     for (let i = 0; i <= 4; i++) {
       const t = this.from + ((this.to - this.from) * i) / 4;
       const x = clamp(LEFT + ((width - LEFT - 16) * i) / 4, LEFT + 20, width - 24);
-      pen.fillText(clockMillis(t).slice(0, this.to - this.from < 300_000 ? 8 : 5), x, height - 8);
+      pen.fillText(clockMillis(t).slice(0, digits), x, height - 8);
     }
     for (const p of this.points) {
       const q = this.place(p);

@@ -74,7 +74,7 @@ function EdgePanel(p: { e: GraphEdge }): JSX.Element | null {
       <Head over={[e.protocol, e.mtls < 0 ? '' : e.mtls > 0.995 ? 'mutual TLS' : e.mtls > 0 ? `mutual TLS ${percent(e.mtls)}` : 'plaintext'].filter((x) => x !== '').join(' · ')} health={e.health}
         title={<><button type="button" class="linkish" onClick={() => patch({ node: e.source, edge: undefined })}>{source.name}</button> <Icon name="arrow" /> <button type="button" class="linkish" onClick={() => patch({ node: e.target, edge: undefined })}>{target.name}</button></>} />
       {e.throttled_by.length > 0 ? (
-        <p class="notice throttled">Throttled by {e.throttled_by.map((t) => <Link key={t.rule} to="/quotas" params={{ rule: t.rule }}>{t.rule} <b>{rate(t.rate)}</b></Link>)}</p>
+        <p class="notice throttled">Throttled by {e.throttled_by.map((t) => <Link key={t.rule} to="/quotas" params={{ rule: t.rule }}>{t.rule} <b>{rate(t.rate)}</b></Link>)} over the last minute</p>
       ) : null}
       <GoldenSignals select={between(source, target, e.protocol, witness)} exemplars={e.exemplars} height={84} />
       <section>
