@@ -3,7 +3,7 @@ package envoyals
 import (
 	"fmt"
 
-	"github.com/binnacle-mesh/binnacle/collector/internal/pb"
+	"github.com/binnacle-mesh/binnacle/internal/pb"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 

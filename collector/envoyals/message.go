@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/binnacle-mesh/binnacle/collector"
-	"github.com/binnacle-mesh/binnacle/collector/internal/pb"
+	"github.com/binnacle-mesh/binnacle/internal/pb"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 

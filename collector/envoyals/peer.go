@@ -6,7 +6,7 @@ import (
 	"unsafe"
 
 	"github.com/binnacle-mesh/binnacle/collector/identity"
-	"github.com/binnacle-mesh/binnacle/collector/internal/pb"
+	"github.com/binnacle-mesh/binnacle/internal/pb"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 

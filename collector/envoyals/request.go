@@ -7,7 +7,7 @@ import (
 	"strconv"
 
 	"github.com/binnacle-mesh/binnacle/collector"
-	"github.com/binnacle-mesh/binnacle/collector/internal/pb"
+	"github.com/binnacle-mesh/binnacle/internal/pb"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 

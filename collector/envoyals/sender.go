@@ -6,7 +6,7 @@ import (
 
 	"github.com/binnacle-mesh/binnacle/collector"
 	"github.com/binnacle-mesh/binnacle/collector/identity"
-	"github.com/binnacle-mesh/binnacle/collector/internal/pb"
+	"github.com/binnacle-mesh/binnacle/internal/pb"
 )
 
 // A sender is who is at the other end of a stream. It says so in its first

@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/binnacle-mesh/binnacle/collector"
-	"github.com/binnacle-mesh/binnacle/collector/internal/pb"
+	"github.com/binnacle-mesh/binnacle/internal/pb"
 	"github.com/binnacle-mesh/binnacle/internal/wire"
 )
 

@@ -22,14 +22,15 @@ const module = "github.com/binnacle-mesh/binnacle/"
 var downhill = map[string]string{
 	"telemetry":          "",
 	"internal/wire":      "",
+	"internal/pb":        "",
 	"storage/wal":        "telemetry",
 	"storage/checkpoint": "telemetry",
 	"storage/block":      "telemetry",
 	"storage/series":     "telemetry",
-	"collector":          "telemetry internal/wire",
+	"collector":          "telemetry internal/wire internal/pb",
 	"aggregator":         "telemetry storage/series",
 	"topology":           "telemetry",
-	"quota":              "telemetry internal/wire",
+	"quota":              "telemetry internal/wire internal/pb",
 	"ui":                 "",
 	"dashboards":         "",
 	"internal/query":     "telemetry",
@@ -42,7 +43,7 @@ var downhill = map[string]string{
 	"internal/shelf":     "",
 	"cmd/binnacle":       "internal/app internal/config internal/demo",
 	"test/e2e":           "*",
-	"test/bench":         "internal/wire telemetry",
+	"test/bench":         "internal/wire internal/pb telemetry",
 	"test/crash":         "*",
 }
 
@@ -57,7 +58,7 @@ var heavy = map[string]string{
 	"github.com/envoyproxy/go-control-plane/":    "collector quota internal/demo test internal/app",
 	"google.golang.org/grpc":                     "collector quota internal/wire internal/app internal/demo test",
 	"go.yaml.in/yaml":                            "internal/config quota/rule quota internal/demo",
-	"unsafe":                                     "telemetry collector",
+	"unsafe":                                     "telemetry collector internal/pb",
 }
 
 type pkg struct {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/binnacle-mesh/binnacle/collector"
 	"github.com/binnacle-mesh/binnacle/telemetry"
@@ -81,31 +80,6 @@ func New(t testing.TB, protocol string, now time.Time, change func(*collector.Co
 	r.Collector, r.In = c, c.Intake(protocol)
 	t.Cleanup(func() { _ = c.Close(context.Background()) })
 	return r
-}
-
-// HasGroup says that there is a group among a message's own fields, or in what may be
-// messages below. Our decoders refuse those.
-func HasGroup(msg []byte) bool {
-	for len(msg) > 0 {
-		num, typ, n := protowire.ConsumeTag(msg)
-		if n < 0 {
-			return false
-		}
-		m := protowire.ConsumeFieldValue(num, typ, msg[n:])
-		if m < 0 {
-			return false
-		}
-		if typ == protowire.StartGroupType {
-			return true
-		}
-		if typ == protowire.BytesType {
-			if v, _ := protowire.ConsumeBytes(msg[n:]); HasGroup(v) {
-				return true
-			}
-		}
-		msg = msg[n+m:]
-	}
-	return false
 }
 
 // CPUTime is what the process has used so far, which other processes do not

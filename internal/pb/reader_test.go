@@ -69,7 +69,9 @@ func TestReaderRefuses(t *testing.T) {
 		msg  string
 		want error
 	}{
-		"a group":              {"\x0b\x0c", ErrWireType},
+		"a group without end":  {"\x0b\x08\x01", ErrWireType},
+		"an end without group": {"\x0c", ErrWireType},
+		"the end of another":   {"\x0b\x14", ErrWireType},
 		"wire type 6":          {"\x0e", ErrWireType},
 		"field 0":              {"\x00\x00", ErrTag},
 		"a tag of 33 bits":     {"\x80\x80\x80\x80\x10\x00", ErrTag},

@@ -1,9 +1,14 @@
-// Package pb reads the protobuf wire format in place: a message is walked field
-// by field, and every value is a view of the bytes that came off the connection.
+// Package pb reads and writes the protobuf wire format without generated code.
 //
-// It knows no message and allocates nothing. The receivers' decoders are
-// written over it, one function a message type. It is not a general library: groups,
-// which no format that we read has had for a decade, are an error.
+// Reading is done in place: a message is walked field by field with a [Reader], and
+// every value is a view of the bytes that came off the connection. Writing appends one
+// field after another to a slice; [Open] and [Shut] put a message into a message.
+//
+// The package knows no message type and allocates nothing. The decoders and encoders of
+// the hot paths (spans, access logs, quota decisions) are written over it, one function a
+// message type; what is rare uses the generated types. A message that protobuf's own
+// decoder takes, a Reader walks, and the other way round, but for the text of strings,
+// which the decoders check where it matters.
 //
 // Source: protobuf.dev/programming-guides/encoding.
 package pb
@@ -13,6 +18,8 @@ import (
 	"errors"
 	"math"
 	"unsafe"
+
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // Errors of a walk. All mean that the bytes are not a message.
@@ -20,7 +27,7 @@ var (
 	ErrTruncated = errors.New("it ends in the middle of a field")
 	ErrVarint    = errors.New("it has a number of more than 64 bits")
 	ErrTag       = errors.New("it has a field number out of range")
-	ErrWireType  = errors.New("it has a group or an unknown wire type")
+	ErrWireType  = errors.New("it has an unknown wire type or a group that does not end")
 )
 
 // A Tag is a field's number and wire type, as it is on the wire: number<<3 | type.
@@ -32,6 +39,8 @@ const (
 	Fixed64 = 1
 	Bytes   = 2
 	Fixed32 = 5
+
+	startGroup = 3 // of an old protobuf: read over, as any field that is not known
 )
 
 // A Reader walks one message:
@@ -120,6 +129,13 @@ func (r *Reader) Next() bool {
 			return false
 		}
 		r.Uint, r.rest = uint64(binary.LittleEndian.Uint32(b)), b[4:]
+	case startGroup:
+		n := protowire.ConsumeFieldValue(protowire.Number(tag>>3), protowire.StartGroupType, b) //nolint:gosec // below 2^29
+		if n < 0 {
+			r.Err = ErrWireType
+			return false
+		}
+		r.rest = b[n:]
 	default:
 		r.Err = ErrWireType
 		return false
@@ -153,20 +169,6 @@ func (r *Reader) fail(n int) bool {
 //
 //go:noinline
 func uvarint(b []byte) (uint64, int) { return binary.Uvarint(b) }
-
-// AppendUvarint appends a varint field: replies are small enough to be written
-// by hand as well.
-func AppendUvarint(dst []byte, field int, v uint64) []byte {
-	dst = binary.AppendUvarint(dst, uint64(field)<<3|Varint)
-	return binary.AppendUvarint(dst, v)
-}
-
-// AppendBytes appends a bytes, text or message field.
-func AppendBytes[T ~[]byte | ~string](dst []byte, field int, v T) []byte {
-	dst = binary.AppendUvarint(dst, uint64(field)<<3|Bytes)
-	dst = binary.AppendUvarint(dst, uint64(len(v)))
-	return append(dst, v...)
-}
 
 // View is b as a string, for a call that does not keep it.
 func View(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
