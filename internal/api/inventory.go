@@ -22,6 +22,7 @@ type Status struct {
 
 // Port is an address that the server listens on.
 type Port struct {
+	Name    string `json:"name"` // its key in the configuration's section listen
 	Address string `json:"address"`
 	Speaks  string `json:"speaks"`
 }

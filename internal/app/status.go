@@ -29,7 +29,7 @@ func (a *App) status() api.Status {
 		Series: a.series.Series(), Dropped: map[string]uint64{},
 	}
 	for _, l := range a.listeners {
-		s.Ports = append(s.Ports, api.Port{Address: l.Addr().String(), Speaks: l.speaks})
+		s.Ports = append(s.Ports, api.Port{Name: l.field, Address: l.Addr().String(), Speaks: l.speaks})
 	}
 	count(a.reg, &s)
 	return s

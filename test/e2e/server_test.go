@@ -80,10 +80,10 @@ func startServer(t *testing.T) *server {
 	file := filepath.Join(dir, "binnacle.yaml")
 	write(t, file, fmt.Appendf(nil, `
 data: %q
-listen: {mesh: %q, web: %q, otlp_grpc: "", otlp_http: "", rls: ""}
+listen: {mesh: %q, web: %q, otlp_grpc: "", otlp_http: %q, rls: ""}
 collector: {receivers: {zipkin: {endpoint: %q}}, service: {pipelines: {traces/binnacle: {receivers: [zipkin]}}}}
 quota: {files: [%q]}
-`, filepath.Join(dir, "data"), s.mesh, s.web, freeAddress(t), rules))
+`, filepath.Join(dir, "data"), s.mesh, s.web, freeAddress(t), freeAddress(t), rules))
 
 	command := exec.Command(binary, "serve", "--config", file)
 	command.Stdout, command.Stderr = s.output, s.output
