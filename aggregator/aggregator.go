@@ -35,10 +35,10 @@ type Aggregator struct {
 	cfg     Config
 	metrics metrics
 
-	applied telemetry.Position
-	now     int64 // log time: the greatest Batch.Received so far
-	sweepAt int64 // log time of the next search for idle series
-	replay  bool  // the entry being delivered was applied before: observations of it are left out
+	applied  telemetry.Position // whose spans are counted
+	observed telemetry.Position // whose observations are counted
+	now      int64              // log time: the greatest Batch.Received so far
+	sweepAt  int64              // log time of the next search for idle series
 
 	live       int
 	services   map[serviceKey]*service
@@ -72,12 +72,11 @@ func New(cfg Config, reg prometheus.Registerer) *Aggregator {
 	}
 }
 
-// Consume counts the spans of an entry. It must be called for an entry before
-// topology is, so that Observe knows which entry the observations derive from.
-// It implements [telemetry.Sink] and returns no error.
+// Consume counts the spans of an entry. It implements [telemetry.Sink] and
+// returns no error. What the graph observed in the entry follows by Observe, which
+// dates it by the entry.
 func (a *Aggregator) Consume(e telemetry.Entry) error {
-	a.replay = e.Position <= a.applied
-	if a.replay {
+	if e.Position <= a.applied {
 		return nil
 	}
 	a.applied = e.Position

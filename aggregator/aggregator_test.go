@@ -89,14 +89,18 @@ func (w *world) log(t *rapid.T) []step {
 	return out
 }
 
-// play delivers entry i, as the app does: the aggregator first, then topology.
+// play delivers entry i, as the app does: the entry first, then what the graph
+// observed in it.
 func play(a *Aggregator, log []step, i int) {
 	if err := a.Consume(telemetry.Entry{Position: telemetry.Position(i + 1), Batch: log[i].batch}); err != nil {
 		panic(err)
 	}
-	for _, o := range log[i].observations {
-		a.Observe(o)
-	}
+	a.Observe(telemetry.Observed{From: telemetry.Position(i), To: telemetry.Position(i + 1), Requests: log[i].observations})
+}
+
+// observed is what the graph observes beyond the entry consumed last.
+func observed(a *Aggregator, os ...telemetry.Observation) telemetry.Observed {
+	return telemetry.Observed{From: a.Applied(), To: a.Applied(), Requests: os}
 }
 
 func tight() Config {
@@ -251,7 +255,7 @@ func FuzzLoad(f *testing.F) {
 	if err := a.Consume(telemetry.Entry{Position: 7, Batch: b}); err != nil {
 		f.Fatal(err)
 	}
-	a.Observe(telemetry.Observation{Edge: &telemetry.Edge{Protocol: telemetry.ProtocolGRPC}, Duration: 5})
+	a.Observe(observed(a, telemetry.Observation{Edge: &telemetry.Edge{Protocol: telemetry.ProtocolGRPC}, Duration: 5}))
 	good := saved(f, a)
 	f.Add(good[len(stateMagic)+1 : len(good)-4])
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -285,7 +289,7 @@ func TestCodesOfAnEdgeAreBounded(t *testing.T) {
 	e := &telemetry.Edge{Protocol: telemetry.ProtocolHTTP}
 	const n = 400
 	for code := int32(0); code < n; code++ {
-		a.Observe(telemetry.Observation{Edge: e, Code: 100 + code, Duration: 1e6})
+		a.Observe(observed(a, telemetry.Observation{Edge: e, Code: 100 + code, Duration: 1e6}))
 	}
 	var total uint64
 	each(a, func(s *series) { total += s.latency.count })
@@ -494,4 +498,57 @@ func TestSelfScrape(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
+}
+
+// What was observed is counted once, by its positions alone: the graph may come
+// back from an older state, entry by entry, with time passing in between.
+func TestObservationsAreCountedOnce(t *testing.T) {
+	t.Parallel()
+	e := &telemetry.Edge{Protocol: telemetry.ProtocolHTTP}
+	one := func(from, to telemetry.Position) telemetry.Observed {
+		return telemetry.Observed{From: from, To: to, Requests: []telemetry.Observation{{Edge: e, Code: 200, Duration: 1e6}}}
+	}
+	a := New(DefaultConfig(), prometheus.NewRegistry())
+	count := func() (n uint64) {
+		each(a, func(s *series) { n += s.latency.count })
+		return n
+	}
+	entry := func(p telemetry.Position) {
+		b := telemetry.NewBatch()
+		b.Received = epoch + int64(p)*second
+		if err := a.Consume(telemetry.Entry{Position: p, Batch: b}); err != nil {
+			t.Fatal(err)
+		}
+		a.Observe(one(p-1, p))
+	}
+	want := func(when string, n uint64) {
+		t.Helper()
+		if got := count(); got != n {
+			t.Errorf("%s: %d observations are counted, want %d", when, got, n)
+		}
+	}
+	for p := telemetry.Position(1); p <= 4; p++ {
+		entry(p)
+		a.Observe(one(p, p)) // time passes
+		a.Observe(one(p, p))
+	}
+	want("after four entries, and twice time passing after each", 12)
+
+	saved := saved(t, a)
+	a = New(DefaultConfig(), prometheus.NewRegistry())
+	if err := a.Load(bytes.NewReader(saved)); err != nil {
+		t.Fatal(err)
+	}
+	a.Observe(one(4, 4))
+	want("time passes after a restart, and the graph is where the signals are", 13)
+	for p := telemetry.Position(1); p <= 4; p++ {
+		entry(p)
+		if p < 4 {
+			a.Observe(one(p, p))
+		}
+	}
+	want("the graph has come back from an older state", 13)
+	a.Observe(one(4, 4))
+	entry(5)
+	want("and goes on", 15)
 }

@@ -223,6 +223,7 @@ func (d *decoder) str() string {
 func (d *decoder) state() {
 	a := d.a
 	a.applied = telemetry.Position(d.uint())
+	a.observed = a.applied
 	a.now = d.int()
 	a.sweepAt = d.int()
 	for range d.count(13) {

@@ -34,13 +34,25 @@ type edge struct {
 	series   []*series // as variants
 }
 
-// Observe counts one request on an edge as one witness saw it. Topology calls it
-// while it consumes an entry, after the aggregator has consumed the same; what
-// derives from an entry that was applied before is left out (I2).
-func (a *Aggregator) Observe(o telemetry.Observation) {
-	if a.replay {
+// Observe counts what the graph observed in an entry, after Consume of the same
+// entry, or while time passed.
+//
+// Graph and aggregator are saved together, at one position. Should the graph
+// come back from an older state, what it observes again on its way here is left out:
+// it begins before what has been counted (I2).
+func (a *Aggregator) Observe(seen telemetry.Observed) {
+	if seen.From < a.observed {
 		return
 	}
+	a.observed = seen.To
+	for i := range seen.Requests {
+		a.observe(&seen.Requests[i])
+	}
+	a.metrics.observations.Add(float64(len(seen.Requests)))
+}
+
+// observe counts one request on an edge as one witness saw it.
+func (a *Aggregator) observe(o *telemetry.Observation) {
 	v := variant{
 		code: o.Code, flags: o.Response,
 		side: o.Side, evidence: o.Evidence, outcome: o.Outcome, tls: o.TLS,
@@ -52,7 +64,6 @@ func (a *Aggregator) Observe(o telemetry.Observation) {
 	s.lastSeen = a.now
 	a.note(s.fold)
 	s.observe(o.At, o.Duration, &o.TraceID, &o.SpanID, o.Outcome == telemetry.OutcomeError)
-	a.metrics.observations.Inc()
 }
 
 // codeKnown says whether a code is one that the protocol knows; a sender may

@@ -44,12 +44,12 @@ func BenchmarkFootprint(b *testing.B) {
 				b.Fatal(err)
 			}
 			for _, e := range es {
-				for w := range telemetry.Witnesses {
+				for w := range telemetry.Witness(telemetry.Witnesses) {
 					for range 4 {
-						a.Observe(telemetry.Observation{
-							Edge: e, At: now.UnixNano(), Duration: int64(2e6 * (1 + 10*r.ExpFloat64())), Side: telemetry.Side(w & 1), Evidence: telemetry.Evidence(w >> 1),
+						a.Observe(observed(a, telemetry.Observation{
+							Edge: e, At: now.UnixNano(), Duration: int64(2e6 * (1 + 10*r.ExpFloat64())), Side: w.Side(), Evidence: w.Evidence(),
 							Code: 200, TraceID: telemetry.TraceID{byte(n), byte(n >> 8), 1}, SpanID: telemetry.SpanID{byte(w), 1},
-						})
+						}))
 					}
 				}
 			}

@@ -39,7 +39,7 @@ func TestPastGraph(t *testing.T) {
 		}
 		for _, o := range obs {
 			o.At = b.Received
-			a.Observe(o)
+			a.Observe(observed(a, o))
 		}
 		if err := a.Flush(ctx, now(sec+5), db); err != nil {
 			t.Fatal(err)
@@ -164,7 +164,7 @@ func TestPastGraphAgainstOracle(t *testing.T) {
 					t.Fatal(err)
 				}
 				for range n {
-					a.Observe(telemetry.Observation{Edge: e, At: b.Received, Duration: int64(1e6 * (1 + 50*r.ExpFloat64())), Code: 200})
+					a.Observe(observed(a, telemetry.Observation{Edge: e, At: b.Received, Duration: int64(1e6 * (1 + 50*r.ExpFloat64())), Code: 200}))
 				}
 				if err := a.Flush(ctx, at, db); err != nil {
 					t.Fatal(err)

@@ -137,7 +137,7 @@ func (h *hop) observe(agg *aggregator.Aggregator, at time.Time) {
 				case i == h.requests-1 && h.edge.Protocol == telemetry.ProtocolHTTP:
 					o.Code = 404
 				}
-				agg.Observe(o)
+				agg.Observe(telemetry.Observed{Requests: []telemetry.Observation{o}})
 			}
 		}
 	}

@@ -14,7 +14,8 @@
 //     durable before its sender is told so, and everything derived from it - edge,
 //     series, block - is a replayable function of the log.
 //   - [Node], [Edge], [Observation]: the service graph's words: one Observation is
-//     one request on one edge as one witness saw it.
+//     one request on one edge as one witness saw it; [Observed] is what an entry
+//     taught the graph, handed on to the signals.
 //
 // The package imports the standard library alone. It holds types, contracts,
 // validation and formatting, the batch's string table, its one encoding (see

@@ -86,6 +86,12 @@ const (
 // WitnessOf names the witness that sees by evidence e at side s.
 func WitnessOf(s Side, e Evidence) Witness { return Witness(s) + 2*Witness(e) }
 
+// Side is the end of the edge at which the witness stands.
+func (w Witness) Side() Side { return Side(w & 1) }
+
+// Evidence is the kind of telemetry that it sends.
+func (w Witness) Evidence() Evidence { return Evidence(w >> 1 & 1) }
+
 // Outcome is how a request ended, as the golden signals count it.
 type Outcome uint8
 
@@ -160,7 +166,7 @@ type Edge struct {
 }
 
 // An Observation is one request on one edge, as one witness saw it. Topology
-// emits one for each half of a hop when it knows both ends, or has waited long
+// makes one for each half of a hop when it knows both ends, or has waited long
 // enough to know that it never will: at most once a half.
 type Observation struct {
 	Edge     *Edge
@@ -174,4 +180,18 @@ type Observation struct {
 	Evidence Evidence
 	Outcome  Outcome
 	TLS      TLS
+}
+
+// Observed is what the graph has learned while it went from one position of
+// the log to another, or, where the two are the same, while only time passed.
+//
+// From makes its readers idempotent (I2): one that has counted all that was
+// observed up to some position leaves out whatever began before it. After a restart the
+// graph may derive an entry's observations again, never in part.
+type Observed struct {
+	// From and To are the graph's applied position before and after.
+	From, To Position
+	// Requests is lent by the graph until it is next given an entry or the time:
+	// read it, and keep nothing of it but the edges' pointers.
+	Requests []Observation
 }

@@ -35,7 +35,7 @@ func (t *Topology) Load(r io.Reader) error {
 	if crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)) != sum {
 		return errors.New("load topology: the checksum is wrong, the checkpoint is damaged; begin empty and replay the log")
 	}
-	n := New(t.cfg, nil)
+	n := New(t.cfg)
 	l := loader{t: n, b: body[head:]}
 	l.all()
 	if l.err != nil {

@@ -311,21 +311,19 @@ func TestModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		m := drawModel(rt)
-		d := &discard{}
-		top := New(DefaultConfig(), d)
+		var observed counter
+		top := New(DefaultConfig())
 		for i, b := range m.batches(9 * time.Second) {
-			if err := top.Consume(telemetry.Entry{Position: telemetry.Position(i + 1), Batch: b}); err != nil {
-				rt.Fatal(err)
-			}
+			observed.add(top.Consume(telemetry.Entry{Position: telemetry.Position(i + 1), Batch: b}))
 			check(rt, top)
 		}
-		top.Tick(storyStart + int64(time.Minute))
+		observed.add(top.Tick(storyStart + int64(time.Minute)))
 		check(rt, top)
 		if diff := cmp.Diff(m.want, got(top), cmp.AllowUnexported(told{}, counted{})); diff != "" {
 			rt.Fatalf("edges differ (-want +got):\n%s", diff)
 		}
-		if d.n != m.halves || top.Stats().Pending != 0 {
-			rt.Fatalf("%d observations of %d halves, %d pending", d.n, m.halves, top.Stats().Pending)
+		if observed.n != m.halves || top.Stats().Pending != 0 {
+			rt.Fatalf("%d observations of %d halves, %d pending", observed.n, m.halves, top.Stats().Pending)
 		}
 	})
 }
@@ -351,36 +349,38 @@ func TestReplay(t *testing.T) {
 		cfg.MaxEdges = rapid.SampledFrom([]int{3, 20_000}).Draw(rt, "edges")
 		batches := m.batches(rapid.SampledFrom([]time.Duration{time.Second, 5 * time.Second, time.Minute}).Draw(rt, "span"))
 		cut := rapid.IntRange(0, len(batches)).Draw(rt, "cut")
-		run := func(top *Topology, from, to int) {
+		run := func(top *Topology, observed *counter, from, to int) {
 			for i := from; i < to; i++ {
-				if err := top.Consume(telemetry.Entry{Position: telemetry.Position(i + 1), Batch: batches[i]}); err != nil {
-					rt.Fatal(err)
+				seen := top.Consume(telemetry.Entry{Position: telemetry.Position(i + 1), Batch: batches[i]})
+				if seen.To != top.Applied() || seen.To == seen.From && len(seen.Requests) > 0 {
+					rt.Fatalf("entry %d taught %d things from %d to %d, applied is %d", i+1, len(seen.Requests), seen.From, seen.To, top.Applied())
 				}
+				observed.add(seen)
 				check(rt, top)
 				if i%3 == 0 {
-					top.Tick(batches[i].Received)
+					observed.add(top.Tick(batches[i].Received))
 					check(rt, top)
 				}
 			}
 		}
-		var before, after, straight discard
-		whole := New(cfg, &straight)
-		run(whole, 0, len(batches))
+		var before, after, straight counter
+		whole := New(cfg)
+		run(whole, &straight, 0, len(batches))
 
-		first := New(cfg, &before)
-		run(first, 0, cut)
+		first := New(cfg)
+		run(first, &before, 0, cut)
 		var saved bytes.Buffer
 		if err := first.Save(&saved); err != nil {
 			rt.Fatal(err)
 		}
-		second := New(cfg, &after)
+		second := New(cfg)
 		if err := second.Load(bytes.NewReader(saved.Bytes())); err != nil {
 			rt.Fatal(err)
 		}
 		if second.Applied() != telemetry.Position(cut) {
 			rt.Fatalf("applied %d, want %d", second.Applied(), cut)
 		}
-		run(second, 0, len(batches)) // from the beginning: what is applied is left out
+		run(second, &after, 0, len(batches)) // from the beginning: what is applied is left out
 		check(rt, second)
 
 		var want, have bytes.Buffer

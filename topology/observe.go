@@ -5,16 +5,45 @@ import (
 	"github.com/binnacle-mesh/binnacle/topology/pair"
 )
 
-// emit tells the observer of a half, unless it was told before.
+// observations are collected while the state changes and handed out when the
+// lock is free again: what follows the graph is not called from within it (I7).
+//
+// Invariant: list[:lent] has been handed out, and is not written to before the
+// caller comes back for more.
+type observations struct {
+	list []telemetry.Observation
+	lent int
+}
+
+// keepObservations is the size, 4 MiB, up to which the list's memory is kept for
+// the next call. It takes more when a long gap in the log makes a whole table of halves
+// final at once.
+const keepObservations = 1 << 16
+
+// reclaim takes back what was handed out.
+func (o *observations) reclaim() {
+	rest := o.list[o.lent:]
+	if cap(o.list) > keepObservations && len(rest) <= keepObservations {
+		o.list = append([]telemetry.Observation(nil), rest...)
+	} else {
+		o.list = append(o.list[:0], rest...)
+	}
+	o.lent = 0
+}
+
+// lend hands out all that has been observed.
+func (o *observations) lend(from, to telemetry.Position) telemetry.Observed {
+	o.lent = len(o.list)
+	return telemetry.Observed{From: from, To: to, Requests: o.list[:o.lent:o.lent]}
+}
+
+// emit notes the observation of a half, once.
 func (t *Topology) emit(h *pair.Half) {
 	if h.Has(pair.Emitted) {
 		return
 	}
 	h.Set(pair.Emitted)
 	t.stats.Observations++
-	if t.obs == nil {
-		return
-	}
 	w := h.Witness()
 	o := telemetry.Observation{
 		Edge:     t.edges.routes[h.Edge].is,
@@ -23,13 +52,13 @@ func (t *Topology) emit(h *pair.Half) {
 		TraceID:  h.Trace,
 		Code:     int32(h.Code),
 		Response: telemetry.ResponseFlags(h.Response),
-		Side:     telemetry.Side(w & 1),
-		Evidence: telemetry.Evidence(w >> 1),
+		Side:     w.Side(),
+		Evidence: w.Evidence(),
 		Outcome:  h.Outcome(),
 		TLS:      h.TLS(),
 	}
 	if !h.Trace.IsZero() {
 		o.SpanID = h.Span
 	}
-	t.obs.Observe(o)
+	t.observed.list = append(t.observed.list, o)
 }

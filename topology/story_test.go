@@ -20,7 +20,7 @@ import (
 //	tick at=12s          time passes
 //	graph                the edges: totals of the best witness, counts by witness
 //	nodes                the nodes with their inbound totals
-//	observed             what the observer was told since the last time
+//	observed             what Consume and Tick have returned since the last time
 //	throttled            rules' rates are reported: source target rule rate
 //	stats                counters that are not zero
 //
@@ -34,11 +34,12 @@ type story struct {
 	position telemetry.Position
 }
 
-// Observe implements Observer.
-func (s *story) Observe(o telemetry.Observation) {
-	s.observed = append(s.observed, fmt.Sprintf("%s %s: %s v=%q,%q -> %s v=%q,%q %s code=%d %s",
-		o.Side, o.Evidence, o.Edge.Source.Node.ID(), o.Edge.Source.Version, o.Edge.Source.Principal,
-		o.Edge.Target.Node.ID(), o.Edge.Target.Version, o.Edge.Target.Principal, o.Edge.Protocol, o.Code, o.Outcome))
+func (s *story) observe(seen telemetry.Observed) {
+	for _, o := range seen.Requests {
+		s.observed = append(s.observed, fmt.Sprintf("%s %s: %s v=%q,%q -> %s v=%q,%q %s code=%d %s",
+			o.Side, o.Evidence, o.Edge.Source.Node.ID(), o.Edge.Source.Version, o.Edge.Source.Principal,
+			o.Edge.Target.Node.ID(), o.Edge.Target.Version, o.Edge.Target.Principal, o.Edge.Protocol, o.Code, o.Outcome))
+	}
 }
 
 func TestStories(t *testing.T) {
@@ -46,7 +47,7 @@ func TestStories(t *testing.T) {
 	datadriven.Walk(t, "testdata/stories", func(t *testing.T, path string) {
 		s := &story{}
 		cfg := DefaultConfig()
-		s.t = New(cfg, s)
+		s.t = New(cfg)
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			t.Helper()
 			var at string
@@ -60,7 +61,7 @@ func TestStories(t *testing.T) {
 				s.batch(t, duration(t, at), d.Input)
 				return ""
 			case "tick":
-				s.t.Tick(storyStart + int64(duration(t, at)))
+				s.observe(s.t.Tick(storyStart + int64(duration(t, at))))
 				return ""
 			case "graph":
 				return edgesText(s.t)
@@ -101,7 +102,7 @@ func (s *story) configure(t *testing.T, d *datadriven.TestData) string {
 	if err := cfg.Validate(); err != nil {
 		return err.Error() + "\n"
 	}
-	s.t = New(cfg, s)
+	s.t = New(cfg)
 	return ""
 }
 
@@ -152,9 +153,7 @@ func (s *story) batch(t *testing.T, at time.Duration, input string) {
 		}
 	}
 	s.position++
-	if err := s.t.Consume(telemetry.Entry{Position: s.position, Batch: b}); err != nil {
-		t.Fatal(err)
-	}
+	s.observe(s.t.Consume(telemetry.Entry{Position: s.position, Batch: b}))
 }
 
 func take(f map[string]string, k string) string {

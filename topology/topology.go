@@ -9,15 +9,9 @@ import (
 	"github.com/binnacle-mesh/binnacle/topology/signal"
 )
 
-// An Observer is told of every half of a hop, once, when both ends are known
-// or it is final: the aggregator. It is called with the topology's lock held, from
-// within Consume and Tick, and must not call back.
-type Observer interface {
-	Observe(telemetry.Observation)
-}
-
-// Topology is the live service graph. All methods are safe for concurrent use;
-// Consume must see the log in order.
+// Topology is the live service graph. All methods are safe for concurrent use,
+// but Consume, which must see the log in order, and Tick belong to one caller: what the
+// one returns is good until either is called again.
 //
 // Invariants:
 //
@@ -28,7 +22,6 @@ type Observer interface {
 //   - Nothing holds on to a batch.
 type Topology struct {
 	cfg Config
-	obs Observer
 
 	mu      sync.Mutex
 	applied telemetry.Position
@@ -37,12 +30,13 @@ type Topology struct {
 	cursor  signal.Cursor
 	back    signal.Cursor // of a tick in the past: see cursorAt
 
-	pending *pair.Table
-	nodes   nodes
-	edges   edges
-	scratch scratch
-	stats   Stats
-	touched uint64 // a sum that keeps the compiler from leaving out the touching
+	pending  *pair.Table
+	nodes    nodes
+	edges    edges
+	observed observations
+	scratch  scratch
+	stats    Stats
+	touched  uint64 // a sum that keeps the compiler from leaving out the touching
 
 	nextSweep int64 // when the old are next looked for
 
@@ -50,10 +44,9 @@ type Topology struct {
 	hub hub
 }
 
-// New makes an empty topology. A nil observer hears nothing. The configuration
-// has been validated.
-func New(cfg Config, obs Observer) *Topology {
-	t := &Topology{cfg: cfg, obs: obs}
+// New makes an empty topology. The configuration has been validated.
+func New(cfg Config) *Topology {
+	t := &Topology{cfg: cfg}
 	t.pending = pair.New(cfg.MaxPending, maphash.Bytes(maphash.MakeSeed(), nil))
 	t.nodes.init()
 	t.edges.init()
@@ -69,12 +62,17 @@ func (t *Topology) Applied() telemetry.Position {
 	return t.applied
 }
 
-// Consume applies an entry of the log. It never fails: bad data is counted.
-func (t *Topology) Consume(e telemetry.Entry) error {
+// Consume applies an entry of the log, and returns what it has taught: each
+// request once, when both its ends are known or the wait for the other half is over.
+// An entry that was applied before teaches nothing. Consume never fails: bad
+// data is counted.
+func (t *Topology) Consume(e telemetry.Entry) telemetry.Observed {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if e.Position <= t.applied {
-		return nil
+	t.observed.reclaim()
+	before := t.applied
+	if e.Position <= before {
+		return t.observed.lend(before, before)
 	}
 	t.advance(e.Batch.Received)
 	t.begin(e.Batch)
@@ -104,7 +102,7 @@ func (t *Topology) Consume(e telemetry.Entry) error {
 	t.sweepEmptied()
 	t.applied = e.Position
 	t.pub.changed = true
-	return nil
+	return t.observed.lend(before, e.Position)
 }
 
 // touchAhead is for how many spans the table is touched at a time.
@@ -150,13 +148,15 @@ func (t *Topology) touchRequests(requests []telemetry.Request) {
 
 // Tick tells the time, in Unix nanoseconds, while nothing arrives: halves
 // become final, rates decay, the forgotten leaves, and a snapshot is published
-// if one is due. Call it every 100 to 200 ms.
-func (t *Topology) Tick(now int64) {
+// if one is due. It returns the halves that became final. Call it every 100 to 200 ms.
+func (t *Topology) Tick(now int64) telemetry.Observed {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.observed.reclaim()
 	t.advance(now)
 	t.sweepEmptied()
 	t.publish()
+	return t.observed.lend(t.applied, t.applied)
 }
 
 // advance moves the present.

@@ -22,12 +22,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // feed consumes one batch at a time, and tells the time with it.
 type feed struct {
-	t   *Topology
-	now int64
-	n   telemetry.Position
+	t        *Topology
+	now      int64
+	n        telemetry.Position
+	observed counter
 }
 
-func newFeed(cfg Config) *feed { return &feed{t: New(cfg, nil), now: storyStart} }
+func newFeed(cfg Config) *feed { return &feed{t: New(cfg), now: storyStart} }
 
 // send consumes n requests from source to target, all in one batch.
 func (f *feed) send(tb testing.TB, source, target string, n int) {
@@ -43,14 +44,12 @@ func (f *feed) send(tb testing.TB, source, target string, n int) {
 		})
 	}
 	f.n++
-	if err := f.t.Consume(telemetry.Entry{Position: f.n, Batch: b}); err != nil {
-		tb.Fatal(err)
-	}
+	f.observed.add(f.t.Consume(telemetry.Entry{Position: f.n, Batch: b}))
 }
 
 func (f *feed) pass(d time.Duration) {
 	f.now += int64(d)
-	f.t.Tick(f.now)
+	f.observed.add(f.t.Tick(f.now))
 }
 
 func TestPublishing(t *testing.T) {
@@ -222,15 +221,14 @@ func TestMaxPendingFinishesTheOldest(t *testing.T) {
 	t.Parallel()
 	cfg := DefaultConfig()
 	cfg.MaxPending = 1024
-	d := &discard{}
-	top := New(cfg, d)
-	f := &feed{t: top, now: storyStart}
+	f := newFeed(cfg)
+	top := f.t
 	for i := range 30 {
 		f.send(t, "shop/a", fmt.Sprintf("%d.example.com", i), 100)
 	}
 	s := top.Stats()
-	if s.Pending != 1023 || s.Early != 3000-1023 || d.n != int(s.Early) {
-		t.Errorf("stats %+v, %d observed", s, d.n)
+	if s.Pending != 1023 || s.Early != 3000-1023 || f.observed.n != int(s.Early) {
+		t.Errorf("stats %+v, %d observed", s, f.observed.n)
 	}
 	var total uint64
 	for _, c := range got(top) {
@@ -244,7 +242,7 @@ func TestMaxPendingFinishesTheOldest(t *testing.T) {
 // One id with ten thousand children must cost no more than so many spans.
 func TestFanOut(t *testing.T) {
 	t.Parallel()
-	top := New(DefaultConfig(), nil)
+	top := New(DefaultConfig())
 	b := telemetry.NewBatch()
 	b.Received = storyStart
 	resources := map[string]uint32{}
@@ -253,9 +251,7 @@ func TestFanOut(t *testing.T) {
 		b.Spans = append(b.Spans, telemetry.Span{TraceID: traceID("t"), SpanID: id64(uint64(i + 10)), ParentID: id64(1), Kind: telemetry.KindServer, Resource: r})
 	}
 	b.Spans = append(b.Spans, telemetry.Span{TraceID: traceID("t"), SpanID: id64(1), Kind: telemetry.KindClient, Resource: addResource(b, resources, "shop/b")})
-	if err := top.Consume(telemetry.Entry{Position: 1, Batch: b}); err != nil {
-		t.Fatal(err)
-	}
+	top.Consume(telemetry.Entry{Position: 1, Batch: b})
 	c := got(top)
 	if n := c[told{"?", "shop/a", telemetry.ServerSpan}].requests + c[told{"shop/b", "shop/a", telemetry.ServerSpan}].requests; n != 20_000 {
 		t.Errorf("%d halves counted: %v", n, c)
@@ -264,8 +260,8 @@ func TestFanOut(t *testing.T) {
 
 func TestDegenerateSpans(t *testing.T) {
 	t.Parallel()
-	d := &discard{}
-	top := New(DefaultConfig(), d)
+	var observed counter
+	top := New(DefaultConfig())
 	b := telemetry.NewBatch()
 	b.Received = storyStart
 	resources := map[string]uint32{}
@@ -277,15 +273,13 @@ func TestDegenerateSpans(t *testing.T) {
 			telemetry.Span{Kind: kind, Resource: nameless, TraceID: traceID("t"), SpanID: id64(uint64(kind)), ParentID: id64(uint64(kind))})
 	}
 	b.Requests = append(b.Requests, telemetry.Request{Resource: nameless, Side: telemetry.SideClient}, telemetry.Request{Resource: nameless, Side: telemetry.SideServer})
-	if err := top.Consume(telemetry.Entry{Position: 1, Batch: b}); err != nil {
-		t.Fatal(err)
+	observed.add(top.Consume(telemetry.Entry{Position: 1, Batch: b}))
+	observed.add(top.Tick(storyStart + int64(time.Minute)))
+	if observed.n != 10 {
+		t.Errorf("%d observations, want 10", observed.n)
 	}
-	top.Tick(storyStart + int64(time.Minute))
-	if d.n != 10 {
-		t.Errorf("%d observations, want 10", d.n)
-	}
-	if err := top.Consume(telemetry.Entry{Position: 1, Batch: b}); err != nil || d.n != 10 {
-		t.Errorf("an applied position was applied again: %v", err)
+	if again := top.Consume(telemetry.Entry{Position: 1, Batch: b}); len(again.Requests) > 0 || again.From != 1 || again.To != 1 {
+		t.Errorf("an applied position was applied again: %+v", again)
 	}
 }
 
@@ -332,7 +326,7 @@ func TestLoadRefuses(t *testing.T) {
 	good := b.Bytes()
 	try := func(name, want string, bad []byte) {
 		t.Helper()
-		top := New(DefaultConfig(), nil)
+		top := New(DefaultConfig())
 		err := top.Load(bytes.NewReader(bad))
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "replay") {
 			t.Errorf("%s: error %v, want %q and a remedy", name, err, want)
@@ -364,14 +358,12 @@ func sealed(b []byte) []byte {
 // working, and what it saves can be loaded.
 func FuzzLoad(f *testing.F) {
 	m := newMesh()
-	top := New(DefaultConfig(), nil)
+	top := New(DefaultConfig())
 	for i := range 3 {
 		b := m.batch(1)
 		b.Received = storyStart + int64(i)*1e9
 		addEntries(b)
-		if err := top.Consume(telemetry.Entry{Position: telemetry.Position(i + 1), Batch: b}); err != nil {
-			f.Fatal(err)
-		}
+		top.Consume(telemetry.Entry{Position: telemetry.Position(i + 1), Batch: b})
 		var w bytes.Buffer
 		if err := top.Save(&w); err != nil {
 			f.Fatal(err)
@@ -382,22 +374,20 @@ func FuzzLoad(f *testing.F) {
 	addEntries(more)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		file := append([]byte(checkpointMagic), checkpointVersion)
-		top := New(DefaultConfig(), &discard{})
+		top := New(DefaultConfig())
 		if err := top.Load(bytes.NewReader(sealed(append(file, body...)))); err != nil {
 			return
 		}
 		b := more
 		b.Received = top.now + 1e9
-		if err := top.Consume(telemetry.Entry{Position: top.applied + 1, Batch: b}); err != nil {
-			t.Fatal(err)
-		}
+		top.Consume(telemetry.Entry{Position: top.applied + 1, Batch: b})
 		fresh(top)
 		top.Tick(b.Received + 30e9)
 		var w bytes.Buffer
 		if err := top.Save(&w); err != nil {
 			t.Fatal(err)
 		}
-		if err := New(DefaultConfig(), nil).Load(&w); err != nil {
+		if err := New(DefaultConfig()).Load(&w); err != nil {
 			t.Fatalf("what was saved cannot be loaded: %v", err)
 		}
 		top.Tick(b.Received + 3*3600e9)
@@ -413,5 +403,39 @@ func addEntries(b *telemetry.Batch) {
 			r.Side, r.TLS = telemetry.SideServer, telemetry.TLSMutual
 		}
 		b.Requests = append(b.Requests, r)
+	}
+}
+
+// What Consume and Tick return stands until one of them is called again, whatever
+// else happens to the graph; what becomes final elsewhere comes with the next.
+func TestObservationsAreLent(t *testing.T) {
+	t.Parallel()
+	cfg := DefaultConfig()
+	cfg.MaxPending = 1 << 18
+	wait := int64(cfg.PairWait)
+	f := newFeed(cfg)
+	f.send(t, "shop/a", "x.example.com", 3)
+	f.now += wait / 2
+	f.send(t, "shop/b", "x.example.com", 2)
+	seen := f.t.Tick(f.now + wait/2)
+	if len(seen.Requests) != 3 || seen.From != 2 || seen.To != 2 {
+		t.Fatalf("observed %+v, want three requests at position 2", seen)
+	}
+	before := slices.Clone(seen.Requests)
+	f.t.SetThrottledBy(f.now+wait, nil)
+	if diff := cmp.Diff(before, seen.Requests); diff != "" {
+		t.Errorf("what was lent has changed:\n%s", diff)
+	}
+	if seen = f.t.Tick(f.now + wait); len(seen.Requests) != 2 {
+		t.Errorf("observed %+v, want two requests", seen)
+	}
+
+	f.now += wait
+	f.send(t, "shop/b", "x.example.com", keepObservations+1)
+	if seen = f.t.Tick(f.now + wait); len(seen.Requests) != keepObservations+1 {
+		t.Errorf("%d observations, want %d", len(seen.Requests), keepObservations+1)
+	}
+	if f.t.Tick(f.now + wait); cap(f.t.observed.list) > keepObservations {
+		t.Errorf("room for %d observations is kept", cap(f.t.observed.list))
 	}
 }

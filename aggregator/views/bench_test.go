@@ -21,9 +21,9 @@ func busyMesh(b *testing.B) *mesh {
 			e := m.edge(telemetry.Edge{Source: node("shop", fmt.Sprint("a", i%10)), Target: node("shop", fmt.Sprint("b", i)), Protocol: telemetry.ProtocolHTTP})
 			for side := range telemetry.Side(2) {
 				for range 3 {
-					m.agg.Observe(telemetry.Observation{
+					m.agg.Observe(telemetry.Observed{Requests: []telemetry.Observation{{
 						Edge: e, At: m.now.UnixNano(), Duration: int64(2e6 * (1 + 10*r.ExpFloat64())), Side: side, Evidence: telemetry.EvidenceLog, Code: 200,
-					})
+					}}})
 				}
 			}
 		}

@@ -126,7 +126,7 @@ func (m *mesh) observe(t *testing.T, d *datadriven.TestData) {
 	}
 	o.Edge = m.edge(e)
 	for range n {
-		m.agg.Observe(o)
+		m.agg.Observe(telemetry.Observed{Requests: []telemetry.Observation{o}})
 	}
 }
 

@@ -170,7 +170,7 @@ func TestViewsSumToCanonical(t *testing.T) {
 				}
 				n := rapid.IntRange(1, 5).Draw(rt, "n")
 				for range n {
-					m.agg.Observe(o)
+					m.agg.Observe(telemetry.Observed{Requests: []telemetry.Observation{o}})
 				}
 				w := telemetry.WitnessOf(o.Side, o.Evidence)
 				h := src + ">" + dst
@@ -351,7 +351,9 @@ func TestLabelEndpoints(t *testing.T) {
 	m := newMesh(t, t.TempDir())
 	defer m.close()
 	e := m.edge(telemetry.Edge{Source: node("shop", "front"), Target: node("shop", "cart"), Protocol: telemetry.ProtocolHTTP})
-	m.agg.Observe(telemetry.Observation{Edge: e, At: m.now.UnixNano(), Duration: 1e6, Code: 200, TraceID: telemetry.TraceID{1}, SpanID: telemetry.SpanID{2}})
+	m.agg.Observe(telemetry.Observed{Requests: []telemetry.Observation{
+		{Edge: e, At: m.now.UnixNano(), Duration: 1e6, Code: 200, TraceID: telemetry.TraceID{1}, SpanID: telemetry.SpanID{2}},
+	}})
 	m.span("cart", "GET /cart", telemetry.KindServer, telemetry.StatusOK, 1, time.Millisecond)
 	m.step(5 * time.Second)
 

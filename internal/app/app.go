@@ -124,9 +124,8 @@ func (a *App) restore() (err error) {
 	p := newPipeline(log, a.reg, a.cfg.Storage.CheckpointInterval, a.pool.Put)
 	a.pipeline = p
 	p.blocks = a.blocks
-	// The graph's observations of an entry come after the signals have taken the
-	// entry in: they then know its time, and whether it is a replay.
-	p.sections = []section{{"aggregator", a.signals}, {"topology", a.topology}}
+	p.sections = []section{{"topology", a.topology}, {"aggregator", a.signals}}
+	p.derive = a.derive
 	if p.ckpt, err = checkpoint.Open(a.path("checkpoints"), log); err != nil {
 		return err
 	}
@@ -142,8 +141,18 @@ func (a *App) restore() (err error) {
 // makeSinks makes the sinks whose state is in checkpoints.
 func (a *App) makeSinks() error {
 	a.signals = aggregator.New(a.cfg.Aggregator, a.reg)
-	a.topology = topology.New(a.cfg.Topology, a.signals)
+	a.topology = topology.New(a.cfg.Topology)
 	return a.topology.Register(a.reg)
+}
+
+// derive is the way of an entry from the log on: graph, then signals.
+func (a *App) derive(e telemetry.Entry) error {
+	seen := a.topology.Consume(e)
+	if err := a.signals.Consume(e); err != nil {
+		return fmt.Errorf("signals: %w", err)
+	}
+	a.signals.Observe(seen)
+	return nil
 }
 
 // Run serves until ctx ends or something fails, then stops in order: no new

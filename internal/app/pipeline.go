@@ -16,9 +16,8 @@ import (
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
-// A stateful sink's state is saved in checkpoints.
+// What is stateful is saved in checkpoints.
 type stateful interface {
-	telemetry.Sink
 	Applied() telemetry.Position
 	Save(w io.Writer) error
 	Load(r io.Reader) error
@@ -30,7 +29,7 @@ type durable interface {
 	Applied() telemetry.Position
 }
 
-// A section is a stateful sink under the name that checkpoints know it by.
+// A section is a state under the name that checkpoints know it by.
 type section struct {
 	name string
 	sink stateful
@@ -56,7 +55,8 @@ type pipeline struct {
 	log      *slog.Logger
 	wal      *wal.Log
 	ckpt     *checkpoint.Dir
-	sections []section // saved together, called in this order
+	derive   func(telemetry.Entry) error // brings the sections' states one entry on
+	sections []section                   // saved together
 	blocks   durable
 	release  func(*telemetry.Batch)
 	every    time.Duration // between checkpoints
@@ -178,10 +178,8 @@ func load(s section, saved []checkpoint.Section) error {
 
 func (p *pipeline) consume(it item) error {
 	e := telemetry.Entry{Position: it.pos, Batch: it.batch, Record: it.rec}
-	for _, s := range p.sections {
-		if err := s.sink.Consume(e); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
-		}
+	if err := p.derive(e); err != nil {
+		return err
 	}
 	if err := p.blocks.Consume(e); err != nil {
 		return fmt.Errorf("blocks: %w", err)

@@ -82,6 +82,7 @@ func newRig(t *testing.T, dir string, store *counter) *rig {
 		r.released[b]++
 	})
 	r.sections = []section{{"graph", r.graph}}
+	r.derive = r.graph.Consume
 	r.blocks = store
 	var err error
 	if r.ckpt, err = checkpoint.Open(dir+"/checkpoints", log); err != nil {

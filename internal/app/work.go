@@ -24,7 +24,7 @@ func (a *App) periodic() []periodic {
 	ctx := context.Background()
 	return []periodic{
 		{"graph", graphBeat, func(now time.Time) error {
-			a.topology.Tick(now.UnixNano())
+			a.signals.Observe(a.topology.Tick(now.UnixNano()))
 			return nil
 		}},
 		{"throttled edges", quotaBeat, func(now time.Time) error {

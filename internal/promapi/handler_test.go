@@ -57,10 +57,10 @@ func serve(t *testing.T) (srv *httptest.Server, now time.Time) {
 		if err := agg.Consume(telemetry.Entry{Position: telemetry.Position(i + 1), Batch: b}); err != nil {
 			t.Fatal(err)
 		}
-		agg.Observe(telemetry.Observation{
+		agg.Observe(telemetry.Observed{Requests: []telemetry.Observation{{
 			Edge: edge, At: now.UnixNano(), Duration: 12e6, Code: 200, Side: telemetry.SideServer,
 			TraceID: telemetry.TraceID{1}, SpanID: telemetry.SpanID{byte(i)},
-		})
+		}}})
 		flush(now.Add(time.Duration(i-11) * 5 * time.Second))
 	}
 	h, err := NewHandler(Options{
