@@ -15,6 +15,9 @@ import (
 // rangeWindow is the name of a past graph's one window.
 const rangeWindow = "range"
 
+// msec is a millisecond, in which the series store counts time, in nanoseconds.
+const msec = 1_000_000
+
 // maxVersions is how many versions of a node are shown.
 const maxVersions = 8
 
@@ -132,6 +135,16 @@ func (d *drawing) node(ls labels.Labels, end string, last int64) *drawnNode {
 	return n
 }
 
+// protocolOf is the protocol that a label names.
+func protocolOf(name string) telemetry.Protocol {
+	for p := telemetry.ProtocolUnknown; p <= telemetry.ProtocolMessaging; p++ {
+		if p.String() == name {
+			return p
+		}
+	}
+	return telemetry.ProtocolUnknown
+}
+
 func edgeID(source, target, protocol string) string { return source + ">" + target + "|" + protocol }
 
 func (d *drawing) edge(src, dst *drawnNode, protocol string) *drawnEdge {
@@ -154,9 +167,15 @@ func (d *drawing) example(r exemplar.QueryResult) {
 	}
 	failed := ls.Get("outcome") == telemetry.OutcomeError.String()
 	for _, x := range r.Exemplars {
-		t := telemetry.Exemplar{
-			TraceID: x.Labels.Get("trace_id"), SpanID: x.Labels.Get("span_id"), Duration: x.Value * 1000, Error: failed, Time: x.Ts,
+		trace, err := telemetry.ParseTraceID(x.Labels.Get("trace_id"))
+		if err != nil {
+			continue // it points nowhere
 		}
+		span, err := telemetry.ParseSpanID(x.Labels.Get("span_id"))
+		if err != nil {
+			span = telemetry.SpanID{} // the trace is still worth showing
+		}
+		t := telemetry.Exemplar{TraceID: trace, SpanID: span, Duration: int64(math.Round(x.Value * 1e9)), Error: failed, Time: x.Ts * msec}
 		if e.slowest == nil || t.Duration > e.slowest.Duration {
 			e.slowest = &t
 		}
@@ -178,7 +197,7 @@ func (e *drawnEdge) best() seen {
 }
 
 func (d *drawing) graph(now int64) *telemetry.Graph {
-	g := &telemetry.Graph{Time: now, Origin: "series", Nodes: make([]telemetry.GraphNode, 0, len(d.nodes)), Edges: make([]telemetry.GraphEdge, 0, len(d.edges))}
+	g := &telemetry.Graph{Time: now * msec, Origin: telemetry.OriginSeries, Nodes: make([]telemetry.GraphNode, 0, len(d.nodes)), Edges: make([]telemetry.GraphEdge, 0, len(d.edges))}
 	for _, e := range d.edges {
 		g.Edges = append(g.Edges, d.graphEdge(e))
 	}
@@ -211,23 +230,23 @@ func (d *drawing) graphNode(n *drawnNode) telemetry.GraphNode {
 		health = telemetry.HealthOK // nobody calls it, but it calls
 	}
 	return telemetry.GraphNode{
-		ID: n.id, Name: n.node.Name, Namespace: n.node.Namespace, Cluster: n.node.Cluster, Kind: n.node.Kind.String(),
+		ID: n.id, Name: n.node.Name, Namespace: n.node.Namespace, Cluster: n.node.Cluster, Kind: n.node.Kind,
 		System: n.system, Versions: versions, Health: health,
-		Windows: map[string]telemetry.Signals{rangeWindow: d.signals(n.inbound)}, LastSeen: n.last,
+		Windows: map[string]telemetry.Signals{rangeWindow: d.signals(n.inbound)}, LastSeen: n.last * msec,
 	}
 }
 
 func (d *drawing) graphEdge(e *drawnEdge) telemetry.GraphEdge {
 	b := e.best()
 	g := telemetry.GraphEdge{
-		ID: e.id, Source: e.source.id, Target: e.target.id, Protocol: e.protocol, Health: d.judge(b),
+		ID: e.id, Source: e.source.id, Target: e.target.id, Protocol: protocolOf(e.protocol), Health: d.judge(b),
 		Windows: map[string]telemetry.Signals{rangeWindow: d.signals(b)},
 		Totals:  telemetry.Totals{Requests: whole(b.requests), Errors: whole(b.errors), Throttled: whole(b.throttled)},
 		Witnesses: telemetry.WitnessCounts{
 			ClientSpan: whole(e.witnesses[telemetry.ClientSpan].requests), ServerSpan: whole(e.witnesses[telemetry.ServerSpan].requests),
 			ClientLog: whole(e.witnesses[telemetry.ClientLog].requests), ServerLog: whole(e.witnesses[telemetry.ServerLog].requests),
 		},
-		MTLS: -1, FirstSeen: e.first, LastSeen: e.last,
+		MTLS: -1, FirstSeen: e.first * msec, LastSeen: e.last * msec,
 	}
 	if e.secured > 0 {
 		g.MTLS = e.mtls / e.secured

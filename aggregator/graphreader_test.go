@@ -91,7 +91,7 @@ func TestPastGraph(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if g.Origin != "series" || g.Time != now(1200).UnixMilli() || len(g.Nodes) != 3 || len(g.Edges) != 2 {
+	if g.Origin != telemetry.OriginSeries || g.Time != now(1200).UnixNano() || len(g.Nodes) != 3 || len(g.Edges) != 2 {
 		t.Fatalf("graph is %+v", g)
 	}
 	dbe, e := g.Edges[0], g.Edges[1]
@@ -114,7 +114,7 @@ func TestPastGraph(t *testing.T) {
 	if *w.P50 < 9 || *w.P50 > 11 || *w.P99 < 90 || *w.P99 > 110 {
 		t.Errorf("quantiles are %v, %v, %v", *w.P50, *w.P90, *w.P99)
 	}
-	if len(e.Exemplars) != 1 || !e.Exemplars[0].Error || e.Exemplars[0].Duration != 100 || e.Exemplars[0].TraceID != (telemetry.TraceID{9}).String() {
+	if len(e.Exemplars) != 1 || !e.Exemplars[0].Error || e.Exemplars[0].Duration != 100e6 || e.Exemplars[0].TraceID != (telemetry.TraceID{9}) {
 		t.Errorf("exemplars are %+v", e.Exemplars)
 	}
 	cart, front, pg := g.Nodes[1], g.Nodes[2], g.Nodes[0]
@@ -124,7 +124,7 @@ func TestPastGraph(t *testing.T) {
 	if front.Health != telemetry.HealthOK || front.Windows["range"].Rate != 0 || front.Windows["range"].P50 != nil {
 		t.Errorf("front is %+v", front)
 	}
-	if pg.Kind != "database" || pg.System != "postgresql" || pg.ID != "database:postgresql-0.db" {
+	if pg.Kind != telemetry.NodeDatabase || pg.System != "postgresql" || pg.ID != "database:postgresql-0.db" {
 		t.Errorf("the database is %+v", pg)
 	}
 

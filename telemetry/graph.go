@@ -1,105 +1,130 @@
 package telemetry
 
 // Health is how a node or an edge fares, as the map colours it.
-type Health string
+type Health uint8
 
 // The healths, best first.
 const (
-	HealthIdle     Health = "idle" // no traffic in the last minute
-	HealthOK       Health = "ok"
-	HealthDegraded Health = "degraded"
-	HealthFailing  Health = "failing"
+	HealthIdle Health = iota // no traffic in the last minute
+	HealthOK
+	HealthDegraded
+	HealthFailing
 )
 
+var healthNames = [...]string{"idle", "ok", "degraded", "failing"} //nolint:gochecknoglobals // immutable
+
+// String is the health as the HTTP API writes it.
+func (h Health) String() string { return healthNames[h] }
+
+// Origin is where a graph was made from.
+type Origin uint8
+
+// The two origins.
+const (
+	OriginLive   Origin = iota // from what has just come in
+	OriginSeries               // from the series store: a past range
+)
+
+// String is "live" or "series".
+func (o Origin) String() string {
+	if o == OriginSeries {
+		return "series"
+	}
+	return "live"
+}
+
 // A Graph is the service graph at one moment or over one range. It is
-// immutable once published (I5). Its JSON is the HTTP API's, see docs/api/http.md.
+// immutable once published (I5). How the HTTP API writes it is that API's own matter.
 type Graph struct {
-	Version uint64      `json:"version"`
-	Time    int64       `json:"time"`   // Unix ms
-	Origin  string      `json:"origin"` // "live" or "series"
-	Nodes   []GraphNode `json:"nodes"`  // by ID
-	Edges   []GraphEdge `json:"edges"`  // by ID
+	Version uint64 // counts the snapshots of the live graph; 0 for a past range
+	Time    int64  // Unix nanoseconds: the snapshot's moment, or the range's end
+	Origin  Origin
+	Nodes   []GraphNode // by ID
+	Edges   []GraphEdge // by ID
 }
 
 // A GraphDelta is what changed between two versions of the live graph: whole
 // objects, which replace those of the same id.
 type GraphDelta struct {
-	Version      uint64      `json:"version"`
-	Time         int64       `json:"time"`
-	Nodes        []GraphNode `json:"nodes"`
-	Edges        []GraphEdge `json:"edges"`
-	RemovedNodes []string    `json:"removed_nodes"`
-	RemovedEdges []string    `json:"removed_edges"`
+	Version      uint64 // of the later graph
+	Time         int64  // of the later graph, Unix nanoseconds
+	Nodes        []GraphNode
+	Edges        []GraphEdge
+	RemovedNodes []string // GraphNode.ID
+	RemovedEdges []string // GraphEdge.ID
 }
 
 // GraphNode is a node with the golden signals of its inbound traffic.
 type GraphNode struct {
-	ID        string             `json:"id"`
-	Name      string             `json:"name"`
-	Namespace string             `json:"namespace"`
-	Cluster   string             `json:"cluster"`
-	Kind      string             `json:"kind"`
-	System    string             `json:"system"`
-	Versions  []string           `json:"versions"`
-	Health    Health             `json:"health"`
-	Windows   map[string]Signals `json:"windows"`
-	LastSeen  int64              `json:"last_seen"` // Unix ms
+	ID        string // Node.ID
+	Name      string
+	Namespace string
+	Cluster   string
+	Kind      NodeKind
+	System    string   // the product where it is known, such as "postgresql"
+	Versions  []string // seen of late, in order
+	Health    Health
+	Windows   map[string]Signals // by the window's name: "1s" to "5m", or "range"
+	LastSeen  int64              // Unix nanoseconds
 }
 
 // GraphEdge is an edge with its golden signals.
+//
+// A field that is added here has more places to go: a test of internal/api/binnacle
+// names each one that was forgotten.
 type GraphEdge struct {
-	ID          string             `json:"id"`
-	Source      string             `json:"source"` // GraphNode.ID
-	Target      string             `json:"target"`
-	Protocol    string             `json:"protocol"`
-	Health      Health             `json:"health"`
-	Windows     map[string]Signals `json:"windows"`
-	Totals      Totals             `json:"totals"`
-	Witnesses   WitnessCounts      `json:"witnesses"`
-	MTLS        float64            `json:"mtls"` // share, -1 unknown
-	ThrottledBy []RuleRate         `json:"throttled_by,omitempty"`
-	Exemplars   []Exemplar         `json:"exemplars,omitempty"`
-	FirstSeen   int64              `json:"first_seen"` // Unix ms
-	LastSeen    int64              `json:"last_seen"`
+	ID          string // source ">" target "|" protocol
+	Source      string // GraphNode.ID
+	Target      string // GraphNode.ID
+	Protocol    Protocol
+	Health      Health
+	Windows     map[string]Signals // by the window's name
+	Totals      Totals
+	Witnesses   WitnessCounts
+	MTLS        float64 // share of the requests under mutual TLS; -1: not known
+	ThrottledBy []RuleRate
+	Exemplars   []Exemplar
+	FirstSeen   int64 // Unix nanoseconds
+	LastSeen    int64 // Unix nanoseconds
 }
 
-// Signals are golden signals over one window: rates a second, latencies in ms.
-// Quantiles are nil without traffic.
+// Signals are golden signals over one window: rates in requests a second,
+// latencies in milliseconds. Quantiles are nil without traffic.
 type Signals struct {
-	Rate          float64  `json:"rate"`
-	ErrorRate     float64  `json:"error_rate"`
-	ThrottledRate float64  `json:"throttled_rate"`
-	P50           *float64 `json:"p50,omitempty"`
-	P90           *float64 `json:"p90,omitempty"`
-	P99           *float64 `json:"p99,omitempty"`
+	Rate          float64
+	ErrorRate     float64 // without throttled requests
+	ThrottledRate float64
+	P50           *float64
+	P90           *float64
+	P99           *float64
 }
 
-// Totals count requests since the edge was first seen.
+// Totals count requests since the edge was first seen, or within the range.
 type Totals struct {
-	Requests  uint64 `json:"requests"`
-	Errors    uint64 `json:"errors"`
-	Throttled uint64 `json:"throttled"`
+	Requests  uint64
+	Errors    uint64
+	Throttled uint64
 }
 
 // WitnessCounts say how many requests each witness reported.
 type WitnessCounts struct {
-	ClientSpan uint64 `json:"client_span"`
-	ServerSpan uint64 `json:"server_span"`
-	ClientLog  uint64 `json:"client_log"`
-	ServerLog  uint64 `json:"server_log"`
+	ClientSpan uint64
+	ServerSpan uint64
+	ClientLog  uint64
+	ServerLog  uint64
 }
 
 // RuleRate is how fast a quota rule refuses requests of an edge.
 type RuleRate struct {
-	Rule string  `json:"rule"`
-	Rate float64 `json:"rate"` // a second
+	Rule string
+	Rate float64 // refusals a second
 }
 
 // Exemplar points from a number to a trace that it counts.
 type Exemplar struct {
-	TraceID  string  `json:"trace_id"`
-	SpanID   string  `json:"span_id"`
-	Duration float64 `json:"duration"` // ms
-	Error    bool    `json:"error"`
-	Time     int64   `json:"time"` // Unix ms
+	TraceID  TraceID
+	SpanID   SpanID
+	Duration int64 // nanoseconds
+	Error    bool
+	Time     int64 // Unix nanoseconds
 }

@@ -31,7 +31,7 @@ type publisher struct {
 }
 
 func (p *publisher) init() {
-	p.current.Store(&telemetry.Graph{Origin: "live", Nodes: []telemetry.GraphNode{}, Edges: []telemetry.GraphEdge{}})
+	p.current.Store(&telemetry.Graph{Origin: telemetry.OriginLive, Nodes: []telemetry.GraphNode{}, Edges: []telemetry.GraphEdge{}})
 	p.in, p.out = map[uint32][]*edge{}, map[uint32][]*edge{}
 }
 
@@ -105,7 +105,7 @@ func (t *Topology) publish() {
 		t.reorder()
 	}
 	g := &telemetry.Graph{
-		Version: p.version, Time: millis(t.now), Origin: "live",
+		Version: p.version, Time: t.now, Origin: telemetry.OriginLive,
 		Nodes: make([]telemetry.GraphNode, len(p.nodeOrder)), Edges: make([]telemetry.GraphEdge, len(p.edgeOrder)),
 	}
 	for i, n := range p.nodeOrder {

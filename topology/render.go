@@ -135,8 +135,6 @@ func signals(ws *[signal.Windows]shown) map[string]telemetry.Signals {
 	return out
 }
 
-func millis(ns int64) int64 { return ns / 1e6 }
-
 // renderEdge renders an edge anew; changed says that it differs from what was
 // shown.
 func (t *Topology) renderEdge(e *edge) (changed bool) {
@@ -152,12 +150,12 @@ func (t *Topology) renderEdge(e *edge) (changed bool) {
 		ID:          d.id,
 		Source:      t.nodes.list[e.src].drawnID(),
 		Target:      t.nodes.list[e.dst].drawnID(),
-		Protocol:    e.protocol.String(),
+		Protocol:    e.protocol,
 		Health:      t.cfg.Health.judge(&tr.sums, &tr.dist),
 		MTLS:        e.mutual(),
 		ThrottledBy: t.pub.throttled[edgeKey{e.src, e.dst, e.protocol}],
-		FirstSeen:   millis(e.first),
-		LastSeen:    millis(e.last),
+		FirstSeen:   e.first,
+		LastSeen:    e.last,
 	}
 	counts := [telemetry.Witnesses]*uint64{
 		telemetry.ClientSpan: &is.Witnesses.ClientSpan, telemetry.ServerSpan: &is.Witnesses.ServerSpan,
@@ -243,7 +241,7 @@ func (e *edge) exemplars(now int64) []telemetry.Exemplar {
 	var out []telemetry.Exemplar
 	add := func(x *exemplar) {
 		out = append(out, telemetry.Exemplar{
-			TraceID: x.trace.String(), SpanID: x.span.String(), Duration: float64(x.took) / 1e6, Error: x.err, Time: millis(x.at),
+			TraceID: x.trace, SpanID: x.span, Duration: x.took, Error: x.err, Time: x.at,
 		})
 	}
 	if e.slow.young(now) {
@@ -259,7 +257,7 @@ func (e *edge) exemplars(now int64) []telemetry.Exemplar {
 // out.
 func (e *edge) exemplarsStand(now int64) bool {
 	for _, x := range e.drawn.is.Exemplars {
-		if millis(now)-x.Time >= exemplarAge/1e6 {
+		if now-x.Time >= exemplarAge {
 			return false
 		}
 	}
@@ -286,7 +284,7 @@ func (t *Topology) renderNode(n *node, in, out []*edge) (changed bool) {
 	windows := tr.show()
 	is := telemetry.GraphNode{
 		ID: n.drawnID(), Name: n.key.Name, Namespace: n.key.Namespace, Cluster: n.cluster,
-		Kind: n.key.Kind.String(), System: n.system, Versions: t.versions(n),
+		Kind: n.key.Kind, System: n.system, Versions: t.versions(n),
 		Health: t.cfg.Health.judge(&tr.sums, &tr.dist),
 	}
 	for _, e := range out {
@@ -295,7 +293,7 @@ func (t *Topology) renderNode(n *node, in, out []*edge) (changed bool) {
 			is.Health = telemetry.HealthOK // nobody calls it, but it calls
 		}
 	}
-	is.LastSeen = millis(last)
+	is.LastSeen = last
 	d := &n.drawn
 	old := &d.is
 	if d.visible && windows == d.windows && is.Cluster == old.Cluster && is.System == old.System && is.Health == old.Health &&

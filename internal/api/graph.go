@@ -31,7 +31,7 @@ func (a *API) liveGraph(w http.ResponseWriter, r *http.Request) {
 	g := a.deps.Query.Live().Snapshot()
 	w.Header().Set("Cache-Control", "no-cache")
 	// Versions begin anew with the process; the time tells two lives apart.
-	if notModified(w, r, fmt.Sprintf(`W/"%d-%d"`, g.Version, g.Time)) {
+	if notModified(w, r, fmt.Sprintf(`W/"%d-%d"`, g.Version, g.Time/1e6)) {
 		return
 	}
 	a.write(w, r, http.StatusOK, jsonType, a.graphs.encode(g))

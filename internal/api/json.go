@@ -75,6 +75,18 @@ func (j *jsonWriter) millis(ns int64) {
 	j.b = appendMillis(j.b, ns)
 }
 
+// millisecond is a moment in Unix nanoseconds as the Unix millisecond that it lies in.
+func (j *jsonWriter) millisecond(ns int64) { j.int(ns / 1e6) }
+
+// spanID is an id, or "" for none.
+func (j *jsonWriter) spanID(id telemetry.SpanID) {
+	if id.IsZero() {
+		j.text("")
+		return
+	}
+	j.hex(id[:])
+}
+
 func (j *jsonWriter) field(k, v string) { j.key(k); j.text(v) }
 
 // appendMillis writes ns/1e6 without the rounding of a float64.

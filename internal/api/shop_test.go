@@ -138,28 +138,28 @@ func oddities() (telemetry.TraceID, *telemetry.Batch) {
 func shopGraph(version uint64, rate float64) *telemetry.Graph {
 	p := func(f float64) *float64 { return &f }
 	return &telemetry.Graph{
-		Version: version, Time: noon.UnixMilli() + int64(version), Origin: "live",
+		Version: version, Time: noon.UnixNano() + int64(version)*1e6,
 		Nodes: []telemetry.GraphNode{
-			{ID: "client:unknown", Name: "unknown", Kind: "client", Health: telemetry.HealthOK},
-			{ID: "database:stock-0.db", Name: "stock-0.db", Kind: "database", System: "postgresql", Health: telemetry.HealthIdle},
+			{ID: "client:unknown", Name: "unknown", Kind: telemetry.NodeClient, Health: telemetry.HealthOK},
+			{ID: "database:stock-0.db", Name: "stock-0.db", Kind: telemetry.NodeDatabase, System: "postgresql", Health: telemetry.HealthIdle},
 			{
-				ID: "shop/cart", Name: "cart", Namespace: "shop", Kind: "service", Versions: []string{"v1", "v2"}, Health: telemetry.HealthOK, LastSeen: noon.UnixMilli(),
+				ID: "shop/cart", Name: "cart", Namespace: "shop", Kind: telemetry.NodeService, Versions: []string{"v1", "v2"}, Health: telemetry.HealthOK, LastSeen: noon.UnixNano(),
 				Windows: map[string]telemetry.Signals{"5m": {}, "1s": {Rate: rate, ErrorRate: 1. / 3, P50: p(3.14159265), P90: p(8), P99: p(41.5)}},
 			},
-			{ID: "shop/frontend", Name: "frontend", Namespace: "shop", Kind: "service", Health: telemetry.HealthOK},
+			{ID: "shop/frontend", Name: "frontend", Namespace: "shop", Kind: telemetry.NodeService, Health: telemetry.HealthOK},
 		},
 		Edges: []telemetry.GraphEdge{
-			{ID: "client:unknown>shop/frontend|http", Source: "client:unknown", Target: "shop/frontend", Protocol: "http", Health: telemetry.HealthOK, Totals: telemetry.Totals{Requests: 9}, MTLS: -1},
-			{ID: "shop/cart>database:stock-0.db|database", Source: "shop/cart", Target: "database:stock-0.db", Protocol: "database", Health: telemetry.HealthIdle, Totals: telemetry.Totals{Requests: 40}, MTLS: -1},
-			{ID: "shop/frontend>shop/cart|grpc", Source: "shop/frontend", Target: "shop/cart", Protocol: "grpc", Totals: telemetry.Totals{Requests: 7}, MTLS: 1},
+			{ID: "client:unknown>shop/frontend|http", Source: "client:unknown", Target: "shop/frontend", Protocol: telemetry.ProtocolHTTP, Health: telemetry.HealthOK, Totals: telemetry.Totals{Requests: 9}, MTLS: -1},
+			{ID: "shop/cart>database:stock-0.db|database", Source: "shop/cart", Target: "database:stock-0.db", Protocol: telemetry.ProtocolDatabase, Health: telemetry.HealthIdle, Totals: telemetry.Totals{Requests: 40}, MTLS: -1},
+			{ID: "shop/frontend>shop/cart|grpc", Source: "shop/frontend", Target: "shop/cart", Protocol: telemetry.ProtocolGRPC, Health: telemetry.HealthOK, Totals: telemetry.Totals{Requests: 7}, MTLS: 1},
 			{
-				ID: "shop/frontend>shop/cart|http", Source: "shop/frontend", Target: "shop/cart", Protocol: "http", Health: telemetry.HealthFailing,
+				ID: "shop/frontend>shop/cart|http", Source: "shop/frontend", Target: "shop/cart", Protocol: telemetry.ProtocolHTTP, Health: telemetry.HealthFailing,
 				Windows: map[string]telemetry.Signals{"10s": {Rate: rate}, "1s": {Rate: rate}},
 				Totals:  telemetry.Totals{Requests: 90124, Errors: 61, Throttled: 2}, Witnesses: telemetry.WitnessCounts{ClientSpan: 90124, ServerSpan: 90120, ClientLog: 3, ServerLog: 4},
 				MTLS:        0.5,
 				ThrottledBy: []telemetry.RuleRate{{Rule: "shop/path_/checkout", Rate: 3.5}},
-				Exemplars:   []telemetry.Exemplar{{TraceID: "6f00", SpanID: "a0", Duration: 41.5, Error: true, Time: noon.UnixMilli()}},
-				FirstSeen:   noon.UnixMilli() - 1000, LastSeen: noon.UnixMilli(),
+				Exemplars:   []telemetry.Exemplar{{TraceID: traceID(1), SpanID: spanID(3), Duration: 41_500_000, Error: true, Time: noon.UnixNano()}},
+				FirstSeen:   noon.UnixNano() - 1e9, LastSeen: noon.UnixNano(),
 			},
 		},
 	}
@@ -171,7 +171,7 @@ func shop(w *world) *world {
 	w.store.put(oddities())
 	w.live.set(shopGraph(4711, 12.4))
 	g := shopGraph(0, 1)
-	g.Origin = "series"
+	g.Origin = telemetry.OriginSeries
 	w.past.graph = g
 	return w
 }

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -429,7 +430,7 @@ func TestStreamOverHTTP(t *testing.T) {
 }
 
 // BenchmarkStreamDelta is what one change of a map of 5,000 edges, of which a
-// tenth changed, costs however many listen; the ratio is to encoding/json.
+// tenth changed, costs however many listen; the ratio is to encoding/json over maps.
 func BenchmarkStreamDelta(b *testing.B) {
 	d := telemetry.GraphDelta{}
 	for i := range 500 {
@@ -439,8 +440,10 @@ func BenchmarkStreamDelta(b *testing.B) {
 	}
 	var perReflection float64
 	b.Run("encoding/json", func(b *testing.B) {
+		v := naive("", reflect.ValueOf(&d))
+		b.ResetTimer()
 		for b.Loop() {
-			if _, err := json.Marshal(&d); err != nil {
+			if _, err := json.Marshal(v); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -147,11 +147,7 @@ func (j *jsonWriter) span(t *query.Trace, s *telemetry.Span) {
 	j.key("span_id")
 	j.hex(s.SpanID[:])
 	j.key("parent_span_id")
-	if s.ParentID.IsZero() {
-		j.text("")
-	} else {
-		j.hex(s.ParentID[:])
-	}
+	j.spanID(s.ParentID)
 	j.field("name", b.Str(s.Name))
 	j.field("kind", s.Kind.String())
 	j.field("service", t.Service(s))

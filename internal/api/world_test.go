@@ -46,7 +46,7 @@ func newWorld(t testing.TB, change ...func(*Config, *Deps)) *world {
 	t.Helper()
 	w := &world{
 		store: &memoryStore{batches: map[telemetry.TraceID][]byte{}},
-		live:  newLiveGraph(&telemetry.Graph{Version: 1, Time: noon.UnixMilli(), Origin: "live"}),
+		live:  newLiveGraph(&telemetry.Graph{Version: 1, Time: noon.UnixNano()}),
 		past:  &pastGraph{}, reg: prometheus.NewRegistry(), log: &syncBuffer{},
 	}
 	cfg := DefaultConfig()

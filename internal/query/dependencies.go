@@ -30,7 +30,7 @@ func (e *Engine) Dependencies(ctx context.Context, from, to time.Time) ([]Depend
 func dependencies(g *telemetry.Graph) []Dependency {
 	names := make(map[string]string, len(g.Nodes))
 	for i := range g.Nodes {
-		if n := &g.Nodes[i]; n.Kind != telemetry.NodeClient.String() {
+		if n := &g.Nodes[i]; n.Kind != telemetry.NodeClient {
 			names[n.ID] = n.Name
 		}
 	}

@@ -83,7 +83,7 @@ func drawEdge(t *rapid.T, id string) telemetry.GraphEdge {
 // next is a graph some time after g: most objects shared with it, some changed,
 // added or gone.
 func next(t *rapid.T, g *telemetry.Graph) *telemetry.Graph {
-	out := &telemetry.Graph{Version: g.Version + 1, Time: g.Time + 250, Origin: "live"}
+	out := &telemetry.Graph{Version: g.Version + 1, Time: g.Time + 250, Origin: telemetry.OriginLive}
 	before := map[string]int{}
 	for i, n := range g.Nodes {
 		before[n.ID] = i
@@ -122,7 +122,7 @@ func next(t *rapid.T, g *telemetry.Graph) *telemetry.Graph {
 func TestDiffLeadsFromOneGraphToTheOther(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		old := next(t, &telemetry.Graph{Origin: "live"})
+		old := next(t, &telemetry.Graph{Origin: telemetry.OriginLive})
 		now := next(t, old)
 		d := query.Diff(old, now)
 		if diff := cmp.Diff(now, apply(old, &d), cmpopts.EquateEmpty()); diff != "" {
@@ -160,7 +160,7 @@ func TestDiffNoticesEveryField(t *testing.T) {
 		"name":          func(n *telemetry.GraphNode) { n.Name = "x" },
 		"namespace":     func(n *telemetry.GraphNode) { n.Namespace = "x" },
 		"cluster":       func(n *telemetry.GraphNode) { n.Cluster = "x" },
-		"kind":          func(n *telemetry.GraphNode) { n.Kind = "x" },
+		"kind":          func(n *telemetry.GraphNode) { n.Kind = telemetry.NodeQueue },
 		"system":        func(n *telemetry.GraphNode) { n.System = "x" },
 		"versions":      func(n *telemetry.GraphNode) { n.Versions = []string{"v1", "v2"} },
 		"health":        func(n *telemetry.GraphNode) { n.Health = telemetry.HealthFailing },
@@ -188,14 +188,14 @@ func TestDiffNoticesEveryField(t *testing.T) {
 	edges := map[string]func(*telemetry.GraphEdge){
 		"source":       func(e *telemetry.GraphEdge) { e.Source = "x" },
 		"target":       func(e *telemetry.GraphEdge) { e.Target = "x" },
-		"protocol":     func(e *telemetry.GraphEdge) { e.Protocol = "x" },
+		"protocol":     func(e *telemetry.GraphEdge) { e.Protocol = telemetry.ProtocolTCP },
 		"health":       func(e *telemetry.GraphEdge) { e.Health = telemetry.HealthFailing },
 		"windows":      func(e *telemetry.GraphEdge) { e.Windows = nil },
 		"totals":       func(e *telemetry.GraphEdge) { e.Totals.Errors = 1 },
 		"witnesses":    func(e *telemetry.GraphEdge) { e.Witnesses.ServerLog = 1 },
 		"mtls":         func(e *telemetry.GraphEdge) { e.MTLS = 1 },
 		"throttled by": func(e *telemetry.GraphEdge) { e.ThrottledBy = []telemetry.RuleRate{{Rule: "r"}} },
-		"exemplars":    func(e *telemetry.GraphEdge) { e.Exemplars = []telemetry.Exemplar{{TraceID: "t"}} },
+		"exemplars":    func(e *telemetry.GraphEdge) { e.Exemplars = []telemetry.Exemplar{{TraceID: telemetry.TraceID{1}}} },
 		"first seen":   func(e *telemetry.GraphEdge) { e.FirstSeen = 1 },
 		"last seen":    func(e *telemetry.GraphEdge) { e.LastSeen = 1 },
 	}

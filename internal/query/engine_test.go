@@ -269,11 +269,11 @@ func TestDependencies(t *testing.T) {
 	}
 	g.g = telemetry.Graph{
 		Nodes: []telemetry.GraphNode{
-			{ID: "client:unknown", Name: "unknown", Kind: "client"},
-			{ID: "n/cart", Name: "cart", Kind: "service"},
-			{ID: "m/cart", Name: "cart", Kind: "service"},
-			{ID: "queue:orders", Name: "orders", Kind: "queue"},
-			{ID: "web", Name: "web", Kind: "service"},
+			{ID: "client:unknown", Name: "unknown", Kind: telemetry.NodeClient},
+			{ID: "n/cart", Name: "cart", Kind: telemetry.NodeService},
+			{ID: "m/cart", Name: "cart", Kind: telemetry.NodeService},
+			{ID: "queue:orders", Name: "orders", Kind: telemetry.NodeQueue},
+			{ID: "web", Name: "web", Kind: telemetry.NodeService},
 		},
 		Edges: []telemetry.GraphEdge{
 			edge("client:unknown", "web", 9), edge("web", "n/cart", 2), edge("web", "m/cart", 3), edge("n/cart", "queue:orders", 1), edge("web", "queue:orders", 0), edge("gone", "web", 4),
