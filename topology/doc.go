@@ -13,7 +13,7 @@
 //     known (edge.go, and package signal);
 //   - wait: halves whose time is up are final (expire.go, and package pair);
 //   - publish: what changed becomes a new snapshot (render.go, publish.go), and who waits for one is woken
-//     (delta.go, watch.go).
+//     (watch.go).
 //
 // The whole state can be saved and loaded (save.go, load.go, docs/format/topology.md).
 package topology

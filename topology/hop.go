@@ -55,8 +55,8 @@ func (t *Topology) far(h *pair.Half) uint32 {
 	return t.edges.routes[h.Edge].src
 }
 
-// hop says that a half stands for a hop and waits or has met its like: not
-// void, not with a queue or database.
+// hop says that a half is w's report of a hop of its own: not void. Whether its
+// far end is a queue or database, which is never met, is the flag pair.Named.
 func hop(h *pair.Half, w telemetry.Witness) bool {
 	return h.Witness() == w && !h.Has(pair.Void)
 }

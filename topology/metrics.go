@@ -4,8 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Stats is what the topology has done, and what it has left out, since it was
-// made.
+// Stats is what the topology has done since it was made.
 type Stats struct {
 	Paired       uint64 // halves that met another
 	Lone         uint64 // halves that became final without
@@ -14,13 +13,19 @@ type Stats struct {
 	Observations uint64
 	Pending      int // halves that wait now
 	Edges, Nodes int
+	LeftOut      LeftOut
 	Dropped      Dropped
 }
 
-// Dropped counts by reason what was left out, or counted with less detail.
+// LeftOut counts by reason what is not counted by design: nothing is lost.
+type LeftOut struct {
+	Duplicates uint64 // the same half again, as senders that must deliver at least once have it
+	ProxyCalls uint64 // a proxy's own calls, unless Config.ProxyCalls
+}
+
+// Dropped counts by reason what a limit, or a name that nobody knows, has cost:
+// it is counted, but with less detail.
 type Dropped struct {
-	Duplicates uint64 // the same half again: not counted
-	ProxyCalls uint64 // a proxy's own calls: not counted
 	Edges      uint64 // routes counted on an overflow edge
 	Nodes      uint64 // names counted at an overflow node
 	Variants   uint64 // counted at a node without version, workload and principal
@@ -46,19 +51,21 @@ func (t *Topology) Register(r prometheus.Registerer) error {
 		pending:      prometheus.NewDesc("binnacle_topology_pending_halves", "Halves that wait for their other half.", nil, nil),
 		edges:        prometheus.NewDesc("binnacle_topology_edges", "Edges of the live graph.", nil, nil),
 		nodes:        prometheus.NewDesc("binnacle_topology_nodes", "Nodes of the live graph.", nil, nil),
+		leftOut: prometheus.NewDesc("binnacle_topology_left_out_total",
+			"Spans and log entries that the graph leaves out by design: duplicate (it has come before), proxy_call (a proxy's own call).", []string{"reason"}, nil),
 		dropped: prometheus.NewDesc("binnacle_topology_dropped_total",
-			"What was not counted (duplicate, proxy_call), or counted with less detail (edges, nodes, variants, throttlers: a limit was reached or a name is not known).", []string{"reason"}, nil),
+			"What was counted with less detail, because a limit was reached (edges, nodes, variants) or a name is on no edge (throttlers).", []string{"reason"}, nil),
 	})
 }
 
 type collector struct {
-	t                                                    *Topology
-	halves, observations, pending, edges, nodes, dropped *prometheus.Desc
+	t                                                             *Topology
+	halves, observations, pending, edges, nodes, leftOut, dropped *prometheus.Desc
 }
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range [...]*prometheus.Desc{c.halves, c.observations, c.pending, c.edges, c.nodes, c.dropped} {
+	for _, d := range [...]*prometheus.Desc{c.halves, c.observations, c.pending, c.edges, c.nodes, c.leftOut, c.dropped} {
 		ch <- d
 	}
 }
@@ -80,8 +87,8 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.pending, s.Pending)
 	gauge(c.edges, s.Edges)
 	gauge(c.nodes, s.Nodes)
-	count(c.dropped, s.Dropped.Duplicates, "duplicate")
-	count(c.dropped, s.Dropped.ProxyCalls, "proxy_call")
+	count(c.leftOut, s.LeftOut.Duplicates, "duplicate")
+	count(c.leftOut, s.LeftOut.ProxyCalls, "proxy_call")
 	count(c.dropped, s.Dropped.Edges, "edges")
 	count(c.dropped, s.Dropped.Nodes, "nodes")
 	count(c.dropped, s.Dropped.Variants, "variants")

@@ -43,7 +43,7 @@ func (t *Topology) request(r *telemetry.Request, named uint64) {
 		return
 	}
 	if t.loggedTwice(&h, near, first) {
-		t.stats.Dropped.Duplicates++
+		t.stats.LeftOut.Duplicates++
 		return
 	}
 	if side == telemetry.SideClient {

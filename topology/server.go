@@ -26,7 +26,7 @@ func (t *Topology) serverSpan(s *telemetry.Span, k *keys) {
 	key, refers := k.own, k.refers
 	owner, first := tb.Look(key)
 	if owner != 0 && tb.At(owner).Witness() == telemetry.ServerSpan {
-		t.stats.Dropped.Duplicates++
+		t.stats.LeftOut.Duplicates++
 		return
 	}
 	var parent, siblings pair.Ref
@@ -38,7 +38,7 @@ func (t *Topology) serverSpan(s *telemetry.Span, k *keys) {
 		return
 	}
 	if t.shareTwice(near, owner, siblings, &s.SpanID) {
-		t.stats.Dropped.Duplicates++
+		t.stats.LeftOut.Duplicates++
 		return
 	}
 	if owner == 0 && parent != 0 && tb.At(parent).Witness() == telemetry.ServerSpan && t.same(near, t.near(tb.At(parent))) {

@@ -38,7 +38,7 @@ func (t *Topology) proxyCall(s *telemetry.Span) bool {
 // clientSpan takes in a span of a caller's side.
 func (t *Topology) clientSpan(s *telemetry.Span, k *keys) {
 	if t.proxyCall(s) {
-		t.stats.Dropped.ProxyCalls++
+		t.stats.LeftOut.ProxyCalls++
 		return
 	}
 	near := t.scratch.own[s.Resource]
@@ -54,7 +54,7 @@ func (t *Topology) clientSpan(s *telemetry.Span, k *keys) {
 	key, refers := k.own, k.refers
 	owner, first := tb.Look(key)
 	if owner != 0 && tb.At(owner).Witness() == telemetry.ClientSpan {
-		t.stats.Dropped.Duplicates++
+		t.stats.LeftOut.Duplicates++
 		return
 	}
 	void := t.coveredByChild(&h, near, first)

@@ -310,7 +310,7 @@ func TestRegister(t *testing.T) {
 	}
 	f.send(t, "shop/a", "x.example.com", 3)
 	families, err := r.Gather()
-	if err != nil || len(families) != 6 {
+	if err != nil || len(families) != 7 {
 		t.Errorf("%d families, error %v", len(families), err)
 	}
 }
