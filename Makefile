@@ -74,14 +74,14 @@ bench: $(BINARY)
 fuzz:
 	tools/fuzz $(FUZZTIME)
 
-## lint: go vet, golangci-lint, tsc --strict, eslint
+## lint: go vet, golangci-lint, tsc --strict, eslint, prettier
 lint: .tools/golangci-lint ui/node_modules ui/dist/index.html
 	$(call say,go vet)
 	go vet ./...
 	$(call say,golangci-lint)
 	.tools/golangci-lint run ./...
-	$(call say,tsc and eslint)
-	cd ui && npm run typecheck && npm run lint
+	$(call say,tsc, eslint and prettier)
+	cd ui && npm run typecheck && npm run lint && npm run format:check
 
 ## build: the one binary, web view included, in bin/
 build: $(BINARY)
