@@ -16,14 +16,25 @@ const frameworkFree = ['base', 'api', 'model', 'graph', 'timeline', 'chart'];
 const zoneRules = Object.entries(zones).map(([zone, uphill]) => ({
   files: [`src/${zone}/**/*.{ts,tsx}`],
   rules: {
-    'no-restricted-imports': ['error', {
-      patterns: [
-        { group: uphill.map((z) => `**/${z}/**`), message: `src/${zone} may not import uphill; see eslint.config.js.` },
-        ...(frameworkFree.includes(zone)
-          ? [{ group: ['preact', 'preact/*', '@preact/*'], message: `src/${zone} is framework-free: give it callbacks instead.` }]
-          : []),
-      ],
-    }],
+    'no-restricted-imports': [
+      'error',
+      {
+        patterns: [
+          {
+            group: uphill.map((z) => `**/${z}/**`),
+            message: `src/${zone} may not import uphill; see eslint.config.js.`,
+          },
+          ...(frameworkFree.includes(zone)
+            ? [
+                {
+                  group: ['preact', 'preact/*', '@preact/*'],
+                  message: `src/${zone} is framework-free: give it callbacks instead.`,
+                },
+              ]
+            : []),
+        ],
+      },
+    ],
   },
 }));
 
@@ -32,12 +43,20 @@ export default tseslint.config(
   ...tseslint.configs.strictTypeChecked,
   ...tseslint.configs.stylisticTypeChecked,
   {
-    languageOptions: { parserOptions: { projectService: { allowDefaultProject: ['eslint.config.js'] }, tsconfigRootDir: import.meta.dirname } },
+    languageOptions: {
+      parserOptions: {
+        projectService: { allowDefaultProject: ['eslint.config.js'] },
+        tsconfigRootDir: import.meta.dirname,
+      },
+    },
     rules: {
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
       // A statement-bodied arrow only to discard a value costs a line and says nothing.
-      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true }],
+      '@typescript-eslint/no-confusing-void-expression': [
+        'error',
+        { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true },
+      ],
       // Typed arrays are walked by index in the hot loops.
       '@typescript-eslint/prefer-for-of': 'off',
       // Inside a loop bound the index is proven; noUncheckedIndexedAccess cannot see it.

@@ -22,12 +22,28 @@ export default defineConfig({
     launchOptions: {
       executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
       args: [
-        '--headless', '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-        '--disable-sync', '--use-gl=angle', '--use-angle=swiftshader', '--enable-unsafe-swiftshader',
+        '--headless',
+        '--no-sandbox',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+        '--use-gl=angle',
+        '--use-angle=swiftshader',
+        '--enable-unsafe-swiftshader',
       ],
     },
   },
   ...(real === undefined
-    ? { webServer: { command: 'npx tsx test/fixture/serve.ts', url: `http://127.0.0.1:${port}/api/v1/status`, env: { PORT: String(port) }, reuseExistingServer: false, timeout: 60_000 } }
+    ? {
+        webServer: {
+          command: 'npx tsx test/fixture/serve.ts',
+          url: `http://127.0.0.1:${port}/api/v1/status`,
+          env: { PORT: String(port) },
+          reuseExistingServer: false,
+          timeout: 60_000,
+        },
+      }
     : {}),
 });

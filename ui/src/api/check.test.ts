@@ -7,7 +7,17 @@ import { backoff } from './stream';
 
 test('a wrong shape says where and what', () => {
   const check = object({ rules: list(object({ id: text, limit: num })) });
-  expect(() => check({ rules: [{ id: 'a', limit: 1 }, { id: 'b', limit: '2' }] }, '')).toThrow('rules[1].limit should be a number, but is string');
+  expect(() =>
+    check(
+      {
+        rules: [
+          { id: 'a', limit: 1 },
+          { id: 'b', limit: '2' },
+        ],
+      },
+      '',
+    ),
+  ).toThrow('rules[1].limit should be a number, but is string');
   expect(() => check(null, '')).toThrow('the answer should be an object, but is null');
 });
 
@@ -17,9 +27,27 @@ test('null lists are empty, as Go writes a nil slice; unknown words are taken fo
 });
 
 test('what the contract lets be absent has a default', () => {
-  const g = shapes.graph({ time: 1, nodes: [{ id: 'a', name: 'a', windows: { '10s': { rate: 2 } } }], edges: [{ id: 'e', source: 'a', target: 'b' }] }, '');
-  expect(g.nodes[0]).toMatchObject({ kind: 'service', health: 'idle', versions: [], windows: { '10s': { rate: 2, error_rate: 0, p99: undefined } } });
-  expect(g.edges[0]).toMatchObject({ protocol: 'unknown', mtls: -1, throttled_by: [], exemplars: [], totals: { requests: 0 } });
+  const g = shapes.graph(
+    {
+      time: 1,
+      nodes: [{ id: 'a', name: 'a', windows: { '10s': { rate: 2 } } }],
+      edges: [{ id: 'e', source: 'a', target: 'b' }],
+    },
+    '',
+  );
+  expect(g.nodes[0]).toMatchObject({
+    kind: 'service',
+    health: 'idle',
+    versions: [],
+    windows: { '10s': { rate: 2, error_rate: 0, p99: undefined } },
+  });
+  expect(g.edges[0]).toMatchObject({
+    protocol: 'unknown',
+    mtls: -1,
+    throttled_by: [],
+    exemplars: [],
+    totals: { requests: 0 },
+  });
 });
 
 test('the fixtures pass the checks that the real server must pass', () => {

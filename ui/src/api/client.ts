@@ -16,26 +16,44 @@ export class ApiError extends Error {
 
 const problem = object({ title: or(text, ''), detail: or(text, ''), error: or(text, '') });
 
-async function get<T>(path: string, query: URLSearchParams | undefined, check: Check<T>, signal?: AbortSignal): Promise<T> {
+async function get<T>(
+  path: string,
+  query: URLSearchParams | undefined,
+  check: Check<T>,
+  signal?: AbortSignal,
+): Promise<T> {
   const url = query === undefined || query.size === 0 ? path : `${path}?${query.toString()}`;
   let answer: Response;
   try {
     answer = await fetch(url, { headers: { accept: 'application/json' }, ...(signal ? { signal } : {}) });
   } catch (e) {
     if (e instanceof DOMException && e.name === 'AbortError') throw e;
-    throw new ApiError(0, 'Binnacle does not answer', 'Binnacle does not answer. Is it still running, and is the network up?');
+    throw new ApiError(
+      0,
+      'Binnacle does not answer',
+      'Binnacle does not answer. Is it still running, and is the network up?',
+    );
   }
   if (!answer.ok) throw await failure(answer);
   let body: unknown;
   try {
     body = await answer.json();
   } catch {
-    throw new ApiError(answer.status, 'Not JSON', `${path} did not answer in JSON. Is a proxy in between, or is this another server?`);
+    throw new ApiError(
+      answer.status,
+      'Not JSON',
+      `${path} did not answer in JSON. Is a proxy in between, or is this another server?`,
+    );
   }
   try {
     return check(body, '');
   } catch (e) {
-    if (e instanceof ShapeError) throw new ApiError(answer.status, 'Unexpected answer', `${path}: ${e.message}. Is the server of another version than this page?`);
+    if (e instanceof ShapeError)
+      throw new ApiError(
+        answer.status,
+        'Unexpected answer',
+        `${path}: ${e.message}. Is the server of another version than this page?`,
+      );
     throw e;
   }
 }
@@ -45,7 +63,11 @@ async function failure(answer: Response): Promise<ApiError> {
     const p = problem(await answer.json(), '');
     return new ApiError(answer.status, p.title, p.detail === '' ? p.error : p.detail);
   } catch {
-    return new ApiError(answer.status, `HTTP ${answer.status}`, `The server answered ${answer.status} ${answer.statusText}.`);
+    return new ApiError(
+      answer.status,
+      `HTTP ${answer.status}`,
+      `The server answered ${answer.status} ${answer.statusText}.`,
+    );
   }
 }
 
@@ -55,7 +77,10 @@ export interface Range {
 }
 
 export function fetchGraph(range: Range | undefined, signal?: AbortSignal): Promise<Graph> {
-  const q = range === undefined ? undefined : new URLSearchParams({ from: String(Math.round(range.from)), to: String(Math.round(range.to)) });
+  const q =
+    range === undefined
+      ? undefined
+      : new URLSearchParams({ from: String(Math.round(range.from)), to: String(Math.round(range.to)) });
   return get('/api/v1/graph', q, shapes.graph, signal);
 }
 
@@ -98,7 +123,12 @@ const promAnswer = object({
   }),
 });
 
-export async function promRange(query: string, range: Range, step: number, signal?: AbortSignal): Promise<PromSeries[]> {
+export async function promRange(
+  query: string,
+  range: Range,
+  step: number,
+  signal?: AbortSignal,
+): Promise<PromSeries[]> {
   const q = new URLSearchParams({
     query,
     start: (range.from / 1000).toFixed(3),
@@ -109,7 +139,11 @@ export async function promRange(query: string, range: Range, step: number, signa
   return a.data.result.map((r) => ({ metric: r.metric, values: r.values ?? [] }));
 }
 
-export async function promInstant(query: string, time: number | undefined, signal?: AbortSignal): Promise<PromSeries[]> {
+export async function promInstant(
+  query: string,
+  time: number | undefined,
+  signal?: AbortSignal,
+): Promise<PromSeries[]> {
   const q = new URLSearchParams({ query });
   if (time !== undefined) q.set('time', (time / 1000).toFixed(3));
   const a = await get('/api/v1/query', q, promAnswer, signal);

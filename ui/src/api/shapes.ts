@@ -1,7 +1,24 @@
 import { flag, list, num, object, or, record, text, word, type Check } from './check';
 import type {
-  Attributes, AttributeValue, Exemplar, Graph, GraphDelta, GraphEdge, GraphNode, Health, QuotaKey, QuotaRule, Quotas,
-  RequestLog, ServiceEntry, Signals, Span, Status, Trace, TraceSearch, TraceSummary,
+  Attributes,
+  AttributeValue,
+  Exemplar,
+  Graph,
+  GraphDelta,
+  GraphEdge,
+  GraphNode,
+  Health,
+  QuotaKey,
+  QuotaRule,
+  Quotas,
+  RequestLog,
+  ServiceEntry,
+  Signals,
+  Span,
+  Status,
+  Trace,
+  TraceSearch,
+  TraceSummary,
 } from './types';
 
 const str = or(text, '');
@@ -9,40 +26,75 @@ const zero = or(num, 0);
 const health: Check<Health> = or<Health, Health>(word<Health>(['ok', 'degraded', 'failing', 'idle'], 'idle'), 'idle');
 
 const signals = object<Signals>({
-  rate: zero, error_rate: zero, throttled_rate: zero,
-  p50: or(num, undefined), p90: or(num, undefined), p99: or(num, undefined),
+  rate: zero,
+  error_rate: zero,
+  throttled_rate: zero,
+  p50: or(num, undefined),
+  p90: or(num, undefined),
+  p99: or(num, undefined),
 });
 
 const node = object<GraphNode>({
-  id: text, name: text, namespace: str, cluster: str,
+  id: text,
+  name: text,
+  namespace: str,
+  cluster: str,
   kind: or(word(['service', 'database', 'queue', 'external', 'client'], 'service'), 'service'),
-  system: str, versions: list(text), health, windows: record(signals), last_seen: zero,
+  system: str,
+  versions: list(text),
+  health,
+  windows: record(signals),
+  last_seen: zero,
 });
 
 const exemplar = object<Exemplar>({ trace_id: text, span_id: str, duration: zero, error: or(flag, false), time: zero });
 
 const edge = object<GraphEdge>({
-  id: text, source: text, target: text,
+  id: text,
+  source: text,
+  target: text,
   protocol: or(word(['http', 'grpc', 'tcp', 'database', 'messaging', 'unknown'], 'unknown'), 'unknown'),
-  health, windows: record(signals),
+  health,
+  windows: record(signals),
   totals: or(object({ requests: zero, errors: zero, throttled: zero }), { requests: 0, errors: 0, throttled: 0 }),
-  witnesses: or(object({ client_span: zero, server_span: zero, client_log: zero, server_log: zero }),
-    { client_span: 0, server_span: 0, client_log: 0, server_log: 0 }),
+  witnesses: or(object({ client_span: zero, server_span: zero, client_log: zero, server_log: zero }), {
+    client_span: 0,
+    server_span: 0,
+    client_log: 0,
+    server_log: 0,
+  }),
   mtls: or(num, -1),
   throttled_by: list(object({ rule: text, rate: zero })),
-  exemplars: list(exemplar), first_seen: zero, last_seen: zero,
+  exemplars: list(exemplar),
+  first_seen: zero,
+  last_seen: zero,
 });
 
 export const graph: Check<Graph> = object<Graph>({
-  version: zero, time: num, origin: or(word(['live', 'series'], 'live'), 'live'), nodes: list(node), edges: list(edge),
+  version: zero,
+  time: num,
+  origin: or(word(['live', 'series'], 'live'), 'live'),
+  nodes: list(node),
+  edges: list(edge),
 });
 
 export const graphDelta: Check<GraphDelta> = object<GraphDelta>({
-  version: num, time: num, nodes: list(node), edges: list(edge), removed_nodes: list(text), removed_edges: list(text),
+  version: num,
+  time: num,
+  nodes: list(node),
+  edges: list(edge),
+  removed_nodes: list(text),
+  removed_edges: list(text),
 });
 
 const traceSummary = object<TraceSummary>({
-  trace_id: text, start: num, duration: num, root_service: str, root_operation: str, spans: zero, errors: zero,
+  trace_id: text,
+  start: num,
+  duration: num,
+  root_service: str,
+  root_operation: str,
+  spans: zero,
+  errors: zero,
   services: list(object({ name: text, spans: zero })),
 });
 
@@ -59,44 +111,92 @@ const attribute: Check<AttributeValue> = (v, p) => {
 const attributes: Check<Attributes> = record(attribute);
 
 const span = object<Span>({
-  span_id: text, parent_span_id: str, name: str,
+  span_id: text,
+  parent_span_id: str,
+  name: str,
   kind: or(word(['internal', 'server', 'client', 'producer', 'consumer'], 'internal'), 'internal'),
-  service: str, namespace: str, version: str, start: num, duration: num,
-  status: or(word(['unset', 'ok', 'error'], 'unset'), 'unset'), status_message: str,
-  attributes, resource: attributes,
+  service: str,
+  namespace: str,
+  version: str,
+  start: num,
+  duration: num,
+  status: or(word(['unset', 'ok', 'error'], 'unset'), 'unset'),
+  status_message: str,
+  attributes,
+  resource: attributes,
   events: list(object({ time: zero, name: str, attributes })),
   links: list(object({ trace_id: str, span_id: str, attributes })),
 });
 
 const requestLog = object<RequestLog>({
-  service: str, target: str, side: str, method: str, path: str, code: zero, flags: str, start: zero, duration: zero,
+  service: str,
+  target: str,
+  side: str,
+  method: str,
+  path: str,
+  code: zero,
+  flags: str,
+  start: zero,
+  duration: zero,
 });
 
 export const trace: Check<Trace> = object<Trace>({
-  trace_id: text, start: num, duration: num, spans: list(span), requests: list(requestLog),
+  trace_id: text,
+  start: num,
+  duration: num,
+  spans: list(span),
+  requests: list(requestLog),
 });
 
 export const services: Check<{ services: ServiceEntry[] }> = object({
-  services: list(object<ServiceEntry>({ name: text, namespace: str, operations: list(object({ name: str, kind: str })) })),
+  services: list(
+    object<ServiceEntry>({ name: text, namespace: str, operations: list(object({ name: str, kind: str })) }),
+  ),
 });
 
-const quotaKey = object<QuotaKey>({ key: text, used: zero, limit: zero, limited: zero, limited_rate: zero, resets_in: zero });
+const quotaKey = object<QuotaKey>({
+  key: text,
+  used: zero,
+  limit: zero,
+  limited: zero,
+  limited_rate: zero,
+  resets_in: zero,
+});
 
 const quotaRule = object<QuotaRule>({
-  id: text, domain: str, descriptor: str, name: str, unit: str, requests_per_unit: zero,
-  unlimited: or(flag, false), shadow_mode: or(flag, false),
-  decisions: or(object({ total: zero, ok: zero, over_limit: zero, near_limit: zero, shadow: zero }),
-    { total: 0, ok: 0, over_limit: 0, near_limit: 0, shadow: 0 }),
+  id: text,
+  domain: str,
+  descriptor: str,
+  name: str,
+  unit: str,
+  requests_per_unit: zero,
+  unlimited: or(flag, false),
+  shadow_mode: or(flag, false),
+  decisions: or(object({ total: zero, ok: zero, over_limit: zero, near_limit: zero, shadow: zero }), {
+    total: 0,
+    ok: 0,
+    over_limit: 0,
+    near_limit: 0,
+    shadow: 0,
+  }),
   rates: or(object({ ok: zero, over_limit: zero }), { ok: 0, over_limit: 0 }),
-  active_keys: zero, top: list(quotaKey),
+  active_keys: zero,
+  top: list(quotaKey),
 });
 
 export const quotas: Check<Quotas> = object<Quotas>({
-  generation: zero, loaded_at: zero, error: str, files: list(object({ name: text, domain: str })), rules: list(quotaRule),
+  generation: zero,
+  loaded_at: zero,
+  error: str,
+  files: list(object({ name: text, domain: str })),
+  rules: list(quotaRule),
 });
 
 export const status: Check<Status> = object<Status>({
-  name: str, version: str, started: zero, ready: or(flag, false),
+  name: str,
+  version: str,
+  started: zero,
+  ready: or(flag, false),
   ports: list(object({ address: text, speaks: str })),
   received: or(object({ spans: zero, requests: zero }), { spans: 0, requests: 0 }),
   stored: or(object({ spans: zero, bytes: zero, blocks: zero }), { spans: 0, bytes: 0, blocks: 0 }),

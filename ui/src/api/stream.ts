@@ -57,7 +57,10 @@ export function openStream(handlers: StreamHandlers): () => void {
     } catch (e) {
       if (!(e instanceof ShapeError) && !(e instanceof SyntaxError)) throw e;
       stop();
-      handlers.state({ kind: 'broken', reason: `The live stream sent something this page does not understand: ${e.message}.` });
+      handlers.state({
+        kind: 'broken',
+        reason: `The live stream sent something this page does not understand: ${e.message}.`,
+      });
     }
   };
 

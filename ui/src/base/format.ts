@@ -68,7 +68,9 @@ export function clockMillis(ms: number): string {
 export function when(ms: number, now: number): string {
   const d = new Date(ms);
   const short = `${pad(d.getHours())}:${pad(d.getMinutes())}`;
-  return d.toDateString() === new Date(now).toDateString() ? short : `${d.getFullYear()}-${pad(d.getMonth() + 1)}-${pad(d.getDate())} ${short}`;
+  return d.toDateString() === new Date(now).toDateString()
+    ? short
+    : `${d.getFullYear()}-${pad(d.getMonth() + 1)}-${pad(d.getDate())} ${short}`;
 }
 
 /** Parses 250, 5ms, 1.5s, 2m, 1h (and 5m30s) into milliseconds; undefined when it is none. */

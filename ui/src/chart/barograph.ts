@@ -50,7 +50,8 @@ export class Barograph {
     this.paint = onFrame(() => this.draw());
     this.resizing = new ResizeObserver(() => this.paint.now());
     this.resizing.observe(host);
-    const timeAt = (x: number): number => this.from + (clamp(x, 0, host.clientWidth) / host.clientWidth) * (this.to - this.from);
+    const timeAt = (x: number): number =>
+      this.from + (clamp(x, 0, host.clientWidth) / host.clientWidth) * (this.to - this.from);
     this.canvas.addEventListener('pointerdown', (e) => {
       this.canvas.setPointerCapture(e.pointerId);
       this.drag = { start: timeAt(e.offsetX), at: timeAt(e.offsetX) };
@@ -82,7 +83,13 @@ export class Barograph {
     this.canvas.remove();
   }
 
-  set(data: BarographData, from: number, to: number, chosen: { from: number; to: number } | undefined, look: BarographLook): void {
+  set(
+    data: BarographData,
+    from: number,
+    to: number,
+    chosen: { from: number; to: number } | undefined,
+    look: BarographLook,
+  ): void {
     this.data = data;
     this.from = from;
     this.to = to;
@@ -110,7 +117,10 @@ export class Barograph {
     pen.font = FONT;
     pen.textBaseline = 'alphabetic';
     pen.textAlign = 'center';
-    const step = [60_000, 300_000, 600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 21_600_000].find((s) => (s / span) * w > 84) ?? 86_400_000;
+    const step =
+      [60_000, 300_000, 600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 21_600_000].find(
+        (s) => (s / span) * w > 84,
+      ) ?? 86_400_000;
     for (let t = Math.ceil(this.from / step) * step; t < this.to; t += step) {
       pen.fillStyle = css(look.line);
       pen.fillRect(Math.round(x(t)), 0, 1, floor);
@@ -135,7 +145,8 @@ export class Barograph {
       const width = Math.max(1.2, (w / data.times.length) * 0.55);
       data.times.forEach((t, i) => {
         const rate = Math.max(1e-9, data.rate[i]!);
-        const needle = (v: number): number => (v / rate < 0.001 ? 0 : (floor - 4) * Math.min(0.9, Math.sqrt(v / rate) * 0.9));
+        const needle = (v: number): number =>
+          v / rate < 0.001 ? 0 : (floor - 4) * Math.min(0.9, Math.sqrt(v / rate) * 0.9);
         const bad = needle(data.errors[i]!);
         const refused = needle(data.throttled[i]!);
         if (refused > 0) {
@@ -150,7 +161,10 @@ export class Barograph {
     }
     pen.fillStyle = css(look.line);
     pen.fillRect(0, floor, w, 1);
-    const brush = this.drag === undefined ? this.chosen : { from: Math.min(this.drag.start, this.drag.at), to: Math.max(this.drag.start, this.drag.at) };
+    const brush =
+      this.drag === undefined
+        ? this.chosen
+        : { from: Math.min(this.drag.start, this.drag.at), to: Math.max(this.drag.start, this.drag.at) };
     if (brush !== undefined) {
       const a = x(brush.from);
       const b = Math.max(a + 2, x(brush.to));

@@ -98,7 +98,17 @@ export class Chart {
       },
       scales: {
         x: { time: true },
-        y: { range: (_u, _min, max) => [0, niceTop(Math.max(max, this.data.marks.reduce((m, k) => Math.max(m, k.value), 0)))] },
+        y: {
+          range: (_u, _min, max) => [
+            0,
+            niceTop(
+              Math.max(
+                max,
+                this.data.marks.reduce((m, k) => Math.max(m, k.value), 0),
+              ),
+            ),
+          ],
+        },
       },
       axes: [
         { ...axis, size: 24, space: 70, values: (_u, ts) => ts.map((t) => hourMinute(t)), grid: { show: false } },
@@ -116,14 +126,22 @@ export class Chart {
           spanGaps: false,
         })),
       ],
-      bands: lines.flatMap((l, i) => (l.area === true && lines[i + 1]?.area === true ? [{ series: [i + 1, i + 2] as [number, number] }] : [])),
+      bands: lines.flatMap((l, i) =>
+        l.area === true && lines[i + 1]?.area === true ? [{ series: [i + 1, i + 2] as [number, number] }] : [],
+      ),
       hooks: {
         setCursor: [(u) => this.events.cursor(u.cursor.idx ?? undefined)],
         draw: [(u) => this.drawMarks(u)],
-        setSelect: [(u) => {
-          if (u.select.width > 6) this.events.range(u.posToVal(u.select.left, 'x') * 1000, u.posToVal(u.select.left + u.select.width, 'x') * 1000);
-          u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-        }],
+        setSelect: [
+          (u) => {
+            if (u.select.width > 6)
+              this.events.range(
+                u.posToVal(u.select.left, 'x') * 1000,
+                u.posToVal(u.select.left + u.select.width, 'x') * 1000,
+              );
+            u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+          },
+        ],
       },
     };
     const plot = new uPlot(options, [[], ...lines.map(() => [])], this.host);
@@ -167,7 +185,11 @@ function stackUp(lines: readonly Line[]): (number | null)[][] {
   return lines.map((l, i) => {
     if (l.area !== true) return l.values;
     const under = lines.slice(i + 1).filter((m) => m.area === true);
-    return l.values.map((v, k) => (v === null && under.every((m) => (m.values[k] ?? null) === null) ? null : under.reduce((s, m) => s + (m.values[k] ?? 0), v ?? 0)));
+    return l.values.map((v, k) =>
+      v === null && under.every((m) => (m.values[k] ?? null) === null)
+        ? null
+        : under.reduce((s, m) => s + (m.values[k] ?? 0), v ?? 0),
+    );
   });
 }
 
@@ -180,5 +202,7 @@ function niceTop(v: number): number {
 function hourMinute(seconds: number): string {
   const d = new Date(seconds * 1000);
   const two = (n: number): string => String(n).padStart(2, '0');
-  return d.getSeconds() === 0 ? `${two(d.getHours())}:${two(d.getMinutes())}` : `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`;
+  return d.getSeconds() === 0
+    ? `${two(d.getHours())}:${two(d.getMinutes())}`
+    : `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`;
 }

@@ -93,7 +93,7 @@ export class Scatter {
     const w = this.host.clientWidth - LEFT - 16;
     const h = this.host.clientHeight - BOTTOM - 12;
     return {
-      x: LEFT + (clamp(p.time, this.from, this.to) - this.from) / (this.to - this.from) * w,
+      x: LEFT + ((clamp(p.time, this.from, this.to) - this.from) / (this.to - this.from)) * w,
       y: 8 + h - ((Math.log10(Math.max(1e-3, p.duration)) - this.lo) / (this.hi - this.lo)) * h,
       r: clamp(2.4 + Math.log2(1 + p.size) * 0.75, 3, 13),
     };

@@ -68,7 +68,11 @@ export class Atlas {
     }
     if (this.y + h > SIZE) this.clear();
     this.upload(this.x, this.y, this.scratch);
-    const region: Region = { uv: [this.x / SIZE, this.y / SIZE, (this.x + w) / SIZE, (this.y + h) / SIZE], w: size.w, h: size.h };
+    const region: Region = {
+      uv: [this.x / SIZE, this.y / SIZE, (this.x + w) / SIZE, (this.y + h) / SIZE],
+      w: size.w,
+      h: size.h,
+    };
     this.x += w + PAD;
     this.shelf = Math.max(this.shelf, h);
     this.regions.set(key, region);

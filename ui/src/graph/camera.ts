@@ -19,11 +19,17 @@ export class Camera {
   private flight: { from: View; to: View; start: number } | undefined;
 
   toScreen(p: Point): Point {
-    return { x: (p.x - this.view.x) * this.view.zoom + this.width / 2, y: (p.y - this.view.y) * this.view.zoom + this.height / 2 };
+    return {
+      x: (p.x - this.view.x) * this.view.zoom + this.width / 2,
+      y: (p.y - this.view.y) * this.view.zoom + this.height / 2,
+    };
   }
 
   toWorld(p: Point): Point {
-    return { x: (p.x - this.width / 2) / this.view.zoom + this.view.x, y: (p.y - this.height / 2) / this.view.zoom + this.view.y };
+    return {
+      x: (p.x - this.width / 2) / this.view.zoom + this.view.x,
+      y: (p.y - this.height / 2) / this.view.zoom + this.view.y,
+    };
   }
 
   panBy(dx: number, dy: number): void {
@@ -44,7 +50,11 @@ export class Camera {
     const w = Math.max(80, this.width - inset.left - inset.right);
     const h = Math.max(80, this.height - inset.top - inset.bottom);
     const zoom = clamp(Math.min(w / Math.max(r.w, 1), h / Math.max(r.h, 1)), MIN_ZOOM, maxZoom);
-    return { x: r.x + r.w / 2 - (inset.left - inset.right) / 2 / zoom, y: r.y + r.h / 2 - (inset.top - inset.bottom) / 2 / zoom, zoom };
+    return {
+      x: r.x + r.w / 2 - (inset.left - inset.right) / 2 / zoom,
+      y: r.y + r.h / 2 - (inset.top - inset.bottom) / 2 / zoom,
+      zoom,
+    };
   }
 
   flyTo(to: View, time: number, still: boolean): void {
@@ -59,7 +69,11 @@ export class Camera {
     const t = clamp((time - start) / FLIGHT, 0, 1);
     const k = 1 - (1 - t) ** 3;
     // Zoom goes by ratio, so that the speed looks even.
-    this.view = { x: from.x + (to.x - from.x) * k, y: from.y + (to.y - from.y) * k, zoom: from.zoom * (to.zoom / from.zoom) ** k };
+    this.view = {
+      x: from.x + (to.x - from.x) * k,
+      y: from.y + (to.y - from.y) * k,
+      zoom: from.zoom * (to.zoom / from.zoom) ** k,
+    };
     if (t >= 1) this.flight = undefined;
     return this.flight !== undefined;
   }

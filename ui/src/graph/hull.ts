@@ -54,7 +54,9 @@ function nameAt(points: readonly Point[], all: readonly Point[]): Point {
   let least = Infinity;
   for (const p of points) {
     const at = { x: p.x, y: p.y - COAST - 9 };
-    const crowd = all.filter((q) => q !== p && Math.abs(q.x - at.x) < 130 && at.y - q.y > -30 && at.y - q.y < 70).length;
+    const crowd = all.filter(
+      (q) => q !== p && Math.abs(q.x - at.x) < 130 && at.y - q.y > -30 && at.y - q.y < 70,
+    ).length;
     const price = p.y + p.x * 0.3 + crowd * 1000;
     if (price < least) {
       least = price;
@@ -67,7 +69,9 @@ function nameAt(points: readonly Point[], all: readonly Point[]): Point {
 /** Prim's algorithm; up to a few hundred nodes a namespace this is far from mattering. */
 function spanningTree(points: readonly Point[]): [Point, Point][] {
   const links: [Point, Point][] = [];
-  const rest = points.slice(1).map((p) => ({ p, near: points[0]!, d: Math.hypot(p.x - points[0]!.x, p.y - points[0]!.y) }));
+  const rest = points
+    .slice(1)
+    .map((p) => ({ p, near: points[0]!, d: Math.hypot(p.x - points[0]!.x, p.y - points[0]!.y) }));
   while (rest.length > 0) {
     let k = 0;
     for (let i = 1; i < rest.length; i++) if (rest[i]!.d < rest[k]!.d) k = i;

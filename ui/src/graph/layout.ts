@@ -86,7 +86,12 @@ function layers(out: number[][], into: number[][]): number[] {
   const state = new Uint8Array(n);
   const forward: number[][] = out.map(() => []);
   const order: number[] = [];
-  const starts = Array.from({ length: n }, (_, i) => i).sort((a, b) => Number(into[a]!.length > 0) - Number(into[b]!.length > 0) || into[a]!.length - out[a]!.length - (into[b]!.length - out[b]!.length) || a - b);
+  const starts = Array.from({ length: n }, (_, i) => i).sort(
+    (a, b) =>
+      Number(into[a]!.length > 0) - Number(into[b]!.length > 0) ||
+      into[a]!.length - out[a]!.length - (into[b]!.length - out[b]!.length) ||
+      a - b,
+  );
   for (const start of starts) {
     if (state[start] !== 0) continue;
     const stack: [number, number][] = [[start, 0]];
@@ -193,13 +198,22 @@ function arrange(w: Work, order: readonly number[]): number {
   const top = new Array<number>(w.blocks.length).fill(0);
   stack(w, order, height, top);
   columns.forEach((cols, b) => {
-    for (const c of cols) spread(w, c, c.map(() => top[b]! + height[b]! / 2), top[b]!, height[b]!);
+    for (const c of cols)
+      spread(
+        w,
+        c,
+        c.map(() => top[b]! + height[b]! / 2),
+        top[b]!,
+        height[b]!,
+      );
   });
   for (let sweep = 0; sweep < 10; sweep++) {
     for (const b of order) {
       const cols = [...columns[b]!].sort((a, z) => (w.layer[a[0]!]! - w.layer[z[0]!]!) * (sweep % 2 === 0 ? 1 : -1));
       for (const c of cols) {
-        const wish = c.map((i) => meanY(w, i, sweep < 8 ? (sweep % 2 === 0 ? w.in[i]! : w.out[i]!) : [...w.in[i]!, ...w.out[i]!]));
+        const wish = c.map((i) =>
+          meanY(w, i, sweep < 8 ? (sweep % 2 === 0 ? w.in[i]! : w.out[i]!) : [...w.in[i]!, ...w.out[i]!]),
+        );
         spread(w, c, wish, top[b]!, height[b]!);
       }
     }
@@ -321,7 +335,8 @@ function crossings(segments: readonly (readonly [number, number, number, number]
       const lo = Math.max(ax, cx);
       const hi = Math.min(bx, dx);
       if (lo >= hi) continue;
-      const y = (x: number, x0: number, y0: number, x1: number, y1: number): number => y0 + ((x - x0) / (x1 - x0)) * (y1 - y0);
+      const y = (x: number, x0: number, y0: number, x1: number, y1: number): number =>
+        y0 + ((x - x0) / (x1 - x0)) * (y1 - y0);
       if ((y(lo, ax, ay, bx, by) - y(lo, cx, cy, dx, dy)) * (y(hi, ax, ay, bx, by) - y(hi, cx, cy, dx, dy)) < -1) n++;
     }
   }
@@ -349,7 +364,10 @@ function place(input: LayoutInput, ideal: ReadonlyMap<string, Point>): Map<strin
   }
   const newcomers = input.nodes
     .filter((n) => !placed.has(n.id))
-    .sort((a, b) => ideal.get(a.id)!.x - ideal.get(b.id)!.x || ideal.get(a.id)!.y - ideal.get(b.id)!.y || (a.id < b.id ? -1 : 1));
+    .sort(
+      (a, b) =>
+        ideal.get(a.id)!.x - ideal.get(b.id)!.x || ideal.get(a.id)!.y - ideal.get(b.id)!.y || (a.id < b.id ? -1 : 1),
+    );
   for (const n of newcomers) {
     const wish = wishFor(n.id, ideal, placed, around.get(n.id) ?? []);
     for (const c of callers.get(n.id) ?? []) {
@@ -363,7 +381,12 @@ function place(input: LayoutInput, ideal: ReadonlyMap<string, Point>): Map<strin
 }
 
 /** The place of the fresh drawing, moved as its surroundings have moved: neighbours count most, then who is near. */
-function wishFor(id: string, ideal: ReadonlyMap<string, Point>, placed: ReadonlyMap<string, Point>, neighbours: readonly string[]): Point {
+function wishFor(
+  id: string,
+  ideal: ReadonlyMap<string, Point>,
+  placed: ReadonlyMap<string, Point>,
+  neighbours: readonly string[],
+): Point {
   const at = ideal.get(id)!;
   const near = new Set(neighbours);
   let sx = 0;
@@ -380,7 +403,12 @@ function wishFor(id: string, ideal: ReadonlyMap<string, Point>, placed: Readonly
   return sum === 0 ? { ...at } : { x: at.x + sx / sum, y: at.y + sy / sum };
 }
 
-function freeSlot(wish: Point, group: string, placed: ReadonlyMap<string, Point>, groupOf: ReadonlyMap<string, string>): Point {
+function freeSlot(
+  wish: Point,
+  group: string,
+  placed: ReadonlyMap<string, Point>,
+  groupOf: ReadonlyMap<string, string>,
+): Point {
   let best = wish;
   let bestCost = Infinity;
   for (let ring = 0; ring <= 60 && bestCost === Infinity; ring += 6) {
@@ -398,7 +426,12 @@ function freeSlot(wish: Point, group: string, placed: ReadonlyMap<string, Point>
   return best;
 }
 
-function crowding(p: Point, group: string, placed: ReadonlyMap<string, Point>, groupOf: ReadonlyMap<string, string>): number {
+function crowding(
+  p: Point,
+  group: string,
+  placed: ReadonlyMap<string, Point>,
+  groupOf: ReadonlyMap<string, string>,
+): number {
   let price = 0;
   for (const [id, q] of placed) {
     const dx = Math.abs(p.x - q.x) / COLUMN;

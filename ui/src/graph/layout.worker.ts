@@ -42,7 +42,12 @@ export function chart(r: ChartRequest): Chart {
     else l.push(p);
   }
   const all = [...places.values()];
-  return { serial: r.serial, places: [...places], curves, hulls: [...groups].map(([g, points]) => hull(g, points, all)) };
+  return {
+    serial: r.serial,
+    places: [...places],
+    curves,
+    hulls: [...groups].map(([g, points]) => hull(g, points, all)),
+  };
 }
 
 // Only in a worker: the tests import chart() where there is no such scope.

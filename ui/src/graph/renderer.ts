@@ -60,7 +60,13 @@ export class Renderer {
   private height = 1;
 
   constructor(private readonly canvas: HTMLCanvasElement) {
-    const gl = canvas.getContext('webgl2', { antialias: false, alpha: false, depth: false, stencil: false, powerPreference: 'low-power' });
+    const gl = canvas.getContext('webgl2', {
+      antialias: false,
+      alpha: false,
+      depth: false,
+      stencil: false,
+      powerPreference: 'low-power',
+    });
     if (gl === null) throw new Error('the map needs WebGL 2, which this browser or its graphics driver does not offer');
     this.gl = gl;
     const quad = new Float32Array([-1, -1, 1, -1, -1, 1, 1, 1]);
@@ -71,7 +77,13 @@ export class Renderer {
     this.batches = {
       ribbon: this.batch(glsl.RIBBON_VS, glsl.RIBBON_FS, 'a_vertex', strip, ['a_c0', 'a_c1', 'a_style', 'a_color']),
       dot: this.batch(glsl.DOT_VS, glsl.DOT_FS, 'a_vertex', quad, ['a_c0', 'a_c1', 'a_motion', 'a_color']),
-      node: this.batch(glsl.NODE_VS, glsl.NODE_FS, 'a_vertex', quad, ['a_place', 'a_fill', 'a_ring', 'a_state', 'a_extra']),
+      node: this.batch(glsl.NODE_VS, glsl.NODE_FS, 'a_vertex', quad, [
+        'a_place',
+        'a_fill',
+        'a_ring',
+        'a_state',
+        'a_extra',
+      ]),
       sprite: this.batch(glsl.SPRITE_VS, glsl.SPRITE_FS, 'a_vertex', quad, ['a_anchor', 'a_box', 'a_uv']),
     };
     this.atlasTexture = this.newTexture();
@@ -210,19 +222,30 @@ export class Renderer {
     return t;
   }
 
-  private batch(vs: string, fs: string, vertexName: string, vertices: Float32Array<ArrayBuffer>, instanced: string[]): Batch {
+  private batch(
+    vs: string,
+    fs: string,
+    vertexName: string,
+    vertices: Float32Array<ArrayBuffer>,
+    instanced: string[],
+  ): Batch {
     const { gl } = this;
     const program = gl.createProgram();
-    for (const [type, source] of [[gl.VERTEX_SHADER, vs], [gl.FRAGMENT_SHADER, fs]] as const) {
+    for (const [type, source] of [
+      [gl.VERTEX_SHADER, vs],
+      [gl.FRAGMENT_SHADER, fs],
+    ] as const) {
       const shader = gl.createShader(type);
       if (shader === null) throw new Error('the graphics context was lost');
       gl.shaderSource(shader, source);
       gl.compileShader(shader);
-      if (gl.getShaderParameter(shader, gl.COMPILE_STATUS) !== true && !gl.isContextLost()) throw new Error(`BUG: shader: ${gl.getShaderInfoLog(shader) ?? ''}`);
+      if (gl.getShaderParameter(shader, gl.COMPILE_STATUS) !== true && !gl.isContextLost())
+        throw new Error(`BUG: shader: ${gl.getShaderInfoLog(shader) ?? ''}`);
       gl.attachShader(program, shader);
     }
     gl.linkProgram(program);
-    if (gl.getProgramParameter(program, gl.LINK_STATUS) !== true && !gl.isContextLost()) throw new Error(`BUG: shader: ${gl.getProgramInfoLog(program) ?? ''}`);
+    if (gl.getProgramParameter(program, gl.LINK_STATUS) !== true && !gl.isContextLost())
+      throw new Error(`BUG: shader: ${gl.getProgramInfoLog(program) ?? ''}`);
     const vao = gl.createVertexArray();
     gl.bindVertexArray(vao);
     gl.bindBuffer(gl.ARRAY_BUFFER, gl.createBuffer());

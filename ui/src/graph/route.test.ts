@@ -14,12 +14,18 @@ test('a curve bows around who stands between, and runs straight where nobody doe
 
 test('on the shop, no edge runs through a node that is not its own', () => {
   const g = graphAt(0, 'calm', 1);
-  const c = chart({ serial: 1, nodes: g.nodes.map((n) => ({ id: n.id, group: n.namespace, kind: n.kind })), edges: g.edges.map((e) => ({ id: e.id, source: e.source, target: e.target })), pinned: [] });
+  const c = chart({
+    serial: 1,
+    nodes: g.nodes.map((n) => ({ id: n.id, group: n.namespace, kind: n.kind })),
+    edges: g.edges.map((e) => ({ id: e.id, source: e.source, target: e.target })),
+    pinned: [],
+  });
   const places = new Map<string, Point>(c.places);
   const through: string[] = [];
   for (const [id, curve] of c.curves) {
     const e = g.edges.find((x) => x.id === id)!;
-    for (const [node, p] of places) if (node !== e.source && node !== e.target && curveDistance(curve, p) < 16) through.push(`${id} through ${node}`);
+    for (const [node, p] of places)
+      if (node !== e.source && node !== e.target && curveDistance(curve, p) < 16) through.push(`${id} through ${node}`);
   }
   expect(through).toEqual([]);
   expect(c.hulls.map((h) => h.group).sort()).toEqual(['back', 'edge', 'shop']);

@@ -105,9 +105,20 @@ export class Scene {
     for (const e of model.edges.values()) {
       const c = this.curves.get(e.id);
       if (c === undefined || !model.complete(e)) continue;
-      const isNew = model.origin === 'live' && e.first_seen > 0 && model.time - e.first_seen < NEW_FOR && model.time - e.first_seen >= 0;
+      const isNew =
+        model.origin === 'live' &&
+        e.first_seen > 0 &&
+        model.time - e.first_seen < NEW_FOR &&
+        model.time - e.first_seen >= 0;
       if (isNew) newborn.add(e.id);
-      const strength = looks.focus !== undefined && !(looks.focus.has(e.source) && looks.focus.has(e.target)) ? 0.08 : lit === undefined ? 1 : lit.has(e.id) ? 1.5 : 0.38;
+      const strength =
+        looks.focus !== undefined && !(looks.focus.has(e.source) && looks.focus.has(e.target))
+          ? 0.08
+          : lit === undefined
+            ? 1
+            : lit.has(e.id)
+              ? 1.5
+              : 0.38;
       moves = this.edge(e, c, strength, isNew, looks, p, atlas, seconds) || moves;
     }
     for (const n of model.nodes.values()) {
@@ -115,13 +126,27 @@ export class Scene {
       if (at !== undefined) moves = this.node(n, at, model, looks, p, atlas) || moves;
     }
     for (const h of this.hulls) {
-      const region = atlas.get(h.group, { font: `italic 500 17px ${SERIF}`, color: css(p.ink3), rim: css(p.sea), spacing: '2.5px' });
+      const region = atlas.get(h.group, {
+        font: `italic 500 17px ${SERIF}`,
+        color: css(p.ink3),
+        rim: css(p.sea),
+        spacing: '2.5px',
+      });
       this.sprite(h.label, 0, 0, region, 0.12, looks.focus === undefined ? 1 : 0.4);
     }
     return moves || newborn.size > 0;
   }
 
-  private edge(e: GraphEdge, c: Curve, strength: number, isNew: boolean, looks: Looks, p: Palette, atlas: Atlas, seconds: number): boolean {
+  private edge(
+    e: GraphEdge,
+    c: Curve,
+    strength: number,
+    isNew: boolean,
+    looks: Looks,
+    p: Palette,
+    atlas: Atlas,
+    seconds: number,
+  ): boolean {
     const s = signalsOf(e, looks.window);
     const length = this.lengths.get(e.id) ?? 1;
     const idle = s.rate <= 0;
@@ -132,9 +157,23 @@ export class Scene {
     const width = idle ? 1.1 : 1.1 + 1.75 * Math.log10(1 + s.rate);
     const glow = chosen ? 0.9 : e.health === 'failing' && !idle ? 0.9 : isNew ? 0.6 : 0;
     const line = chosen && !loud ? mix(base, p.brass, 0.75) : base;
-    this.buffers.ribbon.push(...c, width, strength < 0.3 ? 0 : glow, idle ? 1 : 0, length, ...premultiplied(alpha(line, opacity)));
+    this.buffers.ribbon.push(
+      ...c,
+      width,
+      strength < 0.3 ? 0 : glow,
+      idle ? 1 : 0,
+      length,
+      ...premultiplied(alpha(line, opacity)),
+    );
     const rim = 1 - Math.min(0.45, 31 / length);
-    this.buffers.dot.push(...c, rim, 0, 4.2 + width * 0.55, 1, ...premultiplied(alpha(line, Math.min(1, opacity + 0.15))));
+    this.buffers.dot.push(
+      ...c,
+      rim,
+      0,
+      4.2 + width * 0.55,
+      1,
+      ...premultiplied(alpha(line, Math.min(1, opacity + 0.15))),
+    );
     if (strength > 0.3) this.badges(e, c, looks, p, atlas, strength);
     if (idle || strength < 0.3) return false;
 
@@ -153,9 +192,25 @@ export class Scene {
     const size = 1.7 + Math.min(1.3, Math.log10(1 + s.rate) * 0.5);
     for (let i = 0; i < many; i++) {
       const kind = i < wrong ? 0 : i < wrong + refused ? 2 : 0;
-      const tone = i < wrong ? p.failing : i < wrong + refused ? p.throttled : isNew ? p.brass : e.health === 'degraded' ? p.degraded : mix(p.ok, p.ink, 0.45);
+      const tone =
+        i < wrong
+          ? p.failing
+          : i < wrong + refused
+            ? p.throttled
+            : isNew
+              ? p.brass
+              : e.health === 'degraded'
+                ? p.degraded
+                : mix(p.ok, p.ink, 0.45);
       const big = i < wrong + refused ? 1.35 : 1;
-      this.buffers.dot.push(...c, fract(offset + i * 0.618034), laps, size * big, kind, ...premultiplied(alpha(tone, Math.min(1, many - i) * Math.min(1, 0.9 * strength))));
+      this.buffers.dot.push(
+        ...c,
+        fract(offset + i * 0.618034),
+        laps,
+        size * big,
+        kind,
+        ...premultiplied(alpha(tone, Math.min(1, many - i) * Math.min(1, 0.9 * strength))),
+      );
     }
     return true;
   }
@@ -169,25 +224,74 @@ export class Scene {
     let up = -15;
     if (s.throttled_rate > 0.01) {
       const words = this.steady(`t${e.id}`, () => rate(s.throttled_rate));
-      this.sprite(at(0.5), 0, up, atlas.get(words, { font: `600 11px ${SANS}`, color: css(p.sea), plate: css(p.throttled), icon: 'gate' }), 0.42, opacity);
+      this.sprite(
+        at(0.5),
+        0,
+        up,
+        atlas.get(words, { font: `600 11px ${SANS}`, color: css(p.sea), plate: css(p.throttled), icon: 'gate' }),
+        0.42,
+        opacity,
+      );
       up -= 20;
     }
     if (wrong > 0.01 && e.health !== 'ok') {
       const words = this.steady(`e${e.id}`, () => percent(wrong));
-      this.sprite(at(0.5), 0, up, atlas.get(words, { font: `600 11px ${SANS}`, color: css(p.sea), plate: css(e.health === 'failing' ? p.failing : p.degraded), icon: 'spike' }), 0.36, opacity);
+      this.sprite(
+        at(0.5),
+        0,
+        up,
+        atlas.get(words, {
+          font: `600 11px ${SANS}`,
+          color: css(p.sea),
+          plate: css(e.health === 'failing' ? p.failing : p.degraded),
+          icon: 'spike',
+        }),
+        0.36,
+        opacity,
+      );
     } else if ((e.health === 'degraded' || e.health === 'failing') && s.p99 !== undefined) {
       const words = this.steady(`l${e.id}`, () => duration(s.p99));
-      this.sprite(at(0.5), 0, up, atlas.get(words, { font: `600 11px ${SANS}`, color: css(p.sea), plate: css(e.health === 'failing' ? p.failing : p.degraded) }), e.health === 'failing' ? 0.36 : 0.42, opacity);
+      this.sprite(
+        at(0.5),
+        0,
+        up,
+        atlas.get(words, {
+          font: `600 11px ${SANS}`,
+          color: css(p.sea),
+          plate: css(e.health === 'failing' ? p.failing : p.degraded),
+        }),
+        e.health === 'failing' ? 0.36 : 0.42,
+        opacity,
+      );
     }
     // Mutual TLS is the normal state of a mesh: a small mark, near. Its absence or a mix shows from further off.
     if (e.mtls >= 0) {
       const whole = e.mtls > 0.995;
-      const ink: Ink = { font: `500 11px ${SANS}`, color: css(whole ? p.ink3 : e.mtls > 0 ? p.degraded : p.ink3), rim: css(p.sea), icon: whole ? 'lock' : 'unlock' };
-      this.sprite(at(0.36), 0, -11, atlas.get(whole || e.mtls === 0 ? '' : percent(e.mtls), ink), whole ? 0.66 : 0.45, opacity);
+      const ink: Ink = {
+        font: `500 11px ${SANS}`,
+        color: css(whole ? p.ink3 : e.mtls > 0 ? p.degraded : p.ink3),
+        rim: css(p.sea),
+        icon: whole ? 'lock' : 'unlock',
+      };
+      this.sprite(
+        at(0.36),
+        0,
+        -11,
+        atlas.get(whole || e.mtls === 0 ? '' : percent(e.mtls), ink),
+        whole ? 0.66 : 0.45,
+        opacity,
+      );
     }
     if (e.id === looks.selectedEdge || e.id === looks.hoverEdge) {
       const words = this.steady(`r${e.id}`, () => `${rate(s.rate)} · ${duration(s.p99)}`);
-      this.sprite(at(0.5), 0, 24, atlas.get(words, { font: `600 11.5px ${SANS}`, color: css(p.ink), plate: css(p.body), rim: css(p.brass) }), 0, 1);
+      this.sprite(
+        at(0.5),
+        0,
+        24,
+        atlas.get(words, { font: `600 11.5px ${SANS}`, color: css(p.ink), plate: css(p.body), rim: css(p.brass) }),
+        0,
+        1,
+      );
     }
   }
 
@@ -198,26 +302,66 @@ export class Scene {
     const near = n.id === looks.hoverNode;
     const out = looks.focus !== undefined && !looks.focus.has(n.id);
     const loud = n.health === 'failing' || n.health === 'degraded';
-    const ring = loud ? healthColor(n.health, p) : n.health === 'idle' ? p.idle : n.kind === 'service' ? p.ok : mix(p.ok, p.ink3, 0.5);
-    const body = n.health === 'failing' ? mix(p.body, p.failing, 0.28) : n.health === 'degraded' ? mix(p.body, p.degraded, 0.16) : p.body;
+    const ring = loud
+      ? healthColor(n.health, p)
+      : n.health === 'idle'
+        ? p.idle
+        : n.kind === 'service'
+          ? p.ok
+          : mix(p.ok, p.ink3, 0.5);
+    const body =
+      n.health === 'failing'
+        ? mix(p.body, p.failing, 0.28)
+        : n.health === 'degraded'
+          ? mix(p.body, p.degraded, 0.16)
+          : p.body;
     const opacity = out ? 0.16 : 1;
     const halo = out ? 0 : n.health === 'failing' ? 1 : n.health === 'degraded' ? 0.55 : near ? 0.4 : 0;
-    const young = model.origin === 'live' && model.incoming(n.id).some((e) => e.first_seen > 0 && model.time - e.first_seen < NEW_FOR / 2);
+    const young =
+      model.origin === 'live' &&
+      model.incoming(n.id).some((e) => e.first_seen > 0 && model.time - e.first_seen < NEW_FOR / 2);
     this.buffers.node.push(
-      at.x, at.y, radius, KIND[n.kind], ...body, ...ring,
-      errorShare(s), throttledShare(s), halo, opacity,
-      chosen ? 1 : 0, young && !out ? 0.9 : 0, 0, 0,
+      at.x,
+      at.y,
+      radius,
+      KIND[n.kind],
+      ...body,
+      ...ring,
+      errorShare(s),
+      throttledShare(s),
+      halo,
+      opacity,
+      chosen ? 1 : 0,
+      young && !out ? 0.9 : 0,
+      0,
+      0,
     );
     const strong = chosen || near || loud;
     const name = atlas.get(short(n.name), {
-      font: `${n.kind === 'service' ? 600 : 500} 12.5px ${SANS}`, rim: css(p.sea),
-      color: css(n.health === 'failing' ? mix(p.failing, p.ink, 0.35) : n.kind === 'service' || strong ? p.ink : p.ink2),
+      font: `${n.kind === 'service' ? 600 : 500} 12.5px ${SANS}`,
+      rim: css(p.sea),
+      color: css(
+        n.health === 'failing' ? mix(p.failing, p.ink, 0.35) : n.kind === 'service' || strong ? p.ink : p.ink2,
+      ),
     });
-    const drop = radius * (n.kind === 'external' ? 1.25 : n.kind === 'queue' ? 0.85 : 1.05) + (errorShare(s) + throttledShare(s) > 0.01 ? 7 : 1);
+    const drop =
+      radius * (n.kind === 'external' ? 1.25 : n.kind === 'queue' ? 0.85 : 1.05) +
+      (errorShare(s) + throttledShare(s) > 0.01 ? 7 : 1);
     this.sprite(at, drop, 11, name, strong ? 0.16 : 0.4, out ? 0.22 : 1);
     if (s.rate > 0) {
       const words = this.steady(`n${n.id}`, () => `${rate(s.rate)}  ${duration(s.p99)}`);
-      this.sprite(at, drop, 26, atlas.get(words, { font: `500 10.5px ${SANS}`, color: css(n.health === 'degraded' ? p.degraded : p.ink3), rim: css(p.sea) }), strong ? 0.5 : 0.64, out ? 0.15 : 1);
+      this.sprite(
+        at,
+        drop,
+        26,
+        atlas.get(words, {
+          font: `500 10.5px ${SANS}`,
+          color: css(n.health === 'degraded' ? p.degraded : p.ink3),
+          rim: css(p.sea),
+        }),
+        strong ? 0.5 : 0.64,
+        out ? 0.15 : 1,
+      );
     }
     return (loud && !out) || young;
   }
@@ -253,7 +397,8 @@ export function healthColor(h: Health, p: Palette): RGBA {
 /** Edges of what is pointed at or selected; undefined when nothing is, and all are equal. */
 function litEdges(model: GraphModel, looks: Looks): Set<string> | undefined {
   const node = looks.hoverNode ?? looks.selectedNode;
-  if (node !== undefined && model.nodes.has(node)) return new Set([...model.incoming(node), ...model.outgoing(node)].map((e) => e.id));
+  if (node !== undefined && model.nodes.has(node))
+    return new Set([...model.incoming(node), ...model.outgoing(node)].map((e) => e.id));
   const edge = looks.hoverEdge ?? looks.selectedEdge;
   return edge !== undefined && model.edges.has(edge) ? new Set([edge]) : undefined;
 }

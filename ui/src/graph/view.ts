@@ -40,7 +40,14 @@ export class MapView {
   private readonly still = matchMedia('(prefers-reduced-motion: reduce)');
   private readonly abort = new AbortController();
   private pinned: Map<string, Point>;
-  private looks: Looks = { selectedNode: undefined, selectedEdge: undefined, hoverNode: undefined, hoverEdge: undefined, focus: undefined, window: '10s' };
+  private looks: Looks = {
+    selectedNode: undefined,
+    selectedEdge: undefined,
+    hoverNode: undefined,
+    hoverEdge: undefined,
+    focus: undefined,
+    window: '10s',
+  };
   private palette: Palette;
   private serial = 0;
   private wanted = false;
@@ -121,7 +128,10 @@ export class MapView {
     for (const id of ids ?? this.scene.places.keys()) {
       const p = this.scene.places.get(id);
       if (p === undefined) continue;
-      r = r === undefined ? { x0: p.x, y0: p.y, x1: p.x, y1: p.y } : { x0: Math.min(r.x0, p.x), y0: Math.min(r.y0, p.y), x1: Math.max(r.x1, p.x), y1: Math.max(r.y1, p.y) };
+      r =
+        r === undefined
+          ? { x0: p.x, y0: p.y, x1: p.x, y1: p.y }
+          : { x0: Math.min(r.x0, p.x), y0: Math.min(r.y0, p.y), x1: Math.max(r.x1, p.x), y1: Math.max(r.y1, p.y) };
     }
     return r === undefined ? undefined : { x: r.x0 - 70, y: r.y0 - 84, w: r.x1 - r.x0 + 140, h: r.y1 - r.y0 + 168 };
   }
@@ -129,7 +139,11 @@ export class MapView {
   fit(ids?: Iterable<string>, flying = true): void {
     const b = this.bounds(ids);
     if (b === undefined) return;
-    this.camera.flyTo(this.camera.fitView(b, this.inset, ids === undefined ? 1.15 : 1.3), performance.now(), !flying || this.still.matches);
+    this.camera.flyTo(
+      this.camera.fitView(b, this.inset, ids === undefined ? 1.15 : 1.3),
+      performance.now(),
+      !flying || this.still.matches,
+    );
     this.moving = true;
     this.paint.now();
   }
@@ -211,7 +225,13 @@ export class MapView {
     let close = 8 / this.camera.view.zoom;
     for (const [id, c] of this.scene.curves) {
       const reach = close + 60;
-      if (w.x < Math.min(c[0], c[6], c[4]) - reach || w.x > Math.max(c[0], c[6], c[2]) + reach || w.y < Math.min(c[1], c[3], c[7]) - reach || w.y > Math.max(c[1], c[3], c[7]) + reach) continue;
+      if (
+        w.x < Math.min(c[0], c[6], c[4]) - reach ||
+        w.x > Math.max(c[0], c[6], c[2]) + reach ||
+        w.y < Math.min(c[1], c[3], c[7]) - reach ||
+        w.y > Math.max(c[1], c[3], c[7]) + reach
+      )
+        continue;
       const d = curveDistance(c, w);
       if (d < close) {
         close = d;
@@ -240,7 +260,9 @@ export class MapView {
     this.wanted = false;
     this.busy = true;
     const nodes = [...this.model.nodes.values()].map((n) => ({ id: n.id, group: n.namespace, kind: n.kind }));
-    const edges = [...this.model.edges.values()].filter((e) => this.model.complete(e)).map((e) => ({ id: e.id, source: e.source, target: e.target }));
+    const edges = [...this.model.edges.values()]
+      .filter((e) => this.model.complete(e))
+      .map((e) => ({ id: e.id, source: e.source, target: e.target }));
     const pinned = nodes.flatMap((n): [string, Point][] => {
       const p = this.pinned.get(n.id);
       return p === undefined ? [] : [[n.id, p]];
@@ -296,7 +318,9 @@ export class MapView {
     if (this.stale && (time - this.rebuiltAt > 1000 || !(flying || this.dragged))) {
       this.stale = false;
       this.rebuiltAt = time;
-      this.moving = this.scene.build(this.model, this.looks, this.palette, this.renderer, this.seconds, flying || this.dragged) && !this.still.matches;
+      this.moving =
+        this.scene.build(this.model, this.looks, this.palette, this.renderer, this.seconds, flying || this.dragged) &&
+        !this.still.matches;
     }
     this.renderer.draw(this.camera.view, this.seconds, this.palette, COAST, this.looks.focus === undefined ? 1 : 0.55);
     if (flying) {
@@ -324,15 +348,22 @@ export class MapView {
   }
 
   private listen(): void {
-    const on = <K extends keyof HTMLElementEventMap>(name: K, f: (e: HTMLElementEventMap[K]) => void, passive = true): void =>
-      this.canvas.addEventListener(name, f, { signal: this.abort.signal, passive });
+    const on = <K extends keyof HTMLElementEventMap>(
+      name: K,
+      f: (e: HTMLElementEventMap[K]) => void,
+      passive = true,
+    ): void => this.canvas.addEventListener(name, f, { signal: this.abort.signal, passive });
     this.canvas.addEventListener('webglcontextlost', () => this.events.lost(), { signal: this.abort.signal });
-    on('wheel', (e) => {
-      e.preventDefault();
-      const step = e.deltaMode === 1 ? 18 : 1;
-      this.camera.zoomAt(this.local(e), Math.exp(-e.deltaY * step * (e.ctrlKey ? 0.01 : 0.0016)));
-      this.cameraMoved();
-    }, false);
+    on(
+      'wheel',
+      (e) => {
+        e.preventDefault();
+        const step = e.deltaMode === 1 ? 18 : 1;
+        this.camera.zoomAt(this.local(e), Math.exp(-e.deltaY * step * (e.ctrlKey ? 0.01 : 0.0016)));
+        this.cameraMoved();
+      },
+      false,
+    );
     on('pointerenter', () => {
       this.corner = undefined;
     });
@@ -374,7 +405,8 @@ export class MapView {
     }
     if (this.pointers.size === 2) {
       const other = [...this.pointers].find(([id]) => id !== e.pointerId)?.[1] ?? at;
-      const factor = Math.hypot(at.x - other.x, at.y - other.y) / Math.max(1, Math.hypot(before.x - other.x, before.y - other.y));
+      const factor =
+        Math.hypot(at.x - other.x, at.y - other.y) / Math.max(1, Math.hypot(before.x - other.x, before.y - other.y));
       this.camera.zoomAt({ x: (at.x + other.x) / 2, y: (at.y + other.y) / 2 }, factor);
       this.camera.panBy((at.x - before.x) / 2, (at.y - before.y) / 2);
     } else this.camera.panBy(at.x - before.x, at.y - before.y);
@@ -412,5 +444,7 @@ function keepPlaces(places: ReadonlyMap<string, Point>): void {
 
 function keptCamera(): View | undefined {
   const v = kept(CAMERA) as Partial<View> | undefined;
-  return typeof v?.x === 'number' && typeof v.y === 'number' && typeof v.zoom === 'number' && v.zoom > 0 ? { x: v.x, y: v.y, zoom: v.zoom } : undefined;
+  return typeof v?.x === 'number' && typeof v.y === 'number' && typeof v.zoom === 'number' && v.zoom > 0
+    ? { x: v.x, y: v.y, zoom: v.zoom }
+    : undefined;
 }

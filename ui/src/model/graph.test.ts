@@ -3,29 +3,67 @@ import type { GraphEdge, GraphNode } from '../api/types';
 import { GraphModel, errorShare, signalsOf, troubles } from './graph';
 
 function node(id: string, over: Partial<GraphNode> = {}): GraphNode {
-  return { id, name: id, namespace: '', cluster: '', kind: 'service', system: '', versions: [], health: 'ok', windows: {}, last_seen: 0, ...over };
+  return {
+    id,
+    name: id,
+    namespace: '',
+    cluster: '',
+    kind: 'service',
+    system: '',
+    versions: [],
+    health: 'ok',
+    windows: {},
+    last_seen: 0,
+    ...over,
+  };
 }
 function edge(source: string, target: string, over: Partial<GraphEdge> = {}): GraphEdge {
   return {
-    id: `${source}>${target}|http`, source, target, protocol: 'http', health: 'ok', windows: {}, totals: { requests: 0, errors: 0, throttled: 0 },
-    witnesses: { client_span: 0, server_span: 0, client_log: 0, server_log: 0 }, mtls: -1, throttled_by: [], exemplars: [], first_seen: 0, last_seen: 0, ...over,
+    id: `${source}>${target}|http`,
+    source,
+    target,
+    protocol: 'http',
+    health: 'ok',
+    windows: {},
+    totals: { requests: 0, errors: 0, throttled: 0 },
+    witnesses: { client_span: 0, server_span: 0, client_log: 0, server_log: 0 },
+    mtls: -1,
+    throttled_by: [],
+    exemplars: [],
+    first_seen: 0,
+    last_seen: 0,
+    ...over,
   };
 }
 const none = { nodes: [], edges: [], removed_nodes: [], removed_edges: [] };
 
 function chain(): GraphModel {
   const m = new GraphModel();
-  m.reset({ version: 1, time: 1, origin: 'live', nodes: ['a', 'b', 'c', 'd'].map((i) => node(i)), edges: [edge('a', 'b'), edge('b', 'c'), edge('c', 'd')] });
+  m.reset({
+    version: 1,
+    time: 1,
+    origin: 'live',
+    nodes: ['a', 'b', 'c', 'd'].map((i) => node(i)),
+    edges: [edge('a', 'b'), edge('b', 'c'), edge('c', 'd')],
+  });
   return m;
 }
 
 test('a delta replaces by id, adds and removes, and tells whether the shape changed', () => {
   const m = chain();
-  expect(m.apply({ ...none, version: 2, time: 2, nodes: [node('a', { health: 'failing' })] })).toEqual({ shape: false, newNodes: [] });
+  expect(m.apply({ ...none, version: 2, time: 2, nodes: [node('a', { health: 'failing' })] })).toEqual({
+    shape: false,
+    newNodes: [],
+  });
   expect(m.nodes.get('a')?.health).toBe('failing');
-  expect(m.apply({ ...none, version: 3, time: 3, nodes: [node('e')], edges: [edge('d', 'e')] })).toEqual({ shape: true, newNodes: ['e'] });
+  expect(m.apply({ ...none, version: 3, time: 3, nodes: [node('e')], edges: [edge('d', 'e')] })).toEqual({
+    shape: true,
+    newNodes: ['e'],
+  });
   expect(m.outgoing('d').map((e) => e.target)).toEqual(['e']);
-  expect(m.apply({ ...none, version: 4, time: 4, removed_edges: ['d>e|http'], removed_nodes: ['e'] })?.shape).toBe(true);
+  expect(m.apply({ ...none, version: 4, time: 4, removed_edges: ['d>e|http'], removed_nodes: ['e'] })?.shape).toBe(
+    true,
+  );
   expect(m.outgoing('d')).toEqual([]);
   expect(m.nodes.has('e')).toBe(false);
 });
@@ -48,7 +86,13 @@ test('an edge whose end has not arrived is incomplete, and completes later', () 
 
 test('a snapshot with the same shape is no change of shape', () => {
   const m = chain();
-  const again = { version: 20, time: 20, origin: 'live' as const, nodes: [...m.nodes.values()], edges: [...m.edges.values()] };
+  const again = {
+    version: 20,
+    time: 20,
+    origin: 'live' as const,
+    nodes: [...m.nodes.values()],
+    edges: [...m.edges.values()],
+  };
   expect(m.reset(again)).toEqual({ shape: false, newNodes: [] });
   expect(m.reset({ ...again, edges: again.edges.slice(1) }).shape).toBe(true);
 });
@@ -69,11 +113,21 @@ test('signals: a past range answers whatever window is asked, silence is zero', 
 });
 
 test('troubles: failing before degraded, the more hurt first', () => {
-  const w = (error_rate: number): GraphNode['windows'] => ({ '10s': { rate: 10, error_rate, throttled_rate: 0, p50: 1, p90: 1, p99: 1 } });
+  const w = (error_rate: number): GraphNode['windows'] => ({
+    '10s': { rate: 10, error_rate, throttled_rate: 0, p50: 1, p90: 1, p99: 1 },
+  });
   const m = new GraphModel();
   m.reset({
-    version: 1, time: 1, origin: 'live', edges: [],
-    nodes: [node('slow', { health: 'degraded', windows: w(9) }), node('x', { health: 'failing', windows: w(1) }), node('y', { health: 'failing', windows: w(5) }), node('ok')],
+    version: 1,
+    time: 1,
+    origin: 'live',
+    edges: [],
+    nodes: [
+      node('slow', { health: 'degraded', windows: w(9) }),
+      node('x', { health: 'failing', windows: w(1) }),
+      node('y', { health: 'failing', windows: w(5) }),
+      node('ok'),
+    ],
   });
   expect(troubles(m, '10s').map((n) => n.id)).toEqual(['y', 'x', 'slow']);
 });

@@ -13,7 +13,14 @@ export interface Change {
   newNodes: string[];
 }
 
-const NO_SIGNALS: Signals = { rate: 0, error_rate: 0, throttled_rate: 0, p50: undefined, p90: undefined, p99: undefined };
+const NO_SIGNALS: Signals = {
+  rate: 0,
+  error_rate: 0,
+  throttled_rate: 0,
+  p50: undefined,
+  p90: undefined,
+  p99: undefined,
+};
 
 export class GraphModel {
   readonly nodes = new Map<string, GraphNode>();
@@ -143,7 +150,8 @@ export function throttledShare(s: Signals): number {
 
 /** Failing things first, then degraded, each by the requests that it hurts: the order in which the compass points. */
 export function troubles(m: GraphModel, window: string): GraphNode[] {
-  const weight = (n: GraphNode): number => (n.health === 'failing' ? 1e9 : 0) + signalsOf(n, window).error_rate * 1000 + signalsOf(n, window).rate;
+  const weight = (n: GraphNode): number =>
+    (n.health === 'failing' ? 1e9 : 0) + signalsOf(n, window).error_rate * 1000 + signalsOf(n, window).rate;
   return [...m.nodes.values()]
     .filter((n) => n.health === 'failing' || n.health === 'degraded')
     .sort((a, b) => weight(b) - weight(a) || (a.id < b.id ? -1 : 1));

@@ -32,7 +32,9 @@ function quote(v: string): string {
 }
 
 function selector(labels: Record<string, string>): string {
-  return `binnacle_edge_duration_seconds{${Object.entries(labels).map(([k, v]) => `${k}=${quote(v)}`).join(',')}}`;
+  return `binnacle_edge_duration_seconds{${Object.entries(labels)
+    .map(([k, v]) => `${k}=${quote(v)}`)
+    .join(',')}}`;
 }
 
 /** Labels that pick a node on one side of the edges. A service's kind is left out: stores may leave the commonest kind empty. */

@@ -4,12 +4,32 @@ import { buildTree, searchRows, selfTime, visibleRows } from './trace';
 
 function span(id: string, parent: string, start: number, duration: number, over: Partial<Span> = {}): Span {
   return {
-    span_id: id, parent_span_id: parent, name: id, kind: 'internal', service: 's', namespace: '', version: '', start, duration,
-    status: 'unset', status_message: '', attributes: {}, resource: {}, events: [], links: [], ...over,
+    span_id: id,
+    parent_span_id: parent,
+    name: id,
+    kind: 'internal',
+    service: 's',
+    namespace: '',
+    version: '',
+    start,
+    duration,
+    status: 'unset',
+    status_message: '',
+    attributes: {},
+    resource: {},
+    events: [],
+    links: [],
+    ...over,
   };
 }
 function trace(...spans: Span[]): Trace {
-  return { trace_id: 't', start: 0, duration: Math.max(0, ...spans.map((s) => s.start + s.duration)), spans, requests: [] };
+  return {
+    trace_id: 't',
+    start: 0,
+    duration: Math.max(0, ...spans.map((s) => s.start + s.duration)),
+    spans,
+    requests: [],
+  };
 }
 const names = (t: { rows: Span[] }): string[] => t.rows.map((s) => s.name);
 
@@ -21,18 +41,28 @@ test('depth first, siblings by start, whatever the order of arrival', () => {
 });
 
 test('a missing parent makes an orphan root; a cycle is cut; no span is lost', () => {
-  const t = buildTree(trace(span('a', '', 0, 9), span('o', 'gone', 1, 1), span('x', 'y', 2, 1), span('y', 'x', 3, 1), span('self', 'self', 4, 1)));
+  const t = buildTree(
+    trace(
+      span('a', '', 0, 9),
+      span('o', 'gone', 1, 1),
+      span('x', 'y', 2, 1),
+      span('y', 'x', 3, 1),
+      span('self', 'self', 4, 1),
+    ),
+  );
   expect(names(t).sort()).toEqual(['a', 'o', 'self', 'x', 'y']);
   expect(t.orphan[names(t).indexOf('o')]).toBe(1);
 });
 
 test('a server half that shares its id hangs under the client half, and the children under the server', () => {
-  const t = buildTree(trace(
-    span('1', '', 0, 20, { name: 'root' }),
-    span('2', '1', 1, 10, { name: 'client', kind: 'client' }),
-    span('2', '1', 2, 8, { name: 'server', kind: 'server' }),
-    span('3', '2', 3, 1, { name: 'work' }),
-  ));
+  const t = buildTree(
+    trace(
+      span('1', '', 0, 20, { name: 'root' }),
+      span('2', '1', 1, 10, { name: 'client', kind: 'client' }),
+      span('2', '1', 2, 8, { name: 'server', kind: 'server' }),
+      span('3', '2', 3, 1, { name: 'work' }),
+    ),
+  );
   expect(names(t)).toEqual(['root', 'client', 'server', 'work']);
   expect([...t.depth]).toEqual([0, 1, 2, 3]);
 });
@@ -45,11 +75,26 @@ test('collapsing jumps over the subtree', () => {
 
 test('the critical path: what was waited for, back from the end', () => {
   // a waits for c (which overlaps b), then works alone; b before c's start was waited for as well.
-  const t = buildTree(trace(span('a', '', 0, 100), span('b', 'a', 10, 20), span('c', 'a', 40, 40), span('d', 'c', 50, 20), span('late', 'a', 120, 5)));
+  const t = buildTree(
+    trace(
+      span('a', '', 0, 100),
+      span('b', 'a', 10, 20),
+      span('c', 'a', 40, 40),
+      span('d', 'c', 50, 20),
+      span('late', 'a', 120, 5),
+    ),
+  );
   const at = (name: string): unknown => t.critical.get(names(t).indexOf(name));
-  expect(at('a')).toEqual([{ from: 0, to: 10 }, { from: 30, to: 40 }, { from: 80, to: 100 }]);
+  expect(at('a')).toEqual([
+    { from: 0, to: 10 },
+    { from: 30, to: 40 },
+    { from: 80, to: 100 },
+  ]);
   expect(at('b')).toEqual([{ from: 10, to: 30 }]);
-  expect(at('c')).toEqual([{ from: 40, to: 50 }, { from: 70, to: 80 }]);
+  expect(at('c')).toEqual([
+    { from: 40, to: 50 },
+    { from: 70, to: 80 },
+  ]);
   expect(at('d')).toEqual([{ from: 50, to: 70 }]);
   expect(at('late')).toBeUndefined();
 });
@@ -76,14 +121,18 @@ test('the critical path of any tree covers the root exactly once', () => {
 });
 
 test('a chain of 10,000 does not exhaust the stack', () => {
-  const spans = Array.from({ length: 10_000 }, (_, i) => span(String(i), i === 0 ? '' : String(i - 1), i, 20_000 - 2 * i));
+  const spans = Array.from({ length: 10_000 }, (_, i) =>
+    span(String(i), i === 0 ? '' : String(i - 1), i, 20_000 - 2 * i),
+  );
   const t = buildTree(trace(...spans));
   expect(t.rows.length).toBe(10_000);
   expect(t.depth[9999]).toBe(9999);
 });
 
 test('search looks into names and attributes', () => {
-  const t = buildTree(trace(span('a', '', 0, 9, { attributes: { 'http.route': '/Cart' } }), span('b', 'a', 1, 1, { service: 'pay' })));
+  const t = buildTree(
+    trace(span('a', '', 0, 9, { attributes: { 'http.route': '/Cart' } }), span('b', 'a', 1, 1, { service: 'pay' })),
+  );
   expect(searchRows(t, 'cart')).toEqual([0]);
   expect(searchRows(t, 'http.route=/cart')).toEqual([0]);
   expect(searchRows(t, 'PAY')).toEqual([1]);

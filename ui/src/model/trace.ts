@@ -73,7 +73,8 @@ export function buildTree(trace: Trace): TraceTree {
     if (p < 0) roots.push(i);
     else children[p]!.push(i);
   }
-  const byStart = (a: number, b: number): number => spans[a]!.start - spans[b]!.start || spans[b]!.duration - spans[a]!.duration || a - b;
+  const byStart = (a: number, b: number): number =>
+    spans[a]!.start - spans[b]!.start || spans[b]!.duration - spans[a]!.duration || a - b;
   roots.sort(byStart);
   for (const c of children) if (c.length > 1) c.sort(byStart);
 
@@ -115,8 +116,17 @@ export function buildTree(trace: Trace): TraceTree {
     }
   }
   const tree: TraceTree = {
-    trace, rows, depth, parent, end, orphan, errors, serviceOf,
-    critical: new Map(), services: [...serviceIndex.keys()], duration: Math.max(last, trace.duration, 1e-6),
+    trace,
+    rows,
+    depth,
+    parent,
+    end,
+    orphan,
+    errors,
+    serviceOf,
+    critical: new Map(),
+    services: [...serviceIndex.keys()],
+    duration: Math.max(last, trace.duration, 1e-6),
   };
   tree.critical = criticalPath(tree);
   return tree;
@@ -202,7 +212,7 @@ function childRows(t: TraceTree): number[][] {
 export function visibleRows(t: TraceTree, collapsed: ReadonlySet<number>): Int32Array {
   const out = new Int32Array(t.rows.length);
   let n = 0;
-  for (let row = 0; row < t.rows.length; ) {
+  for (let row = 0; row < t.rows.length;) {
     out[n++] = row;
     row = collapsed.has(row) ? t.end[row]! : row + 1;
   }
@@ -217,8 +227,14 @@ export function searchRows(t: TraceTree, text: string): number[] {
   const found: number[] = [];
   t.rows.forEach((s, row) => {
     if (
-      s.name.toLowerCase().includes(q) || s.service.toLowerCase().includes(q) || s.span_id === q || s.status_message.toLowerCase().includes(q) ||
-      (q === 'error' && s.status === 'error') || Object.entries(s.attributes).some(([k, v]) => k.toLowerCase().includes(q) || `${k}=${String(v)}`.toLowerCase().includes(q) || has(v))
+      s.name.toLowerCase().includes(q) ||
+      s.service.toLowerCase().includes(q) ||
+      s.span_id === q ||
+      s.status_message.toLowerCase().includes(q) ||
+      (q === 'error' && s.status === 'error') ||
+      Object.entries(s.attributes).some(
+        ([k, v]) => k.toLowerCase().includes(q) || `${k}=${String(v)}`.toLowerCase().includes(q) || has(v),
+      )
     ) {
       found.push(row);
     }

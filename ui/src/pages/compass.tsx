@@ -9,7 +9,11 @@ import { graph, graphVersion } from './live';
 // The binnacle itself: while all is well the needle rests to the north; when something fails it points there, from the
 // middle of what is seen, and a press goes there, one trouble after another.
 
-export function Compass(p: { view: { current: MapView | undefined }; moved: Set<() => void>; window: string }): JSX.Element {
+export function Compass(p: {
+  view: { current: MapView | undefined };
+  moved: Set<() => void>;
+  window: string;
+}): JSX.Element {
   const needle = useRef<SVGGElement>(null);
   const bad = graphVersion.value >= 0 ? troubles(graph, p.window) : [];
   const target = bad[0]?.id;
@@ -51,14 +55,34 @@ export function Compass(p: { view: { current: MapView | undefined }; moved: Set<
 
   const failing = bad.filter((n) => n.health === 'failing').length;
   const degraded = bad.length - failing;
-  const words = bad.length === 0 ? 'All well' : [failing > 0 ? `${failing} failing` : '', degraded > 0 ? `${degraded} degraded` : ''].filter((w) => w !== '').join(', ');
+  const words =
+    bad.length === 0
+      ? 'All well'
+      : [failing > 0 ? `${failing} failing` : '', degraded > 0 ? `${degraded} degraded` : '']
+          .filter((w) => w !== '')
+          .join(', ');
   return (
-    <button type="button" class={`compass ${failing > 0 ? 'failing' : degraded > 0 ? 'degraded' : 'calm'}`} onClick={visit} title={bad.length === 0 ? 'Show all' : 'Go to the next trouble (n)'}>
+    <button
+      type="button"
+      class={`compass ${failing > 0 ? 'failing' : degraded > 0 ? 'degraded' : 'calm'}`}
+      onClick={visit}
+      title={bad.length === 0 ? 'Show all' : 'Go to the next trouble (n)'}
+    >
       <svg viewBox="-50 -50 100 100" width="84" height="84" aria-hidden="true">
         <circle r="48" class="case" />
         <circle r="42" class="card" />
-        {Array.from({ length: 24 }, (_, i) => <line key={i} y1="-41" y2={i % 6 === 0 ? -33 : -37} transform={`rotate(${i * 15})`} class={i % 6 === 0 ? 'tick main' : 'tick'} />)}
-        <text y="-22" class="letter">N</text>
+        {Array.from({ length: 24 }, (_, i) => (
+          <line
+            key={i}
+            y1="-41"
+            y2={i % 6 === 0 ? -33 : -37}
+            transform={`rotate(${i * 15})`}
+            class={i % 6 === 0 ? 'tick main' : 'tick'}
+          />
+        ))}
+        <text y="-22" class="letter">
+          N
+        </text>
         <g ref={needle} class="needle">
           <path d="M0-31 5.5 0H-5.5Z" class="north" />
           <path d="M0 31 5.5 0H-5.5Z" class="south" />

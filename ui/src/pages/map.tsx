@@ -25,7 +25,9 @@ export function mapWindow(): LiveWindow {
 // What the page itself draws of the graph is two bits; it must not render four times a second for them. The map hears
 // of changes directly, and the panel reads the graph by itself.
 const nothingKnown = computed(() => graphVersion.value >= 0 && graph.nodes.size === 0);
-const selectionKnown = computed(() => graphVersion.value >= 0 && (graph.nodes.has(param('node') ?? '') || graph.edges.has(param('edge') ?? '')));
+const selectionKnown = computed(
+  () => graphVersion.value >= 0 && (graph.nodes.has(param('node') ?? '') || graph.edges.has(param('edge') ?? '')),
+);
 
 export function MapPage(): JSX.Element {
   const host = useRef<HTMLDivElement>(null);
@@ -49,7 +51,12 @@ export function MapPage(): JSX.Element {
         open: (hit) => {
           if (hit.node !== undefined) go(href('/service', { id: hit.node }));
         },
-        hover: (hit, at) => setHover((h) => (h.hit.node === hit.node && h.hit.edge === hit.edge && hit.node === undefined && hit.edge === undefined ? h : { hit, at })),
+        hover: (hit, at) =>
+          setHover((h) =>
+            h.hit.node === hit.node && h.hit.edge === hit.edge && hit.node === undefined && hit.edge === undefined
+              ? h
+              : { hit, at },
+          ),
         moved: () => {
           if (view.current?.bounds() !== undefined) setPlaced(true);
           moved.current.forEach((f) => f());
@@ -76,7 +83,9 @@ export function MapPage(): JSX.Element {
     if (v === undefined) return;
     v.inset.right = hasPanel ? 430 : 60;
     v.setLooks({
-      selectedNode: node, selectedEdge: edge, window: mapWindow(),
+      selectedNode: node,
+      selectedEdge: edge,
+      window: mapWindow(),
       focus: node !== undefined && focus > 0 ? graph.neighbourhood(node, focus) : undefined,
     });
   });
@@ -105,16 +114,47 @@ export function MapPage(): JSX.Element {
     '-': () => view.current?.zoomBy(0.8),
   });
 
-  const failed = broken ?? pastError.value ?? (connection.value.kind === 'broken' ? connection.value.reason : undefined);
+  const failed =
+    broken ?? pastError.value ?? (connection.value.kind === 'broken' ? connection.value.reason : undefined);
   return (
     <div class={`map ${hasPanel ? 'with-panel' : ''}`}>
-      <div ref={host} class="map-host" tabIndex={0} role="application" aria-label="Service map. Arrow keys move the selection, Enter opens a service, F focuses, Escape lets go." />
+      <div
+        ref={host}
+        class="map-host"
+        tabIndex={0}
+        role="application"
+        aria-label="Service map. Arrow keys move the selection, Enter opens a service, F focuses, Escape lets go."
+      />
       {failed !== undefined ? (
-        <div class="map-state"><Failure title={broken === undefined ? 'No map to show' : 'The map cannot be drawn'} error={failed} retry={broken !== undefined ? () => setBroken(undefined) : retryPast} /></div>
+        <div class="map-state">
+          <Failure
+            title={broken === undefined ? 'No map to show' : 'The map cannot be drawn'}
+            error={failed}
+            retry={broken !== undefined ? () => setBroken(undefined) : retryPast}
+          />
+        </div>
       ) : !loaded.value || (!placed && !empty) ? (
-        <div class="map-state"><Loading what={range.value === undefined ? 'Waiting for the first picture of the mesh.' : 'Reading that time from the series store.'} /></div>
+        <div class="map-state">
+          <Loading
+            what={
+              range.value === undefined
+                ? 'Waiting for the first picture of the mesh.'
+                : 'Reading that time from the series store.'
+            }
+          />
+        </div>
       ) : empty ? (
-        <div class="map-state">{range.value === undefined ? <Nothing title="Open water: nothing has reported yet"><HowToSend /></Nothing> : <Nothing title="Nothing was seen at that time"><p>No traffic is stored for this range. Choose another on the strip below, or go back to live.</p></Nothing>}</div>
+        <div class="map-state">
+          {range.value === undefined ? (
+            <Nothing title="Open water: nothing has reported yet">
+              <HowToSend />
+            </Nothing>
+          ) : (
+            <Nothing title="Nothing was seen at that time">
+              <p>No traffic is stored for this range. Choose another on the strip below, or go back to live.</p>
+            </Nothing>
+          )}
+        </div>
       ) : null}
       {failed === undefined && loaded.value && placed && !empty ? (
         <>
@@ -123,7 +163,15 @@ export function MapPage(): JSX.Element {
           <Tip hit={hover.hit} at={hover.at} />
         </>
       ) : null}
-      {hasPanel ? <MapPanel node={node} edge={edge} focus={focus} toggleFocus={() => toggleFocus(node, focus)} setFocus={(n) => patch({ focus: n > 0 ? String(n) : undefined })} /> : null}
+      {hasPanel ? (
+        <MapPanel
+          node={node}
+          edge={edge}
+          focus={focus}
+          toggleFocus={() => toggleFocus(node, focus)}
+          setFocus={(n) => patch({ focus: n > 0 ? String(n) : undefined })}
+        />
+      ) : null}
       <TimeStrip />
     </div>
   );
@@ -142,12 +190,32 @@ function Tools(p: { view: { current: MapView | undefined } }): JSX.Element {
   return (
     <div class="tools">
       <div class="tool-group">
-        <button type="button" title="Nearer (+)" aria-label="Zoom in" onClick={() => v()?.zoomBy(1.3)}><Icon name="plus" /></button>
-        <button type="button" title="Further (−)" aria-label="Zoom out" onClick={() => v()?.zoomBy(1 / 1.3)}><Icon name="minus" /></button>
-        <button type="button" title="Show all (0)" aria-label="Show all" onClick={() => v()?.fit()}><Icon name="fit" /></button>
-        <button type="button" title="Draw the map anew: all nodes get fresh places" aria-label="Draw the map anew" onClick={() => v()?.tidy()}><Icon name="tidy" /></button>
+        <button type="button" title="Nearer (+)" aria-label="Zoom in" onClick={() => v()?.zoomBy(1.3)}>
+          <Icon name="plus" />
+        </button>
+        <button type="button" title="Further (−)" aria-label="Zoom out" onClick={() => v()?.zoomBy(1 / 1.3)}>
+          <Icon name="minus" />
+        </button>
+        <button type="button" title="Show all (0)" aria-label="Show all" onClick={() => v()?.fit()}>
+          <Icon name="fit" />
+        </button>
+        <button
+          type="button"
+          title="Draw the map anew: all nodes get fresh places"
+          aria-label="Draw the map anew"
+          onClick={() => v()?.tidy()}
+        >
+          <Icon name="tidy" />
+        </button>
       </div>
-      {range.value === undefined ? <Segments label="Figures over the last" options={WINDOWS} value={mapWindow()} set={(w) => patch({ win: w === '10s' ? undefined : w })} /> : null}
+      {range.value === undefined ? (
+        <Segments
+          label="Figures over the last"
+          options={WINDOWS}
+          value={mapWindow()}
+          set={(w) => patch({ win: w === '10s' ? undefined : w })}
+        />
+      ) : null}
     </div>
   );
 }
@@ -159,21 +227,51 @@ function Tip(p: { hit: Hit; at: Point }): JSX.Element | null {
   const of: GraphNode | GraphEdge | undefined = n ?? e;
   if (of === undefined) return null;
   const s = signalsOf(of, mapWindow());
-  const title = n !== undefined ? n.name : `${graph.nodes.get(e!.source)?.name ?? e!.source} → ${graph.nodes.get(e!.target)?.name ?? e!.target}`;
-  const small = n !== undefined ? [n.namespace, n.kind === 'service' ? n.versions.join(' ') : n.system || n.kind].filter((x) => x !== '').join(' · ') : [e!.protocol, e!.mtls < 0 ? '' : e!.mtls > 0.995 ? 'mTLS' : e!.mtls > 0 ? `mTLS ${percent(e!.mtls)}` : 'plaintext'].filter((x) => x !== '').join(' · ');
+  const title =
+    n !== undefined
+      ? n.name
+      : `${graph.nodes.get(e!.source)?.name ?? e!.source} → ${graph.nodes.get(e!.target)?.name ?? e!.target}`;
+  const small =
+    n !== undefined
+      ? [n.namespace, n.kind === 'service' ? n.versions.join(' ') : n.system || n.kind]
+          .filter((x) => x !== '')
+          .join(' · ')
+      : [
+          e!.protocol,
+          e!.mtls < 0 ? '' : e!.mtls > 0.995 ? 'mTLS' : e!.mtls > 0 ? `mTLS ${percent(e!.mtls)}` : 'plaintext',
+        ]
+          .filter((x) => x !== '')
+          .join(' · ');
   return (
     <div class="tip" style={{ transform: `translate(${p.at.x + 16}px, ${p.at.y + 14}px)` }}>
-      <strong><HealthMark health={of.health} /> {title}</strong>
+      <strong>
+        <HealthMark health={of.health} /> {title}
+      </strong>
       <small>{small}</small>
       {s.rate > 0 ? (
         <dl>
-          <dt>rate</dt><dd>{rate(s.rate)}</dd>
-          <dt>errors</dt><dd class={errorShare(s) > 0.01 ? 'bad' : ''}>{percent(errorShare(s))}</dd>
-          {s.throttled_rate > 0 ? <><dt>throttled</dt><dd class="throttled">{rate(s.throttled_rate)}</dd></> : null}
-          <dt>p50</dt><dd>{duration(s.p50)}</dd>
-          <dt>p99</dt><dd>{duration(s.p99)}</dd>
+          <dt>rate</dt>
+          <dd>{rate(s.rate)}</dd>
+          <dt>errors</dt>
+          <dd class={errorShare(s) > 0.01 ? 'bad' : ''}>{percent(errorShare(s))}</dd>
+          {s.throttled_rate > 0 ? (
+            <>
+              <dt>throttled</dt>
+              <dd class="throttled">{rate(s.throttled_rate)}</dd>
+            </>
+          ) : null}
+          <dt>p50</dt>
+          <dd>{duration(s.p50)}</dd>
+          <dt>p99</dt>
+          <dd>{duration(s.p99)}</dd>
         </dl>
-      ) : <small>{n !== undefined && graph.incoming(n.id).length === 0 ? 'calls others; nothing calls it' : 'no traffic in this window'}</small>}
+      ) : (
+        <small>
+          {n !== undefined && graph.incoming(n.id).length === 0
+            ? 'calls others; nothing calls it'
+            : 'no traffic in this window'}
+        </small>
+      )}
     </div>
   );
 }

@@ -9,31 +9,61 @@ import { param, patch } from '../widgets/route';
 import { graph, graphVersion } from './live';
 
 /** The panel beside the map: what is selected, in its golden signals. */
-export function MapPanel(p: { node: string | undefined; edge: string | undefined; focus: number; toggleFocus: () => void; setFocus: (n: number) => void }): JSX.Element | null {
+export function MapPanel(p: {
+  node: string | undefined;
+  edge: string | undefined;
+  focus: number;
+  toggleFocus: () => void;
+  setFocus: (n: number) => void;
+}): JSX.Element | null {
   if (graphVersion.value < 0) return null;
   const n = p.node === undefined ? undefined : graph.nodes.get(p.node);
   const e = p.edge === undefined ? undefined : graph.edges.get(p.edge);
   return (
     <aside class="panel" aria-label="Selection">
-      <button type="button" class="panel-close" aria-label="Close" title="Close (Esc)" onClick={() => patch({ node: undefined, edge: undefined, focus: undefined })}><Icon name="close" /></button>
-      {n !== undefined ? <NodePanel n={n} focus={p.focus} toggleFocus={p.toggleFocus} setFocus={p.setFocus} /> : e !== undefined ? <EdgePanel e={e} /> : null}
+      <button
+        type="button"
+        class="panel-close"
+        aria-label="Close"
+        title="Close (Esc)"
+        onClick={() => patch({ node: undefined, edge: undefined, focus: undefined })}
+      >
+        <Icon name="close" />
+      </button>
+      {n !== undefined ? (
+        <NodePanel n={n} focus={p.focus} toggleFocus={p.toggleFocus} setFocus={p.setFocus} />
+      ) : e !== undefined ? (
+        <EdgePanel e={e} />
+      ) : null}
     </aside>
   );
 }
 
 const window_ = (): string => param('win') ?? '10s';
 
-function Head(p: { over: string; title: ComponentChildren; health: GraphNode['health']; children?: ComponentChildren }): JSX.Element {
+function Head(p: {
+  over: string;
+  title: ComponentChildren;
+  health: GraphNode['health'];
+  children?: ComponentChildren;
+}): JSX.Element {
   return (
     <header class="panel-head">
       <p class="over">{p.over}</p>
-      <h2><HealthMark health={p.health} /> {p.title}</h2>
+      <h2>
+        <HealthMark health={p.health} /> {p.title}
+      </h2>
       {p.children}
     </header>
   );
 }
 
-function NodePanel(p: { n: GraphNode; focus: number; toggleFocus: () => void; setFocus: (n: number) => void }): JSX.Element {
+function NodePanel(p: {
+  n: GraphNode;
+  focus: number;
+  toggleFocus: () => void;
+  setFocus: (n: number) => void;
+}): JSX.Element {
   const { n } = p;
   const into = graph.incoming(n.id);
   const out = graph.outgoing(n.id);
@@ -42,14 +72,55 @@ function NodePanel(p: { n: GraphNode; focus: number; toggleFocus: () => void; se
   const exemplars = into.flatMap((e) => e.exemplars);
   return (
     <>
-      <Head over={[n.namespace, n.kind === 'service' ? 'service' : n.system === '' ? n.kind : `${n.kind} · ${n.system}`].filter((x) => x !== '').join(' · ')} title={n.name} health={n.health}>
-        {n.versions.length > 0 ? <p class="chips">{n.versions.map((v) => <span key={v} class="chip">{v}</span>)}</p> : null}
+      <Head
+        over={[n.namespace, n.kind === 'service' ? 'service' : n.system === '' ? n.kind : `${n.kind} · ${n.system}`]
+          .filter((x) => x !== '')
+          .join(' · ')}
+        title={n.name}
+        health={n.health}
+      >
+        {n.versions.length > 0 ? (
+          <p class="chips">
+            {n.versions.map((v) => (
+              <span key={v} class="chip">
+                {v}
+              </span>
+            ))}
+          </p>
+        ) : null}
         <p class="actions">
-          <Link to="/service" params={{ id: n.id }} class="button brass">Open</Link>
-          {n.kind === 'service' ? <Link to="/traces" params={{ service: n.name, namespace: n.namespace }} class="button">Traces</Link> : null}
-          <button type="button" class="button" aria-pressed={p.focus > 0} onClick={p.toggleFocus} title="Fade all but the neighbourhood (f)"><Icon name="focus" /> Focus</button>
+          <Link to="/service" params={{ id: n.id }} class="button brass">
+            Open
+          </Link>
+          {n.kind === 'service' ? (
+            <Link to="/traces" params={{ service: n.name, namespace: n.namespace }} class="button">
+              Traces
+            </Link>
+          ) : null}
+          <button
+            type="button"
+            class="button"
+            aria-pressed={p.focus > 0}
+            onClick={p.toggleFocus}
+            title="Fade all but the neighbourhood (f)"
+          >
+            <Icon name="focus" /> Focus
+          </button>
           {p.focus > 0 ? (
-            <span class="segments">{[1, 2, 3].map((h) => <button type="button" key={h} role="radio" aria-checked={p.focus === h} onClick={() => p.setFocus(h)} title={`${h} hop${h > 1 ? 's' : ''}`}>{h}</button>)}</span>
+            <span class="segments">
+              {[1, 2, 3].map((h) => (
+                <button
+                  type="button"
+                  key={h}
+                  role="radio"
+                  aria-checked={p.focus === h}
+                  onClick={() => p.setFocus(h)}
+                  title={`${h} hop${h > 1 ? 's' : ''}`}
+                >
+                  {h}
+                </button>
+              ))}
+            </span>
           ) : null}
         </p>
       </Head>
@@ -71,19 +142,67 @@ function EdgePanel(p: { e: GraphEdge }): JSX.Element | null {
   const seen = Math.max(1, w.client_span, w.server_span, w.client_log, w.server_log);
   return (
     <>
-      <Head over={[e.protocol, e.mtls < 0 ? '' : e.mtls > 0.995 ? 'mutual TLS' : e.mtls > 0 ? `mutual TLS ${percent(e.mtls)}` : 'plaintext'].filter((x) => x !== '').join(' · ')} health={e.health}
-        title={<><button type="button" class="linkish" onClick={() => patch({ node: e.source, edge: undefined })}>{source.name}</button> <Icon name="arrow" /> <button type="button" class="linkish" onClick={() => patch({ node: e.target, edge: undefined })}>{target.name}</button></>} />
+      <Head
+        over={[
+          e.protocol,
+          e.mtls < 0 ? '' : e.mtls > 0.995 ? 'mutual TLS' : e.mtls > 0 ? `mutual TLS ${percent(e.mtls)}` : 'plaintext',
+        ]
+          .filter((x) => x !== '')
+          .join(' · ')}
+        health={e.health}
+        title={
+          <>
+            <button type="button" class="linkish" onClick={() => patch({ node: e.source, edge: undefined })}>
+              {source.name}
+            </button>{' '}
+            <Icon name="arrow" />{' '}
+            <button type="button" class="linkish" onClick={() => patch({ node: e.target, edge: undefined })}>
+              {target.name}
+            </button>
+          </>
+        }
+      />
       {e.throttled_by.length > 0 ? (
-        <p class="notice throttled">Throttled by {e.throttled_by.map((t) => <Link key={t.rule} to="/quotas" params={{ rule: t.rule }}>{t.rule} <b>{rate(t.rate)}</b></Link>)} over the last minute</p>
+        <p class="notice throttled">
+          Throttled by{' '}
+          {e.throttled_by.map((t) => (
+            <Link key={t.rule} to="/quotas" params={{ rule: t.rule }}>
+              {t.rule} <b>{rate(t.rate)}</b>
+            </Link>
+          ))}{' '}
+          over the last minute
+        </p>
       ) : null}
       <GoldenSignals select={between(source, target, e.protocol, witness)} exemplars={e.exemplars} height={84} />
       <section>
         <h3>Who saw it</h3>
         <table class="witnesses">
-          <thead><tr><th /><th>span</th><th>proxy log</th></tr></thead>
+          <thead>
+            <tr>
+              <th />
+              <th>span</th>
+              <th>proxy log</th>
+            </tr>
+          </thead>
           <tbody>
-            <tr><th>caller</th><td><Seen n={w.client_span} of={seen} /></td><td><Seen n={w.client_log} of={seen} /></td></tr>
-            <tr><th>callee</th><td><Seen n={w.server_span} of={seen} /></td><td><Seen n={w.server_log} of={seen} /></td></tr>
+            <tr>
+              <th>caller</th>
+              <td>
+                <Seen n={w.client_span} of={seen} />
+              </td>
+              <td>
+                <Seen n={w.client_log} of={seen} />
+              </td>
+            </tr>
+            <tr>
+              <th>callee</th>
+              <td>
+                <Seen n={w.server_span} of={seen} />
+              </td>
+              <td>
+                <Seen n={w.server_log} of={seen} />
+              </td>
+            </tr>
           </tbody>
         </table>
       </section>
@@ -101,7 +220,11 @@ function Seen(p: { n: number; of: number }): JSX.Element {
   );
 }
 
-export function EdgeList(p: { title: string; edges: readonly GraphEdge[]; end: 'source' | 'target' }): JSX.Element | null {
+export function EdgeList(p: {
+  title: string;
+  edges: readonly GraphEdge[];
+  end: 'source' | 'target';
+}): JSX.Element | null {
   if (p.edges.length === 0) return null;
   const top = Math.max(...p.edges.map((e) => signalsOf(e, window_()).rate), 1e-9);
   const order = [...p.edges].sort((a, b) => signalsOf(b, window_()).rate - signalsOf(a, window_()).rate);
@@ -117,7 +240,9 @@ export function EdgeList(p: { title: string; edges: readonly GraphEdge[]; end: '
               <button type="button" onClick={() => patch({ edge: e.id, node: undefined, focus: undefined })}>
                 <HealthMark health={e.health} />
                 <span class="edge-name">{other?.name ?? e[p.end]}</span>
-                <span class="edge-flow"><i class={`tone-${e.health}`} style={{ width: `${(100 * s.rate) / top}%` }} /></span>
+                <span class="edge-flow">
+                  <i class={`tone-${e.health}`} style={{ width: `${(100 * s.rate) / top}%` }} />
+                </span>
                 <span class="num">{rate(s.rate)}</span>
                 <span class={`num ${errorShare(s) > 0.01 ? 'bad' : 'dim'}`}>{percent(errorShare(s))}</span>
                 <span class="num">{duration(s.p99)}</span>
@@ -131,7 +256,9 @@ export function EdgeList(p: { title: string; edges: readonly GraphEdge[]; end: '
 }
 
 export function Exemplars(p: { list: readonly Exemplar[] }): JSX.Element | null {
-  const list = [...new Map(p.list.map((x) => [x.trace_id, x])).values()].sort((a, b) => Number(b.error) - Number(a.error) || b.duration - a.duration).slice(0, 6);
+  const list = [...new Map(p.list.map((x) => [x.trace_id, x])).values()]
+    .sort((a, b) => Number(b.error) - Number(a.error) || b.duration - a.duration)
+    .slice(0, 6);
   if (list.length === 0) return null;
   const top = Math.max(...list.map((x) => x.duration));
   return (
@@ -143,7 +270,9 @@ export function Exemplars(p: { list: readonly Exemplar[] }): JSX.Element | null 
             <Link to={`/trace/${x.trace_id}`} params={{ span: x.span_id }}>
               <span class={`diamond ${x.error ? 'bad' : ''}`} />
               <span class="num">{duration(x.duration)}</span>
-              <span class="edge-flow"><i class={x.error ? 'tone-failing' : 'tone-ok'} style={{ width: `${(100 * x.duration) / top}%` }} /></span>
+              <span class="edge-flow">
+                <i class={x.error ? 'tone-failing' : 'tone-ok'} style={{ width: `${(100 * x.duration) / top}%` }} />
+              </span>
               <time>{clock(x.time)}</time>
             </Link>
           </li>

@@ -16,12 +16,31 @@ const WORSE = { failing: 0, degraded: 1, ok: 2, idle: 3 } as const;
 
 export function ServicePage(): JSX.Element {
   const broken = pastError.value ?? (connection.value.kind === 'broken' ? connection.value.reason : undefined);
-  if (broken !== undefined) return <div class="page"><Failure title="No services to show" error={broken} retry={retryPast} /></div>;
-  if (!loaded.value || graphVersion.value < 0) return <div class="page"><Loading what="Waiting for the first picture of the mesh." /></div>;
-  if (graph.nodes.size === 0) return <div class="page"><Nothing title="No service has reported yet"><HowToSend /></Nothing></div>;
-  const all = [...graph.nodes.values()].sort((a, b) => WORSE[a.health] - WORSE[b.health] || signalsOf(b, '1m').rate - signalsOf(a, '1m').rate);
+  if (broken !== undefined)
+    return (
+      <div class="page">
+        <Failure title="No services to show" error={broken} retry={retryPast} />
+      </div>
+    );
+  if (!loaded.value || graphVersion.value < 0)
+    return (
+      <div class="page">
+        <Loading what="Waiting for the first picture of the mesh." />
+      </div>
+    );
+  if (graph.nodes.size === 0)
+    return (
+      <div class="page">
+        <Nothing title="No service has reported yet">
+          <HowToSend />
+        </Nothing>
+      </div>
+    );
+  const all = [...graph.nodes.values()].sort(
+    (a, b) => WORSE[a.health] - WORSE[b.health] || signalsOf(b, '1m').rate - signalsOf(a, '1m').rate,
+  );
   const id = param('id');
-  const n = id === undefined ? all.find((x) => x.kind === 'service') ?? all[0] : graph.nodes.get(id);
+  const n = id === undefined ? (all.find((x) => x.kind === 'service') ?? all[0]) : graph.nodes.get(id);
   return (
     <div class="split">
       <nav class="rail" aria-label="Services">
@@ -32,7 +51,9 @@ export function ServicePage(): JSX.Element {
               {nodes.map((x) => (
                 <li key={x.id}>
                   <Link to="/service" params={{ id: x.id }} current={x.id === n?.id}>
-                    <HealthMark health={x.health} /><span>{x.name}</span><small class="num">{signalsOf(x, '1m').rate > 0 ? rate(signalsOf(x, '1m').rate) : ''}</small>
+                    <HealthMark health={x.health} />
+                    <span>{x.name}</span>
+                    <small class="num">{signalsOf(x, '1m').rate > 0 ? rate(signalsOf(x, '1m').rate) : ''}</small>
                   </Link>
                 </li>
               ))}
@@ -40,7 +61,18 @@ export function ServicePage(): JSX.Element {
           </section>
         ))}
       </nav>
-      {n === undefined ? <div class="page"><Nothing title="Not on the map"><p>{id} has not been seen {range.value === undefined ? 'lately' : 'in this range'}. Choose another on the left.</p></Nothing></div> : <Service key={n.id} n={n} />}
+      {n === undefined ? (
+        <div class="page">
+          <Nothing title="Not on the map">
+            <p>
+              {id} has not been seen {range.value === undefined ? 'lately' : 'in this range'}. Choose another on the
+              left.
+            </p>
+          </Nothing>
+        </div>
+      ) : (
+        <Service key={n.id} n={n} />
+      )}
     </div>
   );
 }
@@ -53,7 +85,9 @@ function groups(all: readonly GraphNode[]): [string, GraphNode[]][] {
     if (l === undefined) by.set(g, [n]);
     else l.push(n);
   }
-  return [...by].sort(([a], [b]) => Number(a === 'beyond the mesh') - Number(b === 'beyond the mesh') || (a < b ? -1 : 1));
+  return [...by].sort(
+    ([a], [b]) => Number(a === 'beyond the mesh') - Number(b === 'beyond the mesh') || (a < b ? -1 : 1),
+  );
 }
 
 function Service(p: { n: GraphNode }): JSX.Element {
@@ -67,20 +101,56 @@ function Service(p: { n: GraphNode }): JSX.Element {
     <div class="page service">
       <header class="page-head">
         <div>
-          <p class="over">{[n.namespace, n.kind === 'service' ? 'service' : n.system === '' ? n.kind : `${n.kind} · ${n.system}`, n.cluster].filter((x) => x !== '').join(' · ')}</p>
-          <h1><HealthMark health={n.health} /> {n.name} {n.versions.map((v) => <span key={v} class="chip">{v}</span>)}</h1>
+          <p class="over">
+            {[
+              n.namespace,
+              n.kind === 'service' ? 'service' : n.system === '' ? n.kind : `${n.kind} · ${n.system}`,
+              n.cluster,
+            ]
+              .filter((x) => x !== '')
+              .join(' · ')}
+          </p>
+          <h1>
+            <HealthMark health={n.health} /> {n.name}{' '}
+            {n.versions.map((v) => (
+              <span key={v} class="chip">
+                {v}
+              </span>
+            ))}
+          </h1>
         </div>
         <div class="figures">
           <Big label="requests" value={rate(s.rate)} />
-          <Big label="errors" value={percent(errorShare(s))} tone={errorShare(s) > 0.05 ? 'failing' : errorShare(s) > 0.01 ? 'degraded' : ''} />
+          <Big
+            label="errors"
+            value={percent(errorShare(s))}
+            tone={errorShare(s) > 0.05 ? 'failing' : errorShare(s) > 0.01 ? 'degraded' : ''}
+          />
           <Big label="p50" value={duration(s.p50)} />
-          <Big label="p99" value={duration(s.p99)} tone={n.health === 'degraded' && errorShare(s) <= 0.01 ? 'degraded' : ''} />
+          <Big
+            label="p99"
+            value={duration(s.p99)}
+            tone={n.health === 'degraded' && errorShare(s) <= 0.01 ? 'degraded' : ''}
+          />
           {throttledShare(s) > 0 ? <Big label="throttled" value={rate(s.throttled_rate)} tone="throttled" /> : null}
         </div>
         <div class="head-actions">
-          {range.value === undefined ? <Segments label="Charts over the last" options={LAST_NAMES} value={last.value.name} set={(v) => patch({ last: v === '15m' ? undefined : v })} /> : null}
-          <Link to="/" params={{ node: n.id }} class="button">On the map</Link>
-          {n.kind === 'service' ? <Link to="/traces" params={{ service: n.name, namespace: n.namespace }} class="button">Traces</Link> : null}
+          {range.value === undefined ? (
+            <Segments
+              label="Charts over the last"
+              options={LAST_NAMES}
+              value={last.value.name}
+              set={(v) => patch({ last: v === '15m' ? undefined : v })}
+            />
+          ) : null}
+          <Link to="/" params={{ node: n.id }} class="button">
+            On the map
+          </Link>
+          {n.kind === 'service' ? (
+            <Link to="/traces" params={{ service: n.name, namespace: n.namespace }} class="button">
+              Traces
+            </Link>
+          ) : null}
         </div>
       </header>
       <GoldenSignals select={select} exemplars={into.flatMap((e) => e.exemplars)} height={150} wide />
@@ -94,14 +164,20 @@ function Service(p: { n: GraphNode }): JSX.Element {
 }
 
 function Big(p: { label: string; value: string; tone?: string }): JSX.Element {
-  return <div class={`big ${p.tone === undefined || p.tone === '' ? '' : `text-${p.tone}`}`}><b>{p.value}</b><span>{p.label}</span></div>;
+  return (
+    <div class={`big ${p.tone === undefined || p.tone === '' ? '' : `text-${p.tone}`}`}>
+      <b>{p.value}</b>
+      <span>{p.label}</span>
+    </div>
+  );
 }
 
 const FLOW_ROW = 40;
 
 /** Inbound and outbound edges as a river: callers flow in from the left, callees out to the right, wide as their rate. */
 function Flow(p: { n: GraphNode; into: readonly GraphEdge[]; out: readonly GraphEdge[] }): JSX.Element | null {
-  const rank = (es: readonly GraphEdge[]): GraphEdge[] => [...es].sort((a, b) => signalsOf(b, '1m').rate - signalsOf(a, '1m').rate);
+  const rank = (es: readonly GraphEdge[]): GraphEdge[] =>
+    [...es].sort((a, b) => signalsOf(b, '1m').rate - signalsOf(a, '1m').rate);
   const left = rank(p.into);
   const right = rank(p.out);
   const rows = Math.max(left.length, right.length, 1);
@@ -112,13 +188,31 @@ function Flow(p: { n: GraphNode; into: readonly GraphEdge[]; out: readonly Graph
   const y = (i: number, n: number): number => h / 2 + (i - (n - 1) / 2) * FLOW_ROW;
   return (
     <section class="flow">
-      <div class="flow-side">{left.length === 0 ? <p class="dim">Nothing calls it.</p> : <Ends edges={left} end="source" />}</div>
+      <div class="flow-side">
+        {left.length === 0 ? <p class="dim">Nothing calls it.</p> : <Ends edges={left} end="source" />}
+      </div>
       <svg viewBox={`0 0 400 ${h}`} height={h} preserveAspectRatio="none" aria-hidden="true">
-        {left.map((e, i) => <path key={e.id} class={`stream stream-${e.health}`} d={curve(0, y(i, left.length), 190, h / 2)} style={{ strokeWidth: `${wide(e)}px` }} />)}
-        {right.map((e, i) => <path key={e.id} class={`stream stream-${e.health}`} d={curve(210, h / 2, 400, y(i, right.length))} style={{ strokeWidth: `${wide(e)}px` }} />)}
+        {left.map((e, i) => (
+          <path
+            key={e.id}
+            class={`stream stream-${e.health}`}
+            d={curve(0, y(i, left.length), 190, h / 2)}
+            style={{ strokeWidth: `${wide(e)}px` }}
+          />
+        ))}
+        {right.map((e, i) => (
+          <path
+            key={e.id}
+            class={`stream stream-${e.health}`}
+            d={curve(210, h / 2, 400, y(i, right.length))}
+            style={{ strokeWidth: `${wide(e)}px` }}
+          />
+        ))}
       </svg>
       <span class={`flow-node ring-${p.n.health}`} title={p.n.name} />
-      <div class="flow-side">{right.length === 0 ? <p class="dim">It calls nothing.</p> : <Ends edges={right} end="target" />}</div>
+      <div class="flow-side">
+        {right.length === 0 ? <p class="dim">It calls nothing.</p> : <Ends edges={right} end="target" />}
+      </div>
     </section>
   );
 }
@@ -135,10 +229,14 @@ function Ends(p: { edges: readonly GraphEdge[]; end: 'source' | 'target' }): JSX
         const s = signalsOf(e, '1m');
         return (
           <li key={e.id} style={{ height: `${FLOW_ROW}px` }}>
-            <Link to="/service" params={{ id: e[p.end] }} class="ends-name"><HealthMark health={e.health} /> {graph.nodes.get(e[p.end])?.name ?? e[p.end]}</Link>
+            <Link to="/service" params={{ id: e[p.end] }} class="ends-name">
+              <HealthMark health={e.health} /> {graph.nodes.get(e[p.end])?.name ?? e[p.end]}
+            </Link>
             <Link to="/" params={{ edge: e.id }} class="ends-figures" title="Show the edge on the map">
               <span class="num">{rate(s.rate)}</span>
-              {errorShare(s) > 0.001 ? <span class={`num ${errorShare(s) > 0.01 ? 'bad' : 'dim'}`}>{percent(errorShare(s))}</span> : null}
+              {errorShare(s) > 0.001 ? (
+                <span class={`num ${errorShare(s) > 0.01 ? 'bad' : 'dim'}`}>{percent(errorShare(s))}</span>
+              ) : null}
               {s.throttled_rate > 0 ? <span class="num throttled">{rate(s.throttled_rate)} refused</span> : null}
               <span class="num dim">p99 {duration(s.p99)}</span>
             </Link>
@@ -159,15 +257,24 @@ interface Operation {
 }
 
 async function askOperations(n: GraphNode, signal: AbortSignal): Promise<Operation[]> {
-  const window = range.value === undefined ? '5m' : `${Math.max(60, Math.round((range.value.to - range.value.from) / 1000))}s`;
+  const window =
+    range.value === undefined ? '5m' : `${Math.max(60, Math.round((range.value.to - range.value.from) / 1000))}s`;
   const q = operations(n, window);
   const at = range.value?.to;
-  const [rates, p50, p99] = await Promise.all([promInstant(q.rate, at, signal), promInstant(q.p50, at, signal), promInstant(q.p99, at, signal)]);
+  const [rates, p50, p99] = await Promise.all([
+    promInstant(q.rate, at, signal),
+    promInstant(q.p50, at, signal),
+    promInstant(q.p99, at, signal),
+  ]);
   const ops = new Map<string, Operation>();
   const op = (m: Record<string, string>): Operation => {
     const key = `${m.kind ?? ''} ${m.operation ?? ''}`;
     let o = ops.get(key);
-    if (o === undefined) ops.set(key, (o = { name: m.operation ?? '', kind: m.kind ?? '', rate: 0, errors: 0, p50: undefined, p99: undefined }));
+    if (o === undefined)
+      ops.set(
+        key,
+        (o = { name: m.operation ?? '', kind: m.kind ?? '', rate: 0, errors: 0, p50: undefined, p99: undefined }),
+      );
     return o;
   };
   for (const s of rates) {
@@ -182,21 +289,58 @@ async function askOperations(n: GraphNode, signal: AbortSignal): Promise<Operati
 
 function Operations(p: { n: GraphNode }): JSX.Element {
   const r = range.value;
-  const q = useQuery(`${p.n.id}|${r === undefined ? 'live' : `${r.from}-${r.to}`}`, (s) => askOperations(p.n, s), r === undefined ? 5000 : 0);
+  const q = useQuery(
+    `${p.n.id}|${r === undefined ? 'live' : `${r.from}-${r.to}`}`,
+    (s) => askOperations(p.n, s),
+    r === undefined ? 5000 : 0,
+  );
   const ops = q.data ?? [];
   const top = Math.max(...ops.map((o) => o.rate), 1e-9);
   return (
     <section class="operations">
       <h3>Operations</h3>
-      {q.error !== undefined && q.data === undefined ? <p class="inline-error" role="alert">{q.error.message} <button type="button" onClick={q.retry}>Try again</button></p> : null}
-      {ops.length === 0 ? <p class="dim">{q.loading ? 'Reading…' : 'No operation was seen in this time: they come from spans, not from proxy logs.'}</p> : (
+      {q.error !== undefined && q.data === undefined ? (
+        <p class="inline-error" role="alert">
+          {q.error.message}{' '}
+          <button type="button" onClick={q.retry}>
+            Try again
+          </button>
+        </p>
+      ) : null}
+      {ops.length === 0 ? (
+        <p class="dim">
+          {q.loading ? 'Reading…' : 'No operation was seen in this time: they come from spans, not from proxy logs.'}
+        </p>
+      ) : (
         <table>
-          <thead><tr><th>operation</th><th /><th class="num">rate</th><th class="num">errors</th><th class="num">p50</th><th class="num">p99</th></tr></thead>
+          <thead>
+            <tr>
+              <th>operation</th>
+              <th />
+              <th class="num">rate</th>
+              <th class="num">errors</th>
+              <th class="num">p50</th>
+              <th class="num">p99</th>
+            </tr>
+          </thead>
           <tbody>
             {ops.map((o) => (
               <tr key={o.kind + o.name}>
-                <td><Link to="/traces" params={{ service: p.n.name, namespace: p.n.namespace, operation: o.name }}>{o.name}</Link> <small class="dim">{o.kind}</small></td>
-                <td class="cell-bar"><Bar label={`${rate(o.rate)}, ${percent(o.errors / o.rate)} errors`} parts={[{ share: (o.rate - o.errors) / top, tone: 'ok' }, { share: o.errors / top, tone: 'failing' }]} /></td>
+                <td>
+                  <Link to="/traces" params={{ service: p.n.name, namespace: p.n.namespace, operation: o.name }}>
+                    {o.name}
+                  </Link>{' '}
+                  <small class="dim">{o.kind}</small>
+                </td>
+                <td class="cell-bar">
+                  <Bar
+                    label={`${rate(o.rate)}, ${percent(o.errors / o.rate)} errors`}
+                    parts={[
+                      { share: (o.rate - o.errors) / top, tone: 'ok' },
+                      { share: o.errors / top, tone: 'failing' },
+                    ]}
+                  />
+                </td>
                 <td class="num">{rate(o.rate)}</td>
                 <td class={`num ${o.errors / o.rate > 0.01 ? 'bad' : 'dim'}`}>{percent(o.errors / o.rate)}</td>
                 <td class="num">{duration(o.p50)}</td>

@@ -33,10 +33,15 @@ export function App(): JSX.Element {
     g: () => {
       awaiting.current = performance.now();
     },
-    ...Object.fromEntries(PAGES.map((p) => [p.key, () => {
-      if (performance.now() - awaiting.current < 1200) go(href(p.path));
-      awaiting.current = 0;
-    }])),
+    ...Object.fromEntries(
+      PAGES.map((p) => [
+        p.key,
+        () => {
+          if (performance.now() - awaiting.current < 1200) go(href(p.path));
+          awaiting.current = 0;
+        },
+      ]),
+    ),
   });
   const path = route.value.path;
   useEffect(() => {
@@ -55,17 +60,42 @@ export function App(): JSX.Element {
         </Link>
         <nav aria-label="Pages">
           {PAGES.map((p) => (
-            <Link key={p.path} to={p.path} current={path === p.path || (p.path === '/traces' && path.startsWith('/trace/'))} title={`g then ${p.key}`}>{p.name}</Link>
+            <Link
+              key={p.path}
+              to={p.path}
+              current={path === p.path || (p.path === '/traces' && path.startsWith('/trace/'))}
+              title={`g then ${p.key}`}
+            >
+              {p.name}
+            </Link>
           ))}
         </nav>
-        <button type="button" class="search-open" onClick={() => setSearch(true)} title="Search (/)"><Icon name="search" /> <span>Find a service</span> <kbd>/</kbd></button>
+        <button type="button" class="search-open" onClick={() => setSearch(true)} title="Search (/)">
+          <Icon name="search" /> <span>Find a service</span> <kbd>/</kbd>
+        </button>
         <Connection />
-        <button type="button" class="icon-button" onClick={() => setHelp(true)} aria-label="Keyboard help" title="Keyboard (?)"><Icon name="help" /></button>
-        <button type="button" class="icon-button" onClick={toggleTheme} aria-label={theme.value === 'dark' ? 'Chart paper' : 'Night watch'} title={theme.value === 'dark' ? 'Chart paper (d)' : 'Night watch (d)'}>
+        <button
+          type="button"
+          class="icon-button"
+          onClick={() => setHelp(true)}
+          aria-label="Keyboard help"
+          title="Keyboard (?)"
+        >
+          <Icon name="help" />
+        </button>
+        <button
+          type="button"
+          class="icon-button"
+          onClick={toggleTheme}
+          aria-label={theme.value === 'dark' ? 'Chart paper' : 'Night watch'}
+          title={theme.value === 'dark' ? 'Chart paper (d)' : 'Night watch (d)'}
+        >
           <Icon name={theme.value === 'dark' ? 'sun' : 'moon'} />
         </button>
       </header>
-      <main><Page path={path} /></main>
+      <main>
+        <Page path={path} />
+      </main>
       {search ? <Search close={() => setSearch(false)} /> : null}
       {help ? <Help close={() => setHelp(false)} /> : null}
     </>
@@ -79,7 +109,18 @@ function Page(p: { path: string }): JSX.Element {
   if (p.path === '/quotas') return <QuotasPage />;
   const trace = /^\/trace\/([^/]+)$/.exec(p.path)?.[1];
   if (trace !== undefined) return <TracePage key={trace} id={decodeURIComponent(trace)} />;
-  return <div class="page"><Nothing title="Off the chart"><p>There is no page at {p.path}.</p><p><Link to="/" class="button brass">To the map</Link></p></Nothing></div>;
+  return (
+    <div class="page">
+      <Nothing title="Off the chart">
+        <p>There is no page at {p.path}.</p>
+        <p>
+          <Link to="/" class="button brass">
+            To the map
+          </Link>
+        </p>
+      </Nothing>
+    </div>
+  );
 }
 
 function Connection(): JSX.Element {
@@ -92,13 +133,41 @@ function Connection(): JSX.Element {
     return () => clearInterval(t);
   }, [c.kind]);
   if (r !== undefined) {
-    return <button type="button" class="conn past" onClick={() => patch({ from: undefined, to: undefined }, false)} title="Back to live (l)"><Icon name="history" /> {when(r.from, Date.now())} – {when(r.to, Date.now())}</button>;
+    return (
+      <button
+        type="button"
+        class="conn past"
+        onClick={() => patch({ from: undefined, to: undefined }, false)}
+        title="Back to live (l)"
+      >
+        <Icon name="history" /> {when(r.from, Date.now())} – {when(r.to, Date.now())}
+      </button>
+    );
   }
-  if (c.kind === 'open') return <span class="conn open" title="Connected: what is shown is what is"><i /> Live</span>;
-  if (c.kind === 'connecting') return <span class="conn"><i /> Connecting</span>;
-  if (c.kind === 'broken') return <span class="conn lost" role="alert"><i /> Stream broken</span>;
+  if (c.kind === 'open')
+    return (
+      <span class="conn open" title="Connected: what is shown is what is">
+        <i /> Live
+      </span>
+    );
+  if (c.kind === 'connecting')
+    return (
+      <span class="conn">
+        <i /> Connecting
+      </span>
+    );
+  if (c.kind === 'broken')
+    return (
+      <span class="conn lost" role="alert">
+        <i /> Stream broken
+      </span>
+    );
   const s = Math.max(0, Math.ceil((c.retryAt - Date.now()) / 1000));
-  return <span class="conn lost" role="alert" title="What is shown is the last that was heard"><i /> Reconnecting{s > 0 ? ` in ${s} s` : '…'}</span>;
+  return (
+    <span class="conn lost" role="alert" title="What is shown is the last that was heard">
+      <i /> Reconnecting{s > 0 ? ` in ${s} s` : '…'}
+    </span>
+  );
 }
 
 function Search(p: { close: () => void }): JSX.Element {
@@ -131,20 +200,46 @@ function Search(p: { close: () => void }): JSX.Element {
   return (
     <div class="veil" onClick={(e) => e.target === e.currentTarget && p.close()}>
       <div class="dialog search" role="dialog" aria-label="Find a service">
-        <div class="search-field"><Icon name="search" /><input ref={input} value={text} placeholder="Service, namespace, database, host…" aria-label="Find a service" onInput={(e) => { setText(e.currentTarget.value); setAt(0); }} /></div>
+        <div class="search-field">
+          <Icon name="search" />
+          <input
+            ref={input}
+            value={text}
+            placeholder="Service, namespace, database, host…"
+            aria-label="Find a service"
+            onInput={(e) => {
+              setText(e.currentTarget.value);
+              setAt(0);
+            }}
+          />
+        </div>
         <ul ref={list} role="listbox">
           {found.map((n, i) => {
             const s = signalsOf(n, '10s');
             return (
-              <li key={n.id} role="option" aria-selected={i === at} onPointerMove={() => setAt(i)} onClick={(e) => pick(i, e.shiftKey)}>
-                <HealthMark health={n.health} /><span class="found-name">{n.name}</span><small>{n.namespace || n.kind}</small>
+              <li
+                key={n.id}
+                role="option"
+                aria-selected={i === at}
+                onPointerMove={() => setAt(i)}
+                onClick={(e) => pick(i, e.shiftKey)}
+              >
+                <HealthMark health={n.health} />
+                <span class="found-name">{n.name}</span>
+                <small>{n.namespace || n.kind}</small>
                 <span class="num dim">{s.rate > 0 ? `${rate(s.rate)} · ${duration(s.p99)}` : ''}</span>
               </li>
             );
           })}
-          {found.length === 0 ? <li class="none">{graph.nodes.size === 0 ? 'Nothing has reported yet.' : 'Nothing of that name on the map.'}</li> : null}
+          {found.length === 0 ? (
+            <li class="none">
+              {graph.nodes.size === 0 ? 'Nothing has reported yet.' : 'Nothing of that name on the map.'}
+            </li>
+          ) : null}
         </ul>
-        <footer><kbd>↵</kbd> show on the map <kbd>⇧ ↵</kbd> open its page <kbd>Esc</kbd> close</footer>
+        <footer>
+          <kbd>↵</kbd> show on the map <kbd>⇧ ↵</kbd> open its page <kbd>Esc</kbd> close
+        </footer>
       </div>
     </div>
   );
@@ -155,19 +250,57 @@ const WORSE = { failing: 0, degraded: 1, ok: 2, idle: 3 } as const;
 /** Names that begin with the text, then those that contain it; without a text, the troubled first. */
 function rank(text: string): typeof graph.nodes extends Map<string, infer N> ? N[] : never {
   const q = text.trim().toLowerCase();
-  const score = (name: string, id: string): number => (name.toLowerCase().startsWith(q) ? 0 : name.toLowerCase().includes(q) ? 1 : id.toLowerCase().includes(q) ? 2 : 9);
+  const score = (name: string, id: string): number =>
+    name.toLowerCase().startsWith(q) ? 0 : name.toLowerCase().includes(q) ? 1 : id.toLowerCase().includes(q) ? 2 : 9;
   return [...graph.nodes.values()]
     .map((n) => ({ n, s: score(n.name, n.id) }))
     .filter((x) => x.s < 9)
-    .sort((a, b) => a.s - b.s || WORSE[a.n.health] - WORSE[b.n.health] || signalsOf(b.n, '10s').rate - signalsOf(a.n, '10s').rate)
+    .sort(
+      (a, b) =>
+        a.s - b.s || WORSE[a.n.health] - WORSE[b.n.health] || signalsOf(b.n, '10s').rate - signalsOf(a.n, '10s').rate,
+    )
     .slice(0, 60)
     .map((x) => x.n);
 }
 
 const HELP: [string, [string, string][]][] = [
-  ['Everywhere', [['/', 'find a service'], ['g m', 'map'], ['g s', 'services'], ['g t', 'traces'], ['g q', 'quotas'], ['l', 'back to live'], ['d', 'night watch or chart paper'], ['?', 'this page'], ['Esc', 'let go, close']]],
-  ['Map', [['← ↑ ↓ →', 'select the next node that way'], ['⇧ ← ↑ ↓ →', 'move the map'], ['n', 'next trouble'], ['f', 'focus on the neighbourhood'], ['↵', 'open the selected service'], ['0', 'show all'], ['+ −', 'nearer, further']]],
-  ['Trace', [['↑ ↓', 'previous, next span'], ['← →', 'fold, unfold'], ['↵', 'look at the span only'], ['n N', 'next, previous match'], ['c', 'along the critical path'], ['0', 'the whole trace']]],
+  [
+    'Everywhere',
+    [
+      ['/', 'find a service'],
+      ['g m', 'map'],
+      ['g s', 'services'],
+      ['g t', 'traces'],
+      ['g q', 'quotas'],
+      ['l', 'back to live'],
+      ['d', 'night watch or chart paper'],
+      ['?', 'this page'],
+      ['Esc', 'let go, close'],
+    ],
+  ],
+  [
+    'Map',
+    [
+      ['← ↑ ↓ →', 'select the next node that way'],
+      ['⇧ ← ↑ ↓ →', 'move the map'],
+      ['n', 'next trouble'],
+      ['f', 'focus on the neighbourhood'],
+      ['↵', 'open the selected service'],
+      ['0', 'show all'],
+      ['+ −', 'nearer, further'],
+    ],
+  ],
+  [
+    'Trace',
+    [
+      ['↑ ↓', 'previous, next span'],
+      ['← →', 'fold, unfold'],
+      ['↵', 'look at the span only'],
+      ['n N', 'next, previous match'],
+      ['c', 'along the critical path'],
+      ['0', 'the whole trace'],
+    ],
+  ],
 ];
 
 function Help(p: { close: () => void }): JSX.Element {
@@ -175,13 +308,26 @@ function Help(p: { close: () => void }): JSX.Element {
   return (
     <div class="veil" onClick={(e) => e.target === e.currentTarget && p.close()}>
       <div class="dialog help" role="dialog" aria-label="Keyboard">
-        <button type="button" class="panel-close" aria-label="Close" onClick={p.close}><Icon name="close" /></button>
+        <button type="button" class="panel-close" aria-label="Close" onClick={p.close}>
+          <Icon name="close" />
+        </button>
         <h2>Keyboard</h2>
         <div class="help-columns">
           {HELP.map(([title, keys]) => (
             <section key={title}>
               <h3>{title}</h3>
-              <dl>{keys.map(([k, what]) => <div key={k}><dt>{k.split(' ').map((x) => <kbd key={x}>{x}</kbd>)}</dt><dd>{what}</dd></div>)}</dl>
+              <dl>
+                {keys.map(([k, what]) => (
+                  <div key={k}>
+                    <dt>
+                      {k.split(' ').map((x) => (
+                        <kbd key={x}>{x}</kbd>
+                      ))}
+                    </dt>
+                    <dd>{what}</dd>
+                  </div>
+                ))}
+              </dl>
             </section>
           ))}
         </div>

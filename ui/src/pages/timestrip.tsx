@@ -21,14 +21,20 @@ interface Paper {
 
 async function ask(ms: number, around: { from: number; to: number } | undefined, signal: AbortSignal): Promise<Paper> {
   const now = Date.now();
-  const to = around === undefined || around.from > now - ms ? now : Math.min(now, (around.from + around.to) / 2 + ms / 2);
+  const to =
+    around === undefined || around.from > now - ms ? now : Math.min(now, (around.from + around.to) / 2 + ms / 2);
   const from = to - ms;
   const step = stepFor(ms, 180);
   const a = Math.ceil(from / 1000 / step) * step;
   const b = Math.floor(to / 1000 / step) * step;
   const series = await promRange(meshRate(`${Math.max(60, step)}s`), { from: a * 1000, to: b * 1000 }, step, signal);
   const n = Math.max(0, Math.floor((b - a) / step) + 1);
-  const data: BarographData = { times: Array.from({ length: n }, (_, i) => (a + i * step) * 1000), rate: new Array<number>(n).fill(0), errors: new Array<number>(n).fill(0), throttled: new Array<number>(n).fill(0) };
+  const data: BarographData = {
+    times: Array.from({ length: n }, (_, i) => (a + i * step) * 1000),
+    rate: new Array<number>(n).fill(0),
+    errors: new Array<number>(n).fill(0),
+    throttled: new Array<number>(n).fill(0),
+  };
   for (const s of series) {
     const outcome = s.metric.outcome;
     for (const [t, v] of s.values) {
@@ -48,21 +54,48 @@ export function TimeStrip(): JSX.Element {
   const graph = useRef<Barograph | undefined>(undefined);
   const [span, setSpan] = useState<Span>('1h');
   const r = range.value;
-  const q = useQuery(`${span}|${r === undefined ? 'live' : `${r.from}`}`, (s) => ask(SPANS[span], r, s), r === undefined ? 10_000 : 0);
+  const q = useQuery(
+    `${span}|${r === undefined ? 'live' : `${r.from}`}`,
+    (s) => ask(SPANS[span], r, s),
+    r === undefined ? 10_000 : 0,
+  );
   const kept = useRef<Paper | undefined>(undefined);
   kept.current = q.data ?? kept.current;
 
   const paint = (): void => {
     const paper = kept.current;
     const c = colors();
-    graph.current?.set(paper?.data ?? { times: [], rate: [], errors: [], throttled: [] }, paper?.from ?? Date.now() - SPANS[span], paper?.to ?? Date.now(), range.value, {
-      ink: c.ink3, ink2: c.ink2, line: c.rule, ok: c.ok, failing: c.failing, throttled: c.throttled, brass: c.brass,
-    });
+    graph.current?.set(
+      paper?.data ?? { times: [], rate: [], errors: [], throttled: [] },
+      paper?.from ?? Date.now() - SPANS[span],
+      paper?.to ?? Date.now(),
+      range.value,
+      {
+        ink: c.ink3,
+        ink2: c.ink2,
+        line: c.rule,
+        ok: c.ok,
+        failing: c.failing,
+        throttled: c.throttled,
+        brass: c.brass,
+      },
+    );
   };
   useEffect(() => {
     if (host.current === null) return;
-    const b = new Barograph(host.current, { ink: colors().ink3, ink2: colors().ink2, line: colors().rule, ok: colors().ok, failing: colors().failing, throttled: colors().throttled, brass: colors().brass },
-      (from, to) => patch({ from: String(from), to: String(to) }, false));
+    const b = new Barograph(
+      host.current,
+      {
+        ink: colors().ink3,
+        ink2: colors().ink2,
+        line: colors().rule,
+        ok: colors().ok,
+        failing: colors().failing,
+        throttled: colors().throttled,
+        brass: colors().brass,
+      },
+      (from, to) => patch({ from: String(from), to: String(to) }, false),
+    );
     graph.current = b;
     return () => b.dispose();
   }, []);
@@ -73,15 +106,35 @@ export function TimeStrip(): JSX.Element {
     <div class={`strip ${r === undefined ? '' : 'past'}`}>
       <div class="strip-side">
         {r === undefined ? (
-          <span class="live-word"><i /> Live</span>
+          <span class="live-word">
+            <i /> Live
+          </span>
         ) : (
-          <button type="button" class="back-live" onClick={() => patch({ from: undefined, to: undefined }, false)} title="Back to live"><Icon name="history" /> Live</button>
+          <button
+            type="button"
+            class="back-live"
+            onClick={() => patch({ from: undefined, to: undefined }, false)}
+            title="Back to live"
+          >
+            <Icon name="history" /> Live
+          </button>
         )}
-        <small>{r === undefined ? 'drag to look back' : `${when(r.from, Date.now())} – ${when(r.to, Date.now())}`}</small>
+        <small>
+          {r === undefined ? 'drag to look back' : `${when(r.from, Date.now())} – ${when(r.to, Date.now())}`}
+        </small>
       </div>
-      <div ref={host} class="strip-paper" aria-label="Traffic of the whole mesh over time; drag to choose a past range" role="img" />
+      <div
+        ref={host}
+        class="strip-paper"
+        aria-label="Traffic of the whole mesh over time; drag to choose a past range"
+        role="img"
+      />
       <div class="strip-spans" role="radiogroup" aria-label="How far back">
-        {(Object.keys(SPANS) as Span[]).map((s) => <button type="button" key={s} role="radio" aria-checked={s === span} onClick={() => setSpan(s)}>{s}</button>)}
+        {(Object.keys(SPANS) as Span[]).map((s) => (
+          <button type="button" key={s} role="radio" aria-checked={s === span} onClick={() => setSpan(s)}>
+            {s}
+          </button>
+        ))}
       </div>
     </div>
   );

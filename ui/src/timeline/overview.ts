@@ -79,13 +79,25 @@ export class Overview {
     const services = this.palette.services.map(css);
     t.rows.forEach((s, row) => {
       pen.globalAlpha = t.rows.length > 2000 ? 0.55 : 0.85;
-      pen.fillStyle = s.status === 'error' ? css(this.palette.failing) : (services[t.serviceOf[row]! % services.length] ?? '');
-      pen.fillRect(s.start * px, 4 * dpr + (row / t.rows.length) * room, Math.max(1, s.duration * px), Math.max(0.7, thick * 0.8));
+      pen.fillStyle =
+        s.status === 'error' ? css(this.palette.failing) : (services[t.serviceOf[row]! % services.length] ?? '');
+      pen.fillRect(
+        s.start * px,
+        4 * dpr + (row / t.rows.length) * room,
+        Math.max(1, s.duration * px),
+        Math.max(0.7, thick * 0.8),
+      );
     });
     pen.globalAlpha = 1;
     pen.fillStyle = css(this.palette.brass);
     for (const [row, parts] of t.critical) {
-      for (const p of parts) pen.fillRect(p.from * px, 4 * dpr + (row / t.rows.length) * room, Math.max(1, (p.to - p.from) * px), Math.max(dpr, thick * 0.4));
+      for (const p of parts)
+        pen.fillRect(
+          p.from * px,
+          4 * dpr + (row / t.rows.length) * room,
+          Math.max(1, (p.to - p.from) * px),
+          Math.max(dpr, thick * 0.4),
+        );
     }
     this.paint.now();
   }
@@ -148,7 +160,8 @@ export class Overview {
       const g = this.drag;
       this.drag = undefined;
       // A click without a drag shows everything again.
-      if (g?.kind === 'new' && Math.abs(timeAt(e) - g.t) < (this.tree?.duration ?? 1) * 0.003) this.look(0, this.tree?.duration ?? 1);
+      if (g?.kind === 'new' && Math.abs(timeAt(e) - g.t) < (this.tree?.duration ?? 1) * 0.003)
+        this.look(0, this.tree?.duration ?? 1);
     });
     on('dblclick', () => this.look(0, this.tree?.duration ?? 1));
   }

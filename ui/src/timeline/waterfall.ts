@@ -135,8 +135,15 @@ export class Waterfall {
   private paletteToCss(p: WaterfallPalette): Waterfall['colors'] {
     this.serviceColors = p.services.map(css);
     return {
-      back: css(p.back), stripe: css(p.stripe), line: css(p.line), ink: css(p.ink), ink2: css(p.ink2), ink3: css(p.ink3),
-      brass: css(p.brass), failing: css(p.failing), hover: css(p.hover),
+      back: css(p.back),
+      stripe: css(p.stripe),
+      line: css(p.line),
+      ink: css(p.ink),
+      ink2: css(p.ink2),
+      ink3: css(p.ink3),
+      brass: css(p.brass),
+      failing: css(p.failing),
+      hover: css(p.hover),
     };
   }
 
@@ -174,7 +181,8 @@ export class Waterfall {
     this.drawNames(first, last, top, gutter);
     pen.fillStyle = c.back;
     pen.fillRect(gutter, 0, width - gutter, height);
-    for (let line = first; line < last; line++) this.drawGround(line, RULER + line * ROW_HEIGHT - top, gutter, width - gutter);
+    for (let line = first; line < last; line++)
+      this.drawGround(line, RULER + line * ROW_HEIGHT - top, gutter, width - gutter);
     this.drawRuler(gutter, xOf);
     pen.font = `500 11px ${SANS}`;
     for (let line = first; line < last; line++) this.drawBar(line, RULER + line * ROW_HEIGHT - top, gutter, xOf);
@@ -352,25 +360,34 @@ export class Waterfall {
   }
 
   private listen(): void {
-    const on = <K extends keyof HTMLElementEventMap>(el: HTMLElement, name: K, f: (e: HTMLElementEventMap[K]) => void, passive = true): void =>
-      el.addEventListener(name, f, { signal: this.abort.signal, passive });
+    const on = <K extends keyof HTMLElementEventMap>(
+      el: HTMLElement,
+      name: K,
+      f: (e: HTMLElementEventMap[K]) => void,
+      passive = true,
+    ): void => el.addEventListener(name, f, { signal: this.abort.signal, passive });
     on(this.host, 'scroll', () => this.paint.now());
-    on(this.host, 'wheel', (e) => {
-      const gutter = this.gutter;
-      const x = e.clientX - this.canvas.getBoundingClientRect().left;
-      if (x < gutter) return;
-      const span = this.to - this.from;
-      if (e.ctrlKey || e.metaKey) {
-        e.preventDefault();
-        const k = Math.exp(e.deltaY * 0.004);
-        const at = this.from + ((x - gutter - 10) / (this.width - gutter - 24)) * span;
-        this.look(at - (at - this.from) * k, at + (this.to - at) * k);
-      } else if (e.shiftKey || Math.abs(e.deltaX) > Math.abs(e.deltaY)) {
-        e.preventDefault();
-        const by = ((e.deltaX || e.deltaY) / this.width) * span;
-        this.look(this.from + by, this.to + by);
-      }
-    }, false);
+    on(
+      this.host,
+      'wheel',
+      (e) => {
+        const gutter = this.gutter;
+        const x = e.clientX - this.canvas.getBoundingClientRect().left;
+        if (x < gutter) return;
+        const span = this.to - this.from;
+        if (e.ctrlKey || e.metaKey) {
+          e.preventDefault();
+          const k = Math.exp(e.deltaY * 0.004);
+          const at = this.from + ((x - gutter - 10) / (this.width - gutter - 24)) * span;
+          this.look(at - (at - this.from) * k, at + (this.to - at) * k);
+        } else if (e.shiftKey || Math.abs(e.deltaX) > Math.abs(e.deltaY)) {
+          e.preventDefault();
+          const by = ((e.deltaX || e.deltaY) / this.width) * span;
+          this.look(this.from + by, this.to + by);
+        }
+      },
+      false,
+    );
     on(this.canvas, 'pointermove', (e) => {
       const r = this.canvas.getBoundingClientRect();
       const line = this.rowAt(e.clientY - r.top);

@@ -4,7 +4,14 @@ import { go, href, type Params } from './route';
 
 // Small things.
 
-export function Link(p: { to: string; params?: Params; class?: string; title?: string; children: ComponentChildren; current?: boolean }): JSX.Element {
+export function Link(p: {
+  to: string;
+  params?: Params;
+  class?: string;
+  title?: string;
+  children: ComponentChildren;
+  current?: boolean;
+}): JSX.Element {
   const url = href(p.to, p.params);
   return (
     <a
@@ -27,15 +34,34 @@ export function HealthMark(p: { health: Health }): JSX.Element {
   return <span class={`mark mark-${p.health}`} role="img" aria-label={p.health} title={p.health} />;
 }
 
-export function Button(p: { onClick: () => void; children: ComponentChildren; title?: string; pressed?: boolean; kind?: 'quiet' | 'brass'; disabled?: boolean }): JSX.Element {
+export function Button(p: {
+  onClick: () => void;
+  children: ComponentChildren;
+  title?: string;
+  pressed?: boolean;
+  kind?: 'quiet' | 'brass';
+  disabled?: boolean;
+}): JSX.Element {
   return (
-    <button type="button" class={`button ${p.kind ?? ''}`} title={p.title} aria-pressed={p.pressed} disabled={p.disabled} onClick={p.onClick}>
+    <button
+      type="button"
+      class={`button ${p.kind ?? ''}`}
+      title={p.title}
+      aria-pressed={p.pressed}
+      disabled={p.disabled}
+      onClick={p.onClick}
+    >
       {p.children}
     </button>
   );
 }
 
-export function Segments<T extends string>(p: { label: string; options: readonly T[]; value: T; set: (v: T) => void }): JSX.Element {
+export function Segments<T extends string>(p: {
+  label: string;
+  options: readonly T[];
+  value: T;
+  set: (v: T) => void;
+}): JSX.Element {
   return (
     <div class="segments" role="radiogroup" aria-label={p.label}>
       {p.options.map((o) => (
@@ -66,7 +92,18 @@ export type IconName = keyof typeof ICONS;
 
 export function Icon(p: { name: IconName }): JSX.Element {
   return (
-    <svg class="icon" viewBox="0 0 16 16" width="16" height="16" fill="none" stroke="currentColor" stroke-width="1.4" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">
+    <svg
+      class="icon"
+      viewBox="0 0 16 16"
+      width="16"
+      height="16"
+      fill="none"
+      stroke="currentColor"
+      stroke-width="1.4"
+      stroke-linecap="round"
+      stroke-linejoin="round"
+      aria-hidden="true"
+    >
       <path d={ICONS[p.name]} />
     </svg>
   );
@@ -76,7 +113,15 @@ export function Icon(p: { name: IconName }): JSX.Element {
 export function Bar(p: { parts: { share: number; tone: string }[]; label: string; mark?: number }): JSX.Element {
   return (
     <span class="bar" role="img" aria-label={p.label} title={p.label}>
-      {p.parts.map((s) => (s.share > 0 ? <span key={s.tone} class={`bar-part tone-${s.tone}`} style={{ width: `${Math.max(0.8, Math.min(1, s.share) * 100)}%` }} /> : null))}
+      {p.parts.map((s) =>
+        s.share > 0 ? (
+          <span
+            key={s.tone}
+            class={`bar-part tone-${s.tone}`}
+            style={{ width: `${Math.max(0.8, Math.min(1, s.share) * 100)}%` }}
+          />
+        ) : null,
+      )}
       {p.mark === undefined ? null : <span class="bar-mark" style={{ left: `${p.mark * 100}%` }} />}
     </span>
   );

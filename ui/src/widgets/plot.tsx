@@ -28,11 +28,17 @@ export function Plot(p: {
 
   useEffect(() => {
     if (host.current === null) return;
-    const made = new Chart(host.current, look, p.format, {
-      cursor: setAt,
-      mark: (id) => events.current.mark?.(id),
-      range: (a, b) => events.current.range?.(a, b),
-    }, p.height ?? 112);
+    const made = new Chart(
+      host.current,
+      look,
+      p.format,
+      {
+        cursor: setAt,
+        mark: (id) => events.current.mark?.(id),
+        range: (a, b) => events.current.range?.(a, b),
+      },
+      p.height ?? 112,
+    );
     chart.current = made;
     return () => made.dispose();
   }, []);
@@ -49,7 +55,9 @@ export function Plot(p: {
         <span class="plot-values">
           {p.data.lines.map((l) => {
             const v = l.values[index];
-            return v === undefined || v === null || (l.quiet === true && at === undefined) ? null : <Figure key={l.label} color={l.color} label={l.label} value={p.format(v)} />;
+            return v === undefined || v === null || (l.quiet === true && at === undefined) ? null : (
+              <Figure key={l.label} color={l.color} label={l.label} value={p.format(v)} />
+            );
           })}
         </span>
       </figcaption>

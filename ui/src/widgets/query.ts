@@ -13,7 +13,12 @@ export interface Query<T> {
  * the same key while asking again, and while failing, so that a hiccup does not blank the page.
  */
 export function useQuery<T>(key: string | undefined, ask: (signal: AbortSignal) => Promise<T>, every = 0): Query<T> {
-  const [state, setState] = useState<{ key: string | undefined; data: T | undefined; error: Error | undefined; loading: boolean }>({ key, data: undefined, error: undefined, loading: key !== undefined });
+  const [state, setState] = useState<{
+    key: string | undefined;
+    data: T | undefined;
+    error: Error | undefined;
+    loading: boolean;
+  }>({ key, data: undefined, error: undefined, loading: key !== undefined });
   const [attempt, setAttempt] = useState(0);
   const latest = useRef(ask);
   latest.current = ask;
@@ -25,7 +30,9 @@ export function useQuery<T>(key: string | undefined, ask: (signal: AbortSignal) 
     }
     const abort = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
-    setState((s) => (s.key === key ? { ...s, loading: true } : { key, data: undefined, error: undefined, loading: true }));
+    setState((s) =>
+      s.key === key ? { ...s, loading: true } : { key, data: undefined, error: undefined, loading: true },
+    );
     const run = async (): Promise<void> => {
       try {
         if (!document.hidden) {
@@ -35,7 +42,12 @@ export function useQuery<T>(key: string | undefined, ask: (signal: AbortSignal) 
         }
       } catch (e) {
         if (abort.signal.aborted) return;
-        setState((s) => ({ key, data: s.key === key ? s.data : undefined, error: e instanceof Error ? e : new Error(String(e)), loading: false }));
+        setState((s) => ({
+          key,
+          data: s.key === key ? s.data : undefined,
+          error: e instanceof Error ? e : new Error(String(e)),
+          loading: false,
+        }));
       }
       if (every > 0) timer = setTimeout(() => void run(), every);
     };

@@ -64,7 +64,13 @@ export const range = computed<Range | undefined>(() => {
   return Number.isFinite(from) && Number.isFinite(to) && to > from ? { from, to } : undefined;
 });
 
-const LASTS: Record<string, number> = { '5m': 300_000, '15m': 900_000, '1h': 3_600_000, '6h': 21_600_000, '24h': 86_400_000 };
+const LASTS: Record<string, number> = {
+  '5m': 300_000,
+  '15m': 900_000,
+  '1h': 3_600_000,
+  '6h': 21_600_000,
+  '24h': 86_400_000,
+};
 export const LAST_NAMES = Object.keys(LASTS);
 
 /** How far back charts reach while live. */

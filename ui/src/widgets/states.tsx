@@ -10,7 +10,15 @@ function Rose(p: { kind: 'calm' | 'lost' | 'seek' }): JSX.Element {
       <circle r="56" class="rose-rim" />
       <circle r="42" class="rose-rim thin" />
       {ticks.map((a) => (
-        <line key={a} x1="0" y1="-56" x2="0" y2={a % 45 === 0 ? -46 : a % 22.5 === 0 ? -49 : -52} transform={`rotate(${a})`} class="rose-tick" />
+        <line
+          key={a}
+          x1="0"
+          y1="-56"
+          x2="0"
+          y2={a % 45 === 0 ? -46 : a % 22.5 === 0 ? -49 : -52}
+          transform={`rotate(${a})`}
+          class="rose-tick"
+        />
       ))}
       <g class="rose-needle">
         <path d="M0-40 6 0H-6Z" class="north" />
@@ -37,7 +45,11 @@ export function Failure(p: { title: string; error: string; retry?: () => void })
       <Rose kind="lost" />
       <h2>{p.title}</h2>
       <p>{p.error}</p>
-      {p.retry === undefined ? null : <Button kind="brass" onClick={p.retry}>Try again</Button>}
+      {p.retry === undefined ? null : (
+        <Button kind="brass" onClick={p.retry}>
+          Try again
+        </Button>
+      )}
     </div>
   );
 }
@@ -56,17 +68,34 @@ export function Nothing(p: { title: string; children: ComponentChildren }): JSX.
 export function HowToSend(p: { quotas?: boolean }): JSX.Element {
   return (
     <div class="how">
-      <p>{p.quotas === true ? 'Point a proxy’s rate-limit filter at the mesh port:' : 'Give an Envoy these three lines, and the map draws itself:'}</p>
+      <p>
+        {p.quotas === true
+          ? 'Point a proxy’s rate-limit filter at the mesh port:'
+          : 'Give an Envoy these three lines, and the map draws itself:'}
+      </p>
       <pre>
         <span class="dim"># cluster binnacle → 127.0.0.1:9091, HTTP/2</span>
         {'\n'}
         {p.quotas === true ? null : (
           <>
-            <b>tracing</b>{':    { provider: { name: '}<i>envoy.tracers.opentelemetry</i>{', typed_config: { grpc_service: { envoy_grpc: { cluster_name: binnacle } } } } }\n'}
-            <b>access_log</b>{': [{ name: '}<i>envoy.access_loggers.http_grpc</i>{', typed_config: { common_config: { log_name: mesh, grpc_service: { envoy_grpc: { cluster_name: binnacle } } } } }]\n'}
+            <b>tracing</b>
+            {':    { provider: { name: '}
+            <i>envoy.tracers.opentelemetry</i>
+            {', typed_config: { grpc_service: { envoy_grpc: { cluster_name: binnacle } } } } }\n'}
+            <b>access_log</b>
+            {': [{ name: '}
+            <i>envoy.access_loggers.http_grpc</i>
+            {
+              ', typed_config: { common_config: { log_name: mesh, grpc_service: { envoy_grpc: { cluster_name: binnacle } } } } }]\n'
+            }
           </>
         )}
-        <b>ratelimit</b>{':  { name: '}<i>envoy.filters.http.ratelimit</i>{', typed_config: { domain: shop, rate_limit_service: { transport_api_version: V3, grpc_service: { envoy_grpc: { cluster_name: binnacle } } } } }'}
+        <b>ratelimit</b>
+        {':  { name: '}
+        <i>envoy.filters.http.ratelimit</i>
+        {
+          ', typed_config: { domain: shop, rate_limit_service: { transport_api_version: V3, grpc_service: { envoy_grpc: { cluster_name: binnacle } } } } }'
+        }
       </pre>
       <details>
         <summary>The cluster</summary>

@@ -21,8 +21,28 @@ export function toggleTheme(): void {
 }
 
 const NAMES = [
-  'sea', 'deep', 'graticule', 'land', 'coast', 'depth', 'ink', 'ink2', 'ink3', 'ok', 'degraded', 'failing', 'throttled',
-  'idle', 'brass', 'body', 'track', 'panel', 'raised', 'hover', 'rule', 'page',
+  'sea',
+  'deep',
+  'graticule',
+  'land',
+  'coast',
+  'depth',
+  'ink',
+  'ink2',
+  'ink3',
+  'ok',
+  'degraded',
+  'failing',
+  'throttled',
+  'idle',
+  'brass',
+  'body',
+  'track',
+  'panel',
+  'raised',
+  'hover',
+  'rule',
+  'page',
 ] as const;
 export type Colors = Record<(typeof NAMES)[number], RGBA>;
 

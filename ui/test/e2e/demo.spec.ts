@@ -15,7 +15,8 @@ test.beforeEach(({ page }) => {
   problems = [];
   page.on('console', (m) => {
     // Chromium's own remarks on software GL are not the page's.
-    if (m.type() === 'error' || (m.type() === 'warning' && !m.text().includes('GL Driver Message'))) problems.push(`${m.type()}: ${m.text()}`);
+    if (m.type() === 'error' || (m.type() === 'warning' && !m.text().includes('GL Driver Message')))
+      problems.push(`${m.type()}: ${m.text()}`);
   });
   page.on('pageerror', (e) => problems.push(`uncaught: ${e.message}`));
 });
@@ -44,8 +45,12 @@ async function light(page: Page): Promise<void> {
 /** A service that is called and calls, the busiest of the mesh. */
 async function busiest(page: Page): Promise<string> {
   const answer = await page.request.get('/api/v1/graph');
-  const g = (await answer.json()) as { nodes: { id: string; kind: string }[]; edges: { source: string; target: string }[] };
-  const degree = (id: string): number => g.edges.filter((e) => e.source === id).length * g.edges.filter((e) => e.target === id).length;
+  const g = (await answer.json()) as {
+    nodes: { id: string; kind: string }[];
+    edges: { source: string; target: string }[];
+  };
+  const degree = (id: string): number =>
+    g.edges.filter((e) => e.source === id).length * g.edges.filter((e) => e.target === id).length;
   const services = g.nodes.filter((n) => n.kind === 'service').sort((a, b) => degree(b.id) - degree(a.id));
   expect(services.length, 'services on the map').toBeGreaterThan(0);
   return services[0]!.id;
@@ -81,7 +86,9 @@ test('map: main-thread work while panning', async ({ page }) => {
   await expect.poll(() => framesPainted(page), { timeout: 60_000 }).toBeGreaterThan(20);
   await page.mouse.move(800, 120);
   await page.mouse.down();
-  const work = await measureFrames(page, (i) => page.mouse.move(800 + 260 * Math.sin(i / 17), 300 + 160 * Math.sin(i / 11)));
+  const work = await measureFrames(page, (i) =>
+    page.mouse.move(800 + 260 * Math.sin(i / 17), 300 + 160 * Math.sin(i / 11)),
+  );
   await page.mouse.up();
   console.log(report('panning the map', work));
   // A time is told always and judged where asked for: on a machine that does other things besides, it says nothing.
@@ -112,8 +119,13 @@ test('traces: search, then a waterfall', async ({ page }) => {
   await expect(page.locator('.trace-list li, .state').first()).toBeVisible();
   await page.goto('/traces');
   // The one that tells most.
-  const spans = await page.locator('.trace-list li').evaluateAll((rows) => rows.map((r) => Number(/(\d+) spans/.exec(r.textContent)?.[1])));
-  await page.locator('.trace-list li a').nth(spans.indexOf(Math.max(...spans))).click();
+  const spans = await page
+    .locator('.trace-list li')
+    .evaluateAll((rows) => rows.map((r) => Number(/(\d+) spans/.exec(r.textContent)?.[1])));
+  await page
+    .locator('.trace-list li a')
+    .nth(spans.indexOf(Math.max(...spans)))
+    .click();
   await expect(page.locator('.waterfall-canvas')).toBeVisible();
   await page.keyboard.press('ArrowDown');
   await page.keyboard.press('ArrowDown');

@@ -59,11 +59,12 @@ export async function countFrames(page: Page): Promise<void> {
     window.framesPainted = 0;
     const ask = window.requestAnimationFrame.bind(window);
     let last = -1;
-    window.requestAnimationFrame = (f) => ask((t) => {
-      if (t !== last) window.framesPainted++;
-      last = t;
-      f(t);
-    });
+    window.requestAnimationFrame = (f) =>
+      ask((t) => {
+        if (t !== last) window.framesPainted++;
+        last = t;
+        f(t);
+      });
   });
 }
 
@@ -82,7 +83,13 @@ export async function measureFrames(page: Page, step: (i: number) => Promise<voi
   const cdp = await page.context().newCDPSession(page);
   const events: TraceEvent[] = [];
   cdp.on('Tracing.dataCollected', (e) => events.push(...(e.value as unknown as TraceEvent[])));
-  await cdp.send('Tracing.start', { transferMode: 'ReportEvents', traceConfig: { includedCategories: ['toplevel', 'devtools.timeline', 'disabled-by-default-devtools.timeline'], excludedCategories: ['*'] } });
+  await cdp.send('Tracing.start', {
+    transferMode: 'ReportEvents',
+    traceConfig: {
+      includedCategories: ['toplevel', 'devtools.timeline', 'disabled-by-default-devtools.timeline'],
+      excludedCategories: ['*'],
+    },
+  });
   const began = Date.now();
   const before = await framesPainted(page);
   const more = async (i: number): Promise<boolean> => {
@@ -115,7 +122,8 @@ function frameWork(events: readonly TraceEvent[]): FrameWork {
   const counts = new Map<string, number>();
   for (const f of fired) counts.set(key(f), (counts.get(key(f)) ?? 0) + 1);
   const main = [...counts].sort((a, b) => b[1] - a[1])[0]?.[0];
-  if (main === undefined) throw new Error('the trace has no animation frame: nothing was painted while it was recorded');
+  if (main === undefined)
+    throw new Error('the trace has no animation frame: nothing was painted while it was recorded');
   const onMain = events.filter((e) => key(e) === main && e.ph === 'X');
   // The top-level tasks; their names differ between versions of Chromium.
   const name = ['RunTask', 'ThreadControllerImpl::RunTask'].find((n) => onMain.some((e) => e.name === n));
@@ -147,8 +155,12 @@ function frameWork(events: readonly TraceEvent[]): FrameWork {
     }
   }
   return {
-    frames: own.length, perSecond: own.length / seconds, load: load / seconds,
-    own: quantiles(own), rest: quantiles(rest), frame: quantiles(own.flatMap((o) => rest.map((r) => o + r))),
+    frames: own.length,
+    perSecond: own.length / seconds,
+    load: load / seconds,
+    own: quantiles(own),
+    rest: quantiles(rest),
+    frame: quantiles(own.flatMap((o) => rest.map((r) => o + r))),
     between: { cpu: quantiles(between.cpu), wall: quantiles(between.wall) },
   };
 }

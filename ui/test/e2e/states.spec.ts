@@ -38,7 +38,15 @@ test('loading: drawn until the answer comes', async ({ page }) => {
 
 test('errors: the server’s own words, and a way to try again', async ({ page }) => {
   let failing = true;
-  await page.route('**/api/v1/{traces,quotas}*', (r) => (failing ? r.fulfill({ status: 503, contentType: 'application/problem+json', body: '{"title":"Starting","status":503,"detail":"Blocks are still being opened; try again in a moment."}' }) : r.continue()));
+  await page.route('**/api/v1/{traces,quotas}*', (r) =>
+    failing
+      ? r.fulfill({
+          status: 503,
+          contentType: 'application/problem+json',
+          body: '{"title":"Starting","status":503,"detail":"Blocks are still being opened; try again in a moment."}',
+        })
+      : r.continue(),
+  );
   await page.goto('/traces');
   await expect(page.locator('.state[role=alert]')).toContainText('Blocks are still being opened');
   await page.goto('/quotas');
@@ -48,7 +56,13 @@ test('errors: the server’s own words, and a way to try again', async ({ page }
   await expect(page.locator('.rule').first()).toBeVisible();
   await page.goto('/trace/0123456789abcdef0123456789abcdef');
   await expect(page.locator('.state[role=alert]')).toContainText('No span of trace');
-  await page.route('**/api/v1/graph?*', (r) => r.fulfill({ status: 400, contentType: 'application/problem+json', body: '{"title":"Bad range","status":400,"detail":"That time is older than the series store reaches."}' }));
+  await page.route('**/api/v1/graph?*', (r) =>
+    r.fulfill({
+      status: 400,
+      contentType: 'application/problem+json',
+      body: '{"title":"Bad range","status":400,"detail":"That time is older than the series store reaches."}',
+    }),
+  );
   await page.goto('/?from=1000&to=2000');
   await expect(page.locator('.state[role=alert]')).toContainText('older than the series store');
 });
@@ -70,7 +84,10 @@ test('reconnecting: the map stays, says so, and comes back', async ({ page }) =>
 });
 
 test('quota files that were refused show their reason', async ({ page }) => {
-  await set(page, `quota_error=${encodeURIComponent('shop.yaml:14: descriptors[0].rate_limit.unit: "fortnight" is no unit')}`);
+  await set(
+    page,
+    `quota_error=${encodeURIComponent('shop.yaml:14: descriptors[0].rate_limit.unit: "fortnight" is no unit')}`,
+  );
   await page.goto('/quotas');
   await expect(page.locator('.banner')).toContainText('fortnight');
   await expect(page.locator('.rule').first()).toBeVisible();
@@ -126,7 +143,7 @@ test('a still map for those who ask for it, and for nobody: no frame without nee
   const before = await framesPainted(page);
   await page.waitForTimeout(2000);
   // The empty stream still sends deltas, which may each cost a frame; nothing animates.
-  expect(await framesPainted(page) - before).toBeLessThanOrEqual(12);
+  expect((await framesPainted(page)) - before).toBeLessThanOrEqual(12);
 });
 
 test('waterfall: 10,000 spans scroll within the frame budget', async ({ page }) => {
