@@ -7,7 +7,8 @@ import (
 
 // Config is the quota section of the configuration.
 type Config struct {
-	// Files are rule files, or directories of which every *.yaml and *.yml is one (but not those whose name starts with a dot).
+	// Files are rule files, directories of which every *.yaml and *.yml is one, or patterns (/etc/quota/*.yaml). In the latter two,
+	// names that start with a dot are left out.
 	Files []string `yaml:"files"`
 	// MergeDomains lets several files have rules for one domain.
 	MergeDomains bool `yaml:"merge_domains"`
@@ -88,6 +89,17 @@ func (c *Config) Validate() error {
 		}
 	}
 	return nil
+}
+
+// NeedsRestart names the fields in which next differs from c and which a running engine cannot change.
+func (c *Config) NeedsRestart(next *Config) (fields []string) {
+	if c.MaxKeys != next.MaxKeys {
+		fields = append(fields, "max_keys")
+	}
+	if c.MaxEdges != next.MaxEdges {
+		fields = append(fields, "max_edges")
+	}
+	return fields
 }
 
 func notToken(r rune) bool {

@@ -35,6 +35,7 @@ type Decision struct {
 	// Closest is the status whose limit is nearest to being reached (a refusing one before all others), -1 where no limit applies.
 	Closest int
 	Now     time.Time
+	Config  *Config // in force when it was decided; not to be changed
 
 	matches []rule.Match
 	key     []byte
@@ -75,7 +76,7 @@ func (e *Engine) Decide(req *Request, d *Decision, now time.Time) error {
 		return err
 	}
 	d.silence()
-	d.Now = now
+	d.Now, d.Config = now, &g.cfg
 	c := chooser{}
 	sec := now.Unix()
 	for i := range req.Descriptors {
@@ -87,10 +88,10 @@ func (e *Engine) Decide(req *Request, d *Decision, now time.Time) error {
 		case st.Limit != nil:
 			e.count(g, req, d, i, sec)
 		}
-		c.see(i, st, e.cfg.QuotaMode || st.Rule != nil && st.Rule.Quota && st.Limit != nil)
+		c.see(i, st, g.cfg.QuotaMode || st.Rule != nil && st.Rule.Quota && st.Limit != nil)
 	}
 	d.Over, d.Closest = c.result()
-	if d.Over && e.cfg.ShadowMode {
+	if d.Over && g.cfg.ShadowMode {
 		d.Over = false
 		e.shadowed.Add(1)
 	}
@@ -149,7 +150,7 @@ func (d *Decision) silence() {
 func (e *Engine) count(g *generation, req *Request, d *Decision, i int, now int64) {
 	desc, st, m := &req.Descriptors[i], &d.Statuses[i], &d.matches[i]
 	var stats *ruleStats
-	hit := window.Hit{Limit: uint64(st.Limit.RequestsPerUnit), Refund: desc.Negative, Only: !e.cfg.CountRefused}
+	hit := window.Hit{Limit: uint64(st.Limit.RequestsPerUnit), Refund: desc.Negative, Only: !g.cfg.CountRefused}
 	var near uint64
 	shadow := false
 	if st.Rule != nil {
@@ -160,7 +161,7 @@ func (e *Engine) count(g *generation, req *Request, d *Decision, i int, now int6
 		hit.Length = st.Limit.Window()
 		d.key = appendText(d.key[:0], req.Domain)
 		hit.Rule = e.hash(binary.LittleEndian.AppendUint32(d.key, hit.Length))
-		near = nearLimit(st.Limit.RequestsPerUnit, e.cfg.NearLimitRatio)
+		near = nearLimit(st.Limit.RequestsPerUnit, g.cfg.NearLimitRatio)
 	}
 	hit.Tag = stats.tag
 	hit.N = desc.hits(req)
@@ -177,10 +178,10 @@ func (e *Engine) count(g *generation, req *Request, d *Decision, i int, now int6
 	p := &stats.stripes[hit.Key.Lo>>32%stripes]
 	h := &p.hits
 	if st.Rule != nil && (st.Rule.Detailed || st.Rule.ByValue) {
-		h = e.hitsFor(stats, p, m, desc.Entries, &d.name)
+		h = e.hitsFor(g, stats, p, m, desc.Entries, &d.name)
 	}
 	p.record(h, &hit, &r, near, shadow)
-	e.notice(stats, req, d, i, &hit, &r)
+	e.notice(g, stats, req, d, i, &hit, &r)
 }
 
 func (d *Descriptor) hits(req *Request) uint64 {

@@ -8,13 +8,15 @@
 //	quota/top     who was refused most, who uses most
 //	quota/rls     Envoy's rate limit service, protobuf decoded and encoded by hand
 //
-// This package joins them: [Engine.Decide] is the one decision procedure, whatever protocol asks, [Engine.Run] reloads rule files
-// when they change, [Engine.Status] is GET /api/v1/quotas, and the engine is a prometheus.Collector.
+// This package joins them: [Engine.Decide] is the one decision procedure, whatever protocol asks, [Engine.Prepare] takes changed
+// rules in, [Engine.Status] is GET /api/v1/quotas, and the engine is a prometheus.Collector. It knows nothing of files: whoever
+// runs it reads them.
 //
 // Invariants:
 //   - No more is admitted in a window than the limit (I8): package window.
 //   - Rules are one immutable generation behind an atomic pointer. A decision reads the pointer once; a reload never makes it wait.
-//   - A reload is all or nothing: where any file is wrong, the old generation stays and Status says why.
+//   - A reload is all or nothing, over other rooms too: everything is prepared, then committed. Where anything is wrong, the old
+//     generation stays and Status says why.
 //   - Counters of use belong to what is limited (domain, entries, window), not to a rule, so that they outlive a reload, as they do
 //     in envoyproxy/ratelimit's Redis. Statistics belong to a rule's place in the tree and outlive a reload too.
 //   - Whatever a client's descriptors can multiply is bounded: counters (Config.MaxKeys), series (Config.MaxDetailedSeries), pairs

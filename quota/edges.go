@@ -15,7 +15,7 @@ type ThrottledEdge struct {
 
 // ThrottledEdges returns where requests are being refused, most first, at most Config.MaxEdges.
 func (e *Engine) ThrottledEdges(now time.Time) []ThrottledEdge {
-	ranked := e.edges.Top(e.cfg.MaxEdges, seconds(now))
+	ranked := e.edges.Top(e.maxEdges, seconds(now))
 	list := make([]ThrottledEdge, 0, len(ranked))
 	for _, r := range ranked {
 		source, rest := cutText([]byte(r.Label))

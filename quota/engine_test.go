@@ -1,11 +1,8 @@
 package quota
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -49,7 +46,7 @@ descriptors:
 // TestStatusJSON holds the body of GET /api/v1/quotas against docs/api/http.md.
 func TestStatusJSON(t *testing.T) {
 	t.Parallel()
-	e, _ := newEngine(t, t.TempDir(), DefaultConfig(), shop)
+	e, _ := newEngine(t, DefaultConfig(), shop)
 	start := time.Unix(1_700_000_040, 0) // 1,700,000,040 is a whole minute
 	for s := range 12 {
 		now := start.Add(time.Duration(s) * time.Second)
@@ -189,7 +186,7 @@ func TestMetrics(t *testing.T) {
 	t.Parallel()
 	cfg := DefaultConfig()
 	cfg.MaxDetailedSeries = 2
-	e, reg := newEngine(t, t.TempDir(), cfg, `
+	e, reg := newEngine(t, cfg, `
 domain: shop
 descriptors:
 - key: client
@@ -293,7 +290,7 @@ func TestKeyFlood(t *testing.T) {
 	t.Parallel()
 	cfg := DefaultConfig()
 	cfg.MaxKeys, cfg.MaxEdges = 1000, 10
-	e, _ := newEngine(t, t.TempDir(), cfg, `
+	e, _ := newEngine(t, cfg, `
 domain: shop
 descriptors:
 - key: source_cluster
@@ -329,7 +326,7 @@ descriptors:
 // TestLongValues: what a client sends is cut before it is remembered.
 func TestLongValues(t *testing.T) {
 	t.Parallel()
-	e, _ := newEngine(t, t.TempDir(), DefaultConfig(), strings.Replace(shop, "60}", "0}", 1))
+	e, _ := newEngine(t, DefaultConfig(), strings.Replace(shop, "60}", "0}", 1))
 	long := strings.Repeat("x", 1<<20)
 	now := time.Unix(1_700_000_000, 0)
 	ask(t, e, now, 1, descriptor("client_id="+long, "path=/checkout"), descriptor("source_cluster="+long))
@@ -343,29 +340,23 @@ func TestLongValues(t *testing.T) {
 
 func TestNewRefusesBadRules(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	bad := filepath.Join(dir, "bad.yaml")
-	if err := os.WriteFile(bad, []byte("descriptors:"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	good := filepath.Join(dir, "good.yaml")
-	if err := os.WriteFile(good, []byte(shop), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := CheckFiles(Config{Files: []string{good}}); err != nil {
+	if err := Check(DefaultConfig(), rules(shop)); err != nil {
 		t.Errorf("a good file: %v", err)
 	}
-	for name, tt := range map[string]struct{ path, want string }{
-		"bad file": {bad, "bad.yaml:1: the file has no domain"},
-		"no file":  {filepath.Join(dir, "absent.yaml"), "no such file"},
+	bad := DefaultConfig()
+	bad.MaxKeys = 0
+	for want, tt := range map[string]struct {
+		cfg  Config
+		yaml string
+	}{
+		"rules.yaml:1: the file has no domain": {DefaultConfig(), "descriptors:"},
+		"max_keys: 0":                          {bad, shop},
 	} {
-		cfg := DefaultConfig()
-		cfg.Files = []string{tt.path}
-		if _, err := New(cfg, silent(), prometheus.NewRegistry(), time.Now()); err == nil || !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("%s: %v, want %q", name, err, tt.want)
+		if _, err := New(tt.cfg, rules(tt.yaml), Deps{Log: silent(), Registerer: prometheus.NewRegistry()}, time.Now()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
 		}
-		if err := CheckFiles(cfg); err == nil || !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("%s: checked: %v, want %q", name, err, tt.want)
+		if err := Check(tt.cfg, rules(tt.yaml)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("checked: %v, want %q", err, want)
 		}
 	}
 }
@@ -391,12 +382,11 @@ func TestConfigValidate(t *testing.T) {
 	}
 }
 
-// TestReloadWhileDeciding: files that change under load, good and bad, let through exactly what the counters allow.
+// TestReloadWhileDeciding: rules that change under load, good and bad, let through exactly what the counters allow.
 func TestReloadWhileDeciding(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
 	const yaml = "domain: shop\ndescriptors:\n- {key: a, rate_limit: {unit: year, requests_per_unit: 5000}}\n"
-	e, _ := newEngine(t, dir, DefaultConfig(), yaml)
+	e, _ := newEngine(t, DefaultConfig(), yaml)
 	now := time.Unix(1_700_000_000, 0)
 	var admitted atomic.Int64
 	var wg sync.WaitGroup
@@ -409,11 +399,11 @@ func TestReloadWhileDeciding(t *testing.T) {
 			if i%2 == 1 {
 				content = "no: rules"
 			}
-			if err := os.WriteFile(filepath.Join(dir, "rules.yaml"), []byte(content), 0o600); err != nil {
-				t.Error(err)
-			}
-			if err := e.Reload(now); (err != nil) != (i%2 == 1) {
+			commit, err := e.Prepare(DefaultConfig(), rules(content), now)
+			if (err != nil) != (i%2 == 1) {
 				t.Errorf("reload %d: %v", i, err)
+			} else if err == nil {
+				commit()
 			}
 			e.Status(now)
 			e.Tick(now)
@@ -426,48 +416,4 @@ func TestReloadWhileDeciding(t *testing.T) {
 	if s := e.Status(now); s.Generation != 26 || s.Error == "" || s.Rules[0].Decisions.Total != 8000 {
 		t.Errorf("generation %d, error %q, %d decisions", s.Generation, s.Error, s.Rules[0].Decisions.Total)
 	}
-}
-
-// TestRunReloads: a changed file, a replaced one (as kubelet and editors do it) and a bad one are noticed without being told.
-func TestRunReloads(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	e, _ := newEngine(t, dir, DefaultConfig(), shop)
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if err := e.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	defer wg.Wait()
-	defer cancel()
-	until := func(what string, done func(Status) bool) {
-		t.Helper()
-		for range 1500 { // 30 s, of which milliseconds are used
-			if done(e.Status(time.Now())) {
-				return
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-		t.Fatalf("%s was not noticed", what)
-	}
-	file := filepath.Join(dir, "rules.yaml")
-	if err := os.WriteFile(file, []byte(shop+"# changed\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	until("a written file", func(s Status) bool { return s.Generation == 2 })
-	if err := os.WriteFile(file+".new", []byte("domain: other"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(file+".new", file); err != nil {
-		t.Fatal(err)
-	}
-	until("a replaced file", func(s Status) bool { return s.Generation == 3 && s.Files[0].Domain == "other" })
-	if err := os.WriteFile(file, []byte("nonsense: 1"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	until("a bad file", func(s Status) bool {
-		return s.Generation == 3 && strings.Contains(s.Error, `key "nonsense" is not known`)
-	})
 }

@@ -4,11 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,19 +19,18 @@ import (
 
 func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// newEngine makes an engine of one rule file, in a directory that it returns.
+// rules is one rule file.
+func rules(yaml string) []rule.File { return []rule.File{{Name: "rules.yaml", Content: []byte(yaml)}} }
+
+// newEngine makes an engine of one rule file.
 func newEngine(t interface {
 	Fatal(...any)
 	Helper()
-}, dir string, cfg Config, yaml string,
+}, cfg Config, yaml string,
 ) (*Engine, *prometheus.Registry) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(dir, "rules.yaml"), []byte(yaml), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cfg.Files = []string{dir}
 	reg := prometheus.NewPedanticRegistry()
-	e, err := New(cfg, silent(), reg, time.Unix(0, 0))
+	e, err := New(cfg, rules(yaml), Deps{Log: silent(), Registerer: reg}, time.Unix(0, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +67,7 @@ type modelLimit struct {
 var modelUnits = map[string]int64{"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 7 * 86400, "month": 30 * 86400, "year": 365 * 86400}
 
 func drawRules(t *rapid.T, depth int) []*modelRule {
-	var rules []*modelRule
+	var drawn []*modelRule
 	seen := map[string]bool{}
 	for range rapid.IntRange(1, 5).Draw(t, "rules") {
 		r := &modelRule{key: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "key"), value: rapid.SampledFrom([]string{"", "x", "xy", "x*", "*y", "x*y", "*"}).Draw(t, "value")}
@@ -97,9 +93,9 @@ func drawRules(t *rapid.T, depth int) []*modelRule {
 				r.children = drawRules(t, depth-1)
 			}
 		}
-		rules = append(rules, r)
+		drawn = append(drawn, r)
 	}
-	return rules
+	return drawn
 }
 
 func render(b *strings.Builder, rules []*modelRule, indent string) {
@@ -248,22 +244,15 @@ func (o *oracle) decide(descriptors []modelDescriptor, hits uint32, now int64) (
 
 func TestModel(t *testing.T) {
 	t.Parallel()
-	root := t.TempDir()
-	n := 0
 	rapid.Check(t, func(t *rapid.T) {
-		rules := drawRules(t, 3)
+		tree := drawRules(t, 3)
 		var b strings.Builder
 		b.WriteString("domain: d\ndescriptors:\n")
-		render(&b, rules, "")
-		dir := filepath.Join(root, strconv.Itoa(n))
-		n++
-		if err := os.Mkdir(dir, 0o700); err != nil {
-			t.Fatal(err)
-		}
+		render(&b, tree, "")
 		cfg := DefaultConfig()
 		cfg.CountRefused = rapid.Bool().Draw(t, "count refused")
-		e, _ := newEngine(t, dir, cfg, b.String())
-		o := &oracle{rules: rules, used: map[string]uint64{}, only: !cfg.CountRefused}
+		e, _ := newEngine(t, cfg, b.String())
+		o := &oracle{rules: tree, used: map[string]uint64{}, only: !cfg.CountRefused}
 		now := int64(1_700_000_000)
 		var d Decision
 		for range rapid.IntRange(1, 30).Draw(t, "requests") {

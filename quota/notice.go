@@ -10,7 +10,7 @@ const maxLabel = 256
 
 // notice remembers a decision for people: keys that are refused, keys that use much, services that are throttled. On the way of a
 // request that passes it usually costs two comparisons.
-func (e *Engine) notice(stats *ruleStats, req *Request, d *Decision, i int, hit *window.Hit, r *window.Result) {
+func (e *Engine) notice(g *generation, stats *ruleStats, req *Request, d *Decision, i int, hit *window.Hit, r *window.Result) {
 	switch {
 	case r.Full:
 		e.fullHits.Add(1)
@@ -26,8 +26,8 @@ func (e *Engine) notice(stats *ruleStats, req *Request, d *Decision, i int, hit 
 			it.Tag = uint32(hit.Limit)
 		}
 		stats.limited.Unlock()
-		if d.Statuses[i].Over && !e.cfg.ShadowMode {
-			e.noticeEdge(req, d, i, t)
+		if d.Statuses[i].Over && !g.cfg.ShadowMode {
+			e.noticeEdge(g, req, d, i, t)
 		}
 	}
 	if r.After != r.Before && !r.Shared && !hit.Refund && stats.busiest.Worth(r.Before, r.After, hit.Limit, r.Start) {
@@ -41,9 +41,9 @@ func (e *Engine) notice(stats *ruleStats, req *Request, d *Decision, i int, hit 
 
 // noticeEdge remembers between which services a request was refused, where its descriptors say: the refused one first, else any
 // other of the request.
-func (e *Engine) noticeEdge(req *Request, d *Decision, i int, t float64) {
-	source := side(req, i, e.cfg.SourceKeys)
-	destination := side(req, i, e.cfg.DestinationKeys)
+func (e *Engine) noticeEdge(g *generation, req *Request, d *Decision, i int, t float64) {
+	source := side(req, i, g.cfg.SourceKeys)
+	destination := side(req, i, g.cfg.DestinationKeys)
 	if source == nil && destination == nil {
 		return
 	}

@@ -102,7 +102,7 @@ func nearLimit(limit uint32, ratio float64) uint64 {
 }
 
 // hitsFor returns where the hits of a match count: in a series of its own where the rule asks for that and there is room.
-func (e *Engine) hitsFor(s *ruleStats, p *stripe, m *rule.Match, entries []rule.Entry, scratch *[]byte) *hits {
+func (e *Engine) hitsFor(g *generation, s *ruleStats, p *stripe, m *rule.Match, entries []rule.Entry, scratch *[]byte) *hits {
 	*scratch = m.MetricKey(entries, (*scratch)[:0])
 	s.detailMu.RLock()
 	h := s.detail[string(*scratch)]
@@ -115,7 +115,7 @@ func (e *Engine) hitsFor(s *ruleStats, p *stripe, m *rule.Match, entries []rule.
 	if h = s.detail[string(*scratch)]; h != nil {
 		return h
 	}
-	if e.detailed.Add(1) > int64(e.cfg.MaxDetailedSeries) || len(*scratch) > maxLabel {
+	if e.detailed.Add(1) > int64(g.cfg.MaxDetailedSeries) || len(*scratch) > maxLabel {
 		e.detailed.Add(-1)
 		e.droppedDetail.Add(1)
 		return &p.hits
@@ -126,6 +126,12 @@ func (e *Engine) hitsFor(s *ruleStats, p *stripe, m *rule.Match, entries []rule.
 	}
 	s.detail[string(*scratch)] = h
 	return h
+}
+
+func (s *ruleStats) details() int {
+	s.detailMu.RLock()
+	defer s.detailMu.RUnlock()
+	return len(s.detail)
 }
 
 // sample remembers the counts of now, in Unix seconds.

@@ -83,7 +83,7 @@ func (e *Engine) Status(now time.Time) Status {
 	active := e.keys.at(e, now)
 	for i := range g.rules {
 		c := &g.rules[i]
-		s.Rules = append(s.Rules, e.ruleStatus(c.rule, c.stats, c.window, active, now))
+		s.Rules = append(s.Rules, e.ruleStatus(g, c.rule, c.stats, c.window, active, now))
 	}
 	for _, domain := range g.domains {
 		stats := g.overrides[domain]
@@ -91,16 +91,16 @@ func (e *Engine) Status(now time.Time) Status {
 			continue
 		}
 		r := &rule.Rule{ID: overrideID(domain), Domain: domain, Descriptor: "(limits that requests bring)"}
-		s.Rules = append(s.Rules, e.ruleStatus(r, stats, 0, active, now))
+		s.Rules = append(s.Rules, e.ruleStatus(g, r, stats, 0, active, now))
 	}
 	return s
 }
 
-func (e *Engine) ruleStatus(r *rule.Rule, stats *ruleStats, length uint32, active []int, now time.Time) RuleStatus {
+func (e *Engine) ruleStatus(g *generation, r *rule.Rule, stats *ruleStats, length uint32, active []int, now time.Time) RuleStatus {
 	d := stats.decisions()
 	s := RuleStatus{
 		ID: r.ID, Domain: r.Domain, Descriptor: r.Descriptor, Name: r.Limit.Name, RequestsPerUnit: r.Limit.RequestsPerUnit,
-		Unlimited: r.Limit.Unlimited, ShadowMode: r.Shadow || e.cfg.ShadowMode, QuotaMode: r.Quota || e.cfg.QuotaMode,
+		Unlimited: r.Limit.Unlimited, ShadowMode: r.Shadow || g.cfg.ShadowMode, QuotaMode: r.Quota || g.cfg.QuotaMode,
 		Decisions: DecisionsStatus{Total: d.ok + d.over + d.shadow, OK: d.ok, OverLimit: d.over, NearLimit: d.near, Shadow: d.shadow},
 	}
 	if r.Limit.Unit.Valid() {

@@ -21,6 +21,7 @@ import (
 	"github.com/binnacle-mesh/binnacle/internal/api"
 	"github.com/binnacle-mesh/binnacle/internal/config"
 	"github.com/binnacle-mesh/binnacle/internal/promapi"
+	"github.com/binnacle-mesh/binnacle/internal/watch"
 	"github.com/binnacle-mesh/binnacle/quota"
 	"github.com/binnacle-mesh/binnacle/storage/block"
 	"github.com/binnacle-mesh/binnacle/storage/checkpoint"
@@ -51,6 +52,8 @@ type App struct {
 	blocks    *block.Store
 	series    *series.DB
 	quota     *quota.Engine
+	reloading sync.Mutex
+	watcher   *watch.Watcher
 	prom      *promapi.Handler
 	api       *api.API
 	listeners []*listener
@@ -86,7 +89,10 @@ func New(ctx context.Context, cfg config.Config, version string, log *slog.Logge
 	if err := a.openStores(); err != nil {
 		return nil, err
 	}
-	if a.quota, err = quota.New(cfg.Quota, log.With("room", "quota"), a.reg, time.Now()); err != nil {
+	if a.watcher, err = watch.New(log.With("room", "watch"), a.reg); err != nil {
+		return nil, err
+	}
+	if err := a.openQuota(time.Now()); err != nil {
 		return nil, err
 	}
 	if err := a.restore(); err != nil {
@@ -174,7 +180,8 @@ func (a *App) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	})
-	wg.Go(func() { fail("quota", a.quota.Run(ctx)) })
+	wg.Go(func() { a.quota.Run(ctx) })
+	wg.Go(func() { a.watchRules(ctx) })
 	wg.Go(func() { a.retain(ctx) })
 	wg.Go(func() { a.reloadOnHangup(ctx) })
 	for _, l := range a.listeners {

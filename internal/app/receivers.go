@@ -28,7 +28,7 @@ func (a *App) openReceivers(ctx context.Context) (err error) {
 	if a.embedded, err = embedded.New(ctx, a.cfg.Collector, others, a.version, a.log.With("room", "collector")); err != nil {
 		return err
 	}
-	limits, err := rls.New(a.quota, a.cfg.Quota, a.reg)
+	limits, err := rls.New(a.quota, a.reg)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func (a *App) openAPI(ctx context.Context) (err error) {
 		Quotas:     func() any { return a.quota.Status(time.Now()) },
 		Status:     a.status,
 		Ready:      a.ready,
-		Reload:     func(context.Context) error { return a.quota.Reload(time.Now()) },
+		Reload:     func(context.Context) error { return a.reloadRules(time.Now()) },
 		Web:        ui.FS(),
 		Logger:     a.log.With("room", "api"),
 		Registerer: a.reg,

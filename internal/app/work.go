@@ -76,7 +76,7 @@ func (a *App) reloadOnHangup(ctx context.Context) {
 	for {
 		select {
 		case <-hangup:
-			_ = a.quota.Reload(time.Now())
+			_ = a.reloadRules(time.Now())
 		case <-ctx.Done():
 			return
 		}

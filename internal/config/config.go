@@ -147,15 +147,6 @@ func tidy(err error) error {
 	return errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
 }
 
-// CheckFiles checks the files that the configuration names, beyond what
-// Validate can see.
-func (c *Config) CheckFiles() error {
-	if err := quota.CheckFiles(c.Quota); err != nil {
-		return fmt.Errorf("quota.files: %w", err)
-	}
-	return nil
-}
-
 // Validate checks everything that can be checked without opening anything. The
 // error names the field by its path.
 func (c *Config) Validate() error {

@@ -24,8 +24,8 @@ func code(over bool) uint64 {
 	return codeOK
 }
 
-// encode appends a RateLimitResponse: one status for each descriptor, and what the configuration adds.
-func (s *Service) encode(b []byte, c *call) ([]byte, error) {
+// encode appends the decision as a RateLimitResponse: one status for each descriptor, and what the configuration adds.
+func (c *call) encode(b []byte) ([]byte, error) {
 	d := &c.decision
 	b = appendVarint(b, 1, code(d.Over))
 	for i := range d.Statuses {
@@ -34,10 +34,10 @@ func (s *Service) encode(b []byte, c *call) ([]byte, error) {
 		b = appendStatus(b, &d.Statuses[i])
 		b = shut(b, at)
 	}
-	if d.Closest >= 0 && (s.headers.Enabled || s.headers.Standard) {
-		b = s.appendHeaders(b, &d.Statuses[d.Closest])
+	if h := &d.Config.Headers; d.Closest >= 0 && (h.Enabled || h.Standard) {
+		b = appendHeaders(b, h, &d.Statuses[d.Closest])
 	}
-	if s.metadata {
+	if d.Config.DynamicMetadata {
 		m, err := proto.Marshal(metadata(&c.req, d))
 		if err != nil {
 			return b, fmt.Errorf("quota/rls: encode dynamic metadata: %w; turn dynamic_metadata off, or correct the rules' metadata", err)
@@ -83,14 +83,14 @@ func appendLimit(b []byte, l *rule.Limit) []byte {
 }
 
 // appendHeaders appends response_headers_to_add.
-func (s *Service) appendHeaders(b []byte, a *quota.Answer) []byte {
+func appendHeaders(b []byte, h *quota.HeaderConfig, a *quota.Answer) []byte {
 	var text [128]byte
-	if s.headers.Enabled {
-		b = appendHeader(b, s.headers.Limit, strconv.AppendUint(text[:0], uint64(a.Limit.RequestsPerUnit), 10))
-		b = appendHeader(b, s.headers.Remaining, strconv.AppendUint(text[:0], uint64(a.Remaining), 10))
-		b = appendHeader(b, s.headers.Reset, strconv.AppendInt(text[:0], a.Reset, 10))
+	if h.Enabled {
+		b = appendHeader(b, h.Limit, strconv.AppendUint(text[:0], uint64(a.Limit.RequestsPerUnit), 10))
+		b = appendHeader(b, h.Remaining, strconv.AppendUint(text[:0], uint64(a.Remaining), 10))
+		b = appendHeader(b, h.Reset, strconv.AppendInt(text[:0], a.Reset, 10))
 	}
-	if s.headers.Standard {
+	if h.Standard {
 		b = appendHeader(b, "RateLimit-Policy", appendPolicy(text[:0], a))
 		b = appendHeader(b, "RateLimit", appendServiceLimit(text[:0], a))
 	}

@@ -77,7 +77,7 @@ func TestGeneratedClient(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, _, _, err := newService(t, quota.DefaultConfig(), map[string]string{"f.yaml": yearly})
+			s, _, err := newService(quota.DefaultConfig(), map[string]string{"f.yaml": yearly})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -110,7 +110,7 @@ func TestGeneratedClient(t *testing.T) {
 // TestExactOverGRPC: 64 clients on their own streams ask for more than there is. Exactly the limit is admitted.
 func TestExactOverGRPC(t *testing.T) {
 	t.Parallel()
-	s, e, _, err := newService(t, quota.DefaultConfig(), map[string]string{"f.yaml": yearly})
+	s, e, err := newService(quota.DefaultConfig(), map[string]string{"f.yaml": yearly})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,11 +147,11 @@ func TestExactOverGRPC(t *testing.T) {
 func TestInvalidRequestsAreCounted(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewPedanticRegistry()
-	e, err := quota.New(quota.DefaultConfig(), silent(), reg, time.Unix(0, 0))
+	e, err := quota.New(quota.DefaultConfig(), nil, quota.Deps{Log: silent(), Registerer: reg}, time.Unix(0, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := rls.New(e, e.Config(), reg)
+	s, err := rls.New(e, reg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +204,7 @@ func TestDecisionDoesNotAllocate(t *testing.T) {
 		t.Skip("the race detector makes pools forget on purpose")
 	}
 	for name, limit := range map[string]int{"admitted": 1 << 30, "refused": 0} {
-		s, _, _, err := newService(t, quota.DefaultConfig(), map[string]string{"f.yaml": fmt.Sprintf(nested, limit)})
+		s, _, err := newService(quota.DefaultConfig(), map[string]string{"f.yaml": fmt.Sprintf(nested, limit)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -230,7 +230,7 @@ func TestDecisionDoesNotAllocate(t *testing.T) {
 func BenchmarkDecision(b *testing.B) {
 	for _, n := range []int{1, 10} {
 		b.Run(fmt.Sprintf("descriptors=%d", n), func(b *testing.B) {
-			s, _, _, err := newService(b, quota.DefaultConfig(), map[string]string{"f.yaml": strings.Replace(yearly, "1000}", "4000000000}", 1)})
+			s, _, err := newService(quota.DefaultConfig(), map[string]string{"f.yaml": strings.Replace(yearly, "1000}", "4000000000}", 1)})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -268,7 +268,7 @@ func cpu(b *testing.B) time.Duration {
 // BenchmarkOverGRPC prints what CPU a decision costs beside the same call to a handler that returns an empty answer, both over
 // real connections and measured in turns. The client's share is in both; `make bench` charges the server alone.
 func BenchmarkOverGRPC(b *testing.B) {
-	s, _, _, err := newService(b, quota.DefaultConfig(), map[string]string{"f.yaml": strings.Replace(yearly, "1000}", "4000000000}", 1)})
+	s, _, err := newService(quota.DefaultConfig(), map[string]string{"f.yaml": strings.Replace(yearly, "1000}", "4000000000}", 1)})
 	if err != nil {
 		b.Fatal(err)
 	}

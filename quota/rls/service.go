@@ -36,8 +36,6 @@ type Decider interface {
 // Service answers rate limit requests. It is safe for concurrent use.
 type Service struct {
 	decider  Decider
-	headers  quota.HeaderConfig
-	metadata bool
 	calls    sync.Pool // of *call
 	refused  map[error]prometheus.Counter
 	original prometheus.Counter
@@ -53,9 +51,9 @@ type call struct {
 // keepEntries is how many entries' memory a call keeps for the next one; more is left to the garbage collector.
 const keepEntries = 256
 
-// New makes a service that asks d, with the headers and metadata that cfg wants, and registers its metrics.
-func New(d Decider, cfg quota.Config, reg prometheus.Registerer) (*Service, error) {
-	s := &Service{decider: d, headers: cfg.Headers, metadata: cfg.DynamicMetadata}
+// New makes a service that asks d and registers its metrics.
+func New(d Decider, reg prometheus.Registerer) (*Service, error) {
+	s := &Service{decider: d}
 	s.calls.New = func() any { return new(call) }
 	vec := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "binnacle_quota_rls_invalid_requests_total",
@@ -92,7 +90,7 @@ func (s *Service) ShouldRateLimit(req, resp []byte, now time.Time) ([]byte, erro
 	if err := s.decider.Decide(&c.req, &c.decision, now); err != nil {
 		return resp, s.refuse(err)
 	}
-	return s.encode(resp, c)
+	return c.encode(resp)
 }
 
 func (s *Service) release(c *call) {

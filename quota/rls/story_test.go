@@ -3,8 +3,8 @@ package rls_test
 import (
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,42 +21,41 @@ import (
 
 	"github.com/binnacle-mesh/binnacle/quota"
 	"github.com/binnacle-mesh/binnacle/quota/rls"
+	"github.com/binnacle-mesh/binnacle/quota/rule"
 )
 
 func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// newService makes a service of rule files, by name, in a directory of its own.
-func newService(t testing.TB, cfg quota.Config, files map[string]string) (*rls.Service, *quota.Engine, string, error) {
-	t.Helper()
-	dir := t.TempDir()
-	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cfg.Files = []string{dir}
+// newService makes a service of rule files by name.
+func newService(cfg quota.Config, files map[string]string) (*rls.Service, *quota.Engine, error) {
 	reg := prometheus.NewPedanticRegistry()
-	e, err := quota.New(cfg, silent(), reg, time.Unix(0, 0))
+	e, err := quota.New(cfg, ruleFiles(files), quota.Deps{Log: silent(), Registerer: reg}, time.Unix(0, 0))
 	if err != nil {
-		return nil, nil, dir, err
+		return nil, nil, err
 	}
-	s, err := rls.New(e, cfg, reg)
-	return s, e, dir, err
+	s, err := rls.New(e, reg)
+	return s, e, err
+}
+
+// ruleFiles puts files in the order of their names.
+func ruleFiles(files map[string]string) (all []rule.File) {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		all = append(all, rule.File{Name: name, Content: []byte(files[name])})
+	}
+	return all
 }
 
 // story is the state that the lines of a story change.
 type story struct {
 	cfg     quota.Config
-	files   map[string]string
 	service *rls.Service
 	engine  *quota.Engine
-	dir     string
 	now     time.Time
 }
 
 // TestStories tells the rules of the protocol and of envoyproxy/ratelimit, each as what a proxy asks and what it is answered:
 //
-//	config      fields of quota.Config, as field=value; takes effect with the next rules
+//	config      fields of quota.Config, as field=value; takes effect with the next rules or reload
 //	rules       name=value …: rule files (one per "--- name" line; f.yaml without one)
 //	reload      new rule files for the running engine
 //	at          sets the clock: seconds of the epoch, or +duration
@@ -72,9 +71,9 @@ func TestStories(t *testing.T) {
 			case "config":
 				return s.config(t, d)
 			case "rules":
-				return s.rules(t, d)
+				return s.rules(d)
 			case "reload":
-				return s.reload(t, d)
+				return s.reload(d)
 			case "at":
 				return s.at(t, d)
 			case "ask":
@@ -134,31 +133,20 @@ func split(input string) map[string]string {
 	return files
 }
 
-func (s *story) rules(t *testing.T, d *datadriven.TestData) (out string) {
-	s.files = split(d.Input)
+func (s *story) rules(d *datadriven.TestData) (out string) {
 	var err error
-	s.service, s.engine, s.dir, err = newService(t, s.cfg, s.files)
-	if err != nil {
-		return strings.ReplaceAll(err.Error(), s.dir+"/", "") + "\n"
+	if s.service, s.engine, err = newService(s.cfg, split(d.Input)); err != nil {
+		return err.Error() + "\n"
 	}
 	return "loaded\n"
 }
 
-func (s *story) reload(t *testing.T, d *datadriven.TestData) string {
-	for name := range s.files {
-		if err := os.Remove(filepath.Join(s.dir, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s.files = split(d.Input)
-	for name, content := range s.files {
-		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+func (s *story) reload(d *datadriven.TestData) string {
 	out := "loaded"
-	if err := s.engine.Reload(s.now); err != nil {
-		out = strings.ReplaceAll(err.Error(), s.dir+"/", "")
+	if commit, err := s.engine.Prepare(s.cfg, ruleFiles(split(d.Input)), s.now); err != nil {
+		out = err.Error()
+	} else {
+		commit()
 	}
 	return fmt.Sprintf("%s\ngeneration %d\n", out, s.engine.Status(s.now).Generation)
 }
@@ -295,7 +283,7 @@ func (s *story) status() string {
 	var b strings.Builder
 	st := s.engine.Status(s.now)
 	if st.Error != "" {
-		fmt.Fprintln(&b, "error:", strings.ReplaceAll(st.Error, s.dir+"/", ""))
+		fmt.Fprintln(&b, "error:", st.Error)
 	}
 	for _, r := range st.Rules {
 		d := r.Decisions

@@ -126,8 +126,8 @@ func TestEncodeLengths(t *testing.T) {
 	for n := range 400 {
 		var c call
 		name := strings.Repeat("n", n)
-		c.decision = quota.Decision{Closest: -1, Statuses: []quota.Answer{{Limit: &rule.Limit{Name: name, Unit: rule.Day}}}}
-		b, err := new(Service).encode(nil, &c)
+		c.decision = quota.Decision{Config: new(quota.Config), Closest: -1, Statuses: []quota.Answer{{Limit: &rule.Limit{Name: name, Unit: rule.Day}}}}
+		b, err := c.encode(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -150,7 +150,7 @@ func TestEncode(t *testing.T) {
 		if c.decision.Over = rapid.Bool().Draw(t, "over"); c.decision.Over {
 			want.OverallCode = pb.RateLimitResponse_OVER_LIMIT
 		}
-		c.decision.Closest = -1
+		c.decision.Closest, c.decision.Config = -1, new(quota.Config)
 		for range rapid.IntRange(0, 5).Draw(t, "statuses") {
 			a := quota.Answer{Over: rapid.Bool().Draw(t, "over"), Remaining: rapid.Uint32().Draw(t, "remaining")}
 			w := &pb.RateLimitResponse_DescriptorStatus{Code: pb.RateLimitResponse_OK, LimitRemaining: a.Remaining}
@@ -175,7 +175,7 @@ func TestEncode(t *testing.T) {
 			want.Statuses = append(want.Statuses, w)
 		}
 		prefix := []byte("kept")
-		b, err := new(Service).encode(prefix, &c)
+		b, err := c.encode(prefix)
 		if err != nil {
 			t.Fatal(err)
 		}
