@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/telemetry/health"
 )
 
 // rangeWindow is the name of a past graph's one window.
@@ -24,13 +25,14 @@ const maxVersions = 8
 // drawing is a past graph while it is put together.
 type drawing struct {
 	seconds float64
-	health  Thresholds
+	rule    *health.Config
 	nodes   map[string]*drawnNode
 	edges   map[string]*drawnEdge
+	minded  bool // the time before is wanted of some edges: see lookAtWhole
 }
 
-func newDrawing(seconds float64, health Thresholds) *drawing {
-	return &drawing{seconds: seconds, health: health, nodes: map[string]*drawnNode{}, edges: map[string]*drawnEdge{}}
+func newDrawing(seconds float64, rule *health.Config) *drawing {
+	return &drawing{seconds: seconds, rule: rule, nodes: map[string]*drawnNode{}, edges: map[string]*drawnEdge{}}
 }
 
 // seen is what one witness saw, or what is shown of several.
@@ -39,7 +41,7 @@ type seen struct {
 	latency                     *histogram.FloatHistogram
 }
 
-func (s *seen) add(o seen) {
+func (s *seen) add(o *seen) {
 	s.requests += o.requests
 	s.errors += o.errors
 	s.throttled += o.throttled
@@ -54,13 +56,15 @@ func (s *seen) add(o seen) {
 }
 
 type drawnNode struct {
-	id        string
-	node      telemetry.Node
-	system    string
-	versions  map[string]bool
-	inbound   seen
-	last      int64
-	callsOnly bool
+	id       string
+	node     telemetry.Node
+	system   string
+	versions map[string]bool
+	inbound  seen
+	before   seen // inbound, in the time before the range
+	last     int64
+	calls    bool
+	minded   bool
 }
 
 type drawnEdge struct {
@@ -68,7 +72,10 @@ type drawnEdge struct {
 	source, target *drawnNode
 	protocol       string
 	witnesses      [telemetry.Witnesses]seen
-	secured, mtls  float64 // requests of which the security is known, and those under mutual TLS
+	best           telemetry.Witness // that saw the most, of equals the first: see lookAtWhole
+	before         seen              // what it saw in the time before the range
+	minded         bool              // before is wanted
+	secured, mtls  float64           // requests of which the security is known, and those under mutual TLS
 	first, last    int64
 	slowest, error *telemetry.Exemplar
 }
@@ -85,7 +92,7 @@ func (d *drawing) add(ls labels.Labels, inc increase) {
 	case telemetry.OutcomeThrottled.String():
 		s.throttled = s.requests
 	}
-	e.witnesses[witnessOf(ls)].add(s)
+	e.witnesses[witnessOf(ls)].add(&s)
 	if tls := ls.Get("tls"); tls != "" {
 		e.secured += s.requests
 		if tls == telemetry.TLSMutual.String() {
@@ -157,11 +164,16 @@ func (d *drawing) edge(src, dst *drawnNode, protocol string) *drawnEdge {
 	return e
 }
 
+// edgeOf is the edge that a canonical series is of, nil if the range has none such.
+func (d *drawing) edgeOf(ls labels.Labels) *drawnEdge {
+	return d.edges[edgeID(nodeOf(ls, "source").ID(), nodeOf(ls, "destination").ID(), ls.Get("protocol"))]
+}
+
 // example takes in a series' exemplars: the edge keeps the slowest, and the
 // latest that failed.
 func (d *drawing) example(r exemplar.QueryResult) {
 	ls := r.SeriesLabels
-	e := d.edges[edgeID(nodeOf(ls, "source").ID(), nodeOf(ls, "destination").ID(), ls.Get("protocol"))]
+	e := d.edgeOf(ls)
 	if e == nil {
 		return
 	}
@@ -185,30 +197,12 @@ func (d *drawing) example(r exemplar.QueryResult) {
 	}
 }
 
-// best is what the witness saw that saw the most.
-func (e *drawnEdge) best() seen {
-	b := e.witnesses[0]
-	for _, w := range e.witnesses[1:] {
-		if w.requests > b.requests {
-			b = w
-		}
-	}
-	return b
-}
-
 func (d *drawing) graph(now int64) *telemetry.Graph {
 	g := &telemetry.Graph{Time: now * msec, Origin: telemetry.OriginSeries, Nodes: make([]telemetry.GraphNode, 0, len(d.nodes)), Edges: make([]telemetry.GraphEdge, 0, len(d.edges))}
 	for _, e := range d.edges {
 		g.Edges = append(g.Edges, d.graphEdge(e))
 	}
 	slices.SortFunc(g.Edges, func(a, b telemetry.GraphEdge) int { return cmp.Compare(a.ID, b.ID) })
-	// Nodes take in what their inbound edges saw, in the order of the edges: sums of
-	// floats depend on it.
-	for i := range g.Edges {
-		e := d.edges[g.Edges[i].ID]
-		e.target.inbound.add(e.best())
-		e.source.callsOnly = true
-	}
 	for _, n := range d.nodes {
 		g.Nodes = append(g.Nodes, d.graphNode(n))
 	}
@@ -225,21 +219,21 @@ func (d *drawing) graphNode(n *drawnNode) telemetry.GraphNode {
 	if len(versions) > maxVersions {
 		versions = versions[:maxVersions]
 	}
-	health := d.judge(n.inbound)
-	if health == telemetry.HealthIdle && n.callsOnly {
-		health = telemetry.HealthOK // nobody calls it, but it calls
+	verdict := d.judge(&n.inbound, &n.before)
+	if verdict == telemetry.HealthIdle && n.calls {
+		verdict = telemetry.HealthOK // nobody calls it, but it calls
 	}
 	return telemetry.GraphNode{
 		ID: n.id, Name: n.node.Name, Namespace: n.node.Namespace, Cluster: n.node.Cluster, Kind: n.node.Kind,
-		System: n.system, Versions: versions, Health: health,
-		Windows: map[string]telemetry.Signals{rangeWindow: d.signals(n.inbound)}, LastSeen: n.last * msec,
+		System: n.system, Versions: versions, Health: verdict,
+		Windows: map[string]telemetry.Signals{rangeWindow: d.signals(&n.inbound)}, LastSeen: n.last * msec,
 	}
 }
 
 func (d *drawing) graphEdge(e *drawnEdge) telemetry.GraphEdge {
-	b := e.best()
+	b := &e.witnesses[e.best]
 	g := telemetry.GraphEdge{
-		ID: e.id, Source: e.source.id, Target: e.target.id, Protocol: protocolOf(e.protocol), Health: d.judge(b),
+		ID: e.id, Source: e.source.id, Target: e.target.id, Protocol: protocolOf(e.protocol), Health: d.judge(b, &e.before),
 		Windows: map[string]telemetry.Signals{rangeWindow: d.signals(b)},
 		Totals:  telemetry.Totals{Requests: whole(b.requests), Errors: whole(b.errors), Throttled: whole(b.throttled)},
 		Witnesses: telemetry.WitnessCounts{
@@ -262,31 +256,18 @@ func (d *drawing) graphEdge(e *drawnEdge) telemetry.GraphEdge {
 
 func whole(f float64) uint64 { return uint64(math.Round(f)) }
 
-func (d *drawing) signals(s seen) telemetry.Signals {
+func (d *drawing) signals(s *seen) telemetry.Signals {
 	out := telemetry.Signals{Rate: s.requests / d.seconds, ErrorRate: s.errors / d.seconds, ThrottledRate: s.throttled / d.seconds}
 	if s.requests > 0 {
-		out.P50, out.P90, out.P99 = quantile(s.latency, 0.5), quantile(s.latency, 0.9), quantile(s.latency, 0.99)
+		q := [...]float64{quantile(s.latency, 0.5), quantile(s.latency, 0.9), quantile(s.latency, 0.99)}
+		out.P50, out.P90, out.P99 = &q[0], &q[1], &q[2]
 	}
 	return out
 }
 
-// judge has the live graph's rule, but for latency.
-func (d *drawing) judge(s seen) telemetry.Health {
-	switch {
-	case s.requests == 0:
-		return telemetry.HealthIdle
-	case s.errors >= 3 && s.errors >= d.health.FailingErrors*s.requests:
-		return telemetry.HealthFailing
-	case s.errors >= 2 && s.errors >= d.health.DegradedErrors*s.requests,
-		s.throttled >= 2 && s.throttled >= d.health.Throttled*s.requests:
-		return telemetry.HealthDegraded
-	}
-	return telemetry.HealthOK
-}
-
 // quantile is in milliseconds. Within a bucket observations are taken to be
 // spread evenly over the logarithm of the duration.
-func quantile(h *histogram.FloatHistogram, q float64) *float64 {
+func quantile(h *histogram.FloatHistogram, q float64) float64 {
 	rank := q * h.Count
 	ms := 0.0
 	for it := h.AllBucketIterator(); it.Next(); {
@@ -304,5 +285,5 @@ func quantile(h *histogram.FloatHistogram, q float64) *float64 {
 			break
 		}
 	}
-	return &ms
+	return ms
 }

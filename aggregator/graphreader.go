@@ -6,14 +6,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/storage"
-	"github.com/prometheus/prometheus/tsdb/chunkenc"
-	"github.com/prometheus/prometheus/tsdb/chunks"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/telemetry/health"
 )
 
 // A GraphStore is read for past graphs; storage/series is one.
@@ -22,30 +19,25 @@ type GraphStore interface {
 	storage.ExemplarQueryable
 }
 
-// Thresholds say from which share of requests on an edge or node of a past
-// graph is ill. They should be those of the live graph. Latency is not judged:
-// that takes a time before, to compare with.
-type Thresholds struct {
-	DegradedErrors float64
-	FailingErrors  float64
-	Throttled      float64 // degraded
-}
-
 // A GraphReader makes the service graph of a past range out of the increases of
 // the canonical edge series. It may be used by many goroutines at once.
 type GraphReader struct {
 	store  GraphStore
-	health Thresholds
+	health health.Config
 }
 
-// NewGraphReader reads from store.
-func NewGraphReader(store GraphStore, health Thresholds) *GraphReader {
-	return &GraphReader{store: store, health: health}
+// NewGraphReader reads from store, and judges by the live graph's rule.
+func NewGraphReader(store GraphStore, rule health.Config) *GraphReader {
+	return &GraphReader{store: store, health: rule}
 }
 
-// before is how far before the range the last sample is looked for from which
-// its increase is counted. It is Prometheus' lookback.
-const before = 5 * time.Minute
+// The time before a range, with which its latency is compared: as long as the
+// range is, but not less than what the live graph compares with, and not so long that a
+// slow drift hides in it.
+const (
+	leastBaseline = 5 * time.Minute
+	mostBaseline  = time.Hour
+)
 
 // errRange says that a range is empty.
 var errRange = errors.New("the range is empty: its end must be after its beginning")
@@ -58,46 +50,67 @@ var errRange = errors.New("the range is empty: its end must be after its beginni
 // Figures are exact at the times of samples, and as coarse as their spacing
 // between them; the times at which an edge was first and last seen, as a chunk of
 // samples, some minutes.
+//
+// Health is judged by the range as a whole: its latency is compared with that of
+// the time before it, five minutes to an hour by its own length.
 func (r *GraphReader) Graph(ctx context.Context, from, to time.Time) (*telemetry.Graph, error) {
 	if !to.After(from) {
 		return nil, fmt.Errorf("graph from %s to %s: %w", from.Format(time.RFC3339), to.Format(time.RFC3339), errRange)
 	}
 	start, end := from.UnixMilli(), to.UnixMilli()-1
-	q, err := r.store.ChunkQuerier(start-before.Milliseconds(), end)
+	d := newDrawing(to.Sub(from).Seconds(), &r.health)
+	if err := r.increases(ctx, start, end, nil, d.add); err != nil {
+		return nil, err
+	}
+	if d.lookAtWhole(); d.minded {
+		length := min(max(to.Sub(from), leastBaseline), mostBaseline)
+		if err := r.increases(ctx, start-length.Milliseconds(), start, d.wantsBefore, d.addBefore); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.exemplars(ctx, d, start, end); err != nil {
+		return nil, err
+	}
+	return d.graph(to.UnixMilli()), nil
+}
+
+// increases calls add for each edge series that is wanted (nil: all are) and
+// counted something from start to end, Unix ms.
+func (r *GraphReader) increases(ctx context.Context, start, end int64, wanted func(labels.Labels) bool, add func(labels.Labels, increase)) error {
+	q, err := r.store.ChunkQuerier(start-lookback.Milliseconds(), end)
 	if err != nil {
-		return nil, fmt.Errorf("graph from the series store: %w", err)
+		return fmt.Errorf("graph from the series store: %w", err)
 	}
 	defer q.Close()
-	d := newDrawing(to.Sub(from).Seconds(), r.health)
-	hints := &storage.SelectHints{Start: start - before.Milliseconds(), End: end, DisableTrimming: true}
+	hints := &storage.SelectHints{Start: start - lookback.Milliseconds(), End: end, DisableTrimming: true}
 	set := q.Select(ctx, false, hints,
 		labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, EdgeMetric),
 		labels.MustNewMatcher(labels.MatchEqual, "overflow", ""))
 	var inc increaser
 	for set.Next() {
 		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("graph from the series store: %w", err)
+			return fmt.Errorf("graph from the series store: %w", err)
 		}
 		s := set.At()
+		if wanted != nil && !wanted(s.Labels()) {
+			continue
+		}
 		inc.reset(start, end)
 		if err := inc.read(s.Iterator(nil)); err != nil {
-			return nil, fmt.Errorf("graph from the series store: %s: %w", s.Labels(), err)
+			return fmt.Errorf("graph from the series store: %s: %w", s.Labels(), err)
 		}
 		sum, err := inc.increase()
 		if err != nil {
-			return nil, fmt.Errorf("graph from the series store: %s: %w", s.Labels(), err)
+			return fmt.Errorf("graph from the series store: %s: %w", s.Labels(), err)
 		}
 		if sum.count() > 0 {
-			d.add(s.Labels(), sum)
+			add(s.Labels(), sum)
 		}
 	}
 	if err := set.Err(); err != nil {
-		return nil, fmt.Errorf("graph from the series store: %w", err)
+		return fmt.Errorf("graph from the series store: %w", err)
 	}
-	if err := r.exemplars(ctx, d, start, end); err != nil {
-		return nil, err
-	}
-	return d.graph(to.UnixMilli()), nil
+	return nil
 }
 
 func (r *GraphReader) exemplars(ctx context.Context, d *drawing, start, end int64) error {
@@ -111,144 +124,6 @@ func (r *GraphReader) exemplars(ctx context.Context, d *drawing, start, end int6
 	}
 	for _, f := range found {
 		d.example(f)
-	}
-	return nil
-}
-
-// increase is what a series counted within a range.
-type increase struct {
-	hist        *histogram.FloatHistogram
-	first, last int64 // Unix ms of the first and the last sample that tell of a request
-}
-
-func (i *increase) count() float64 {
-	if i.hist == nil {
-		return 0
-	}
-	return i.hist.Count
-}
-
-// An increaser adds up what a series counts: from its last sample at or before
-// start, or its first one after, to its last, with resets taken into account. A
-// series that begins within the range begins with a zero, so that nothing of it is
-// missed.
-//
-// Most chunks need not be decoded: those that continue the count of the chunk
-// before, and whose count the next one continues, as their headers tell. A day of
-// a series is then read in two dozen chunks and not in some hundreds.
-type increaser struct {
-	start, end      int64
-	sum             increase
-	base, prev, cur *histogram.FloatHistogram // base: from where the present life is counted
-	lastCount       float64
-	it              chunkenc.Iterator
-}
-
-func (r *increaser) reset(start, end int64) {
-	*r = increaser{start: start, end: end, cur: r.cur, it: r.it}
-}
-
-// read reads the chunks that must be decoded.
-func (r *increaser) read(it chunks.Iterator) error {
-	var held chunks.Meta // the newest, not read yet: the next one decides
-	var holding, first bool
-	for it.Next() {
-		m := it.At()
-		if holding && (first || held.MinTime <= r.start || !continues(held) || !continues(m)) {
-			if err := r.decode(held); err != nil {
-				return err
-			}
-		}
-		first, held, holding = !holding, m, true
-	}
-	if err := it.Err(); err != nil {
-		return err
-	}
-	if holding {
-		return r.decode(held)
-	}
-	return nil
-}
-
-// continues says that a chunk goes on where the one before it ended.
-func continues(m chunks.Meta) bool {
-	c, ok := m.Chunk.(interface {
-		GetCounterResetHeader() chunkenc.CounterResetHeader
-	})
-	return ok && c.GetCounterResetHeader() == chunkenc.NotCounterReset
-}
-
-func (r *increaser) decode(m chunks.Meta) error {
-	r.it = m.Chunk.Iterator(r.it)
-	for typ := r.it.Next(); typ != chunkenc.ValNone; typ = r.it.Next() {
-		if typ == chunkenc.ValFloat {
-			return errors.New("it holds samples that are not histograms")
-		}
-		if r.it.AtT() > r.end {
-			return nil
-		}
-		var t int64
-		t, r.cur = r.it.AtFloatHistogram(r.cur)
-		if value.IsStaleNaN(r.cur.Sum) {
-			continue
-		}
-		if err := r.sample(t); err != nil {
-			return err
-		}
-	}
-	return r.it.Err()
-}
-
-// sample takes in cur.
-func (r *increaser) sample(t int64) error {
-	if t <= r.start || r.base == nil {
-		r.base = r.cur.Copy()
-		r.lastCount = r.cur.Count
-	} else if r.cur.Count < r.prev.Count || r.cur.DetectReset(r.prev) {
-		if err := r.sum.add(r.prev, r.base); err != nil {
-			return err
-		}
-		r.base, r.lastCount = emptyHistogram(r.cur), 0
-	}
-	if r.cur.Count > r.lastCount {
-		if r.sum.first == 0 {
-			r.sum.first = t
-		}
-		r.sum.last = t
-	}
-	r.lastCount = r.cur.Count
-	r.prev, r.cur = r.cur, r.prev
-	return nil
-}
-
-// increase is the sum of all lives.
-func (r *increaser) increase() (increase, error) {
-	if r.prev == nil {
-		return r.sum, nil
-	}
-	err := r.sum.add(r.prev, r.base)
-	return r.sum, err
-}
-
-func emptyHistogram(like *histogram.FloatHistogram) *histogram.FloatHistogram {
-	return &histogram.FloatHistogram{Schema: like.Schema, ZeroThreshold: like.ZeroThreshold}
-}
-
-// add counts a life of the series, from base to last.
-func (i *increase) add(last, base *histogram.FloatHistogram) error {
-	life := last.Copy()
-	life.CounterResetHint = histogram.GaugeType // differences are not counters
-	b := base.Copy()
-	b.CounterResetHint = histogram.GaugeType
-	if _, _, _, err := life.Sub(b); err != nil {
-		return fmt.Errorf("subtract histograms: %w", err)
-	}
-	if i.hist == nil {
-		i.hist = life
-		return nil
-	}
-	if _, _, _, err := i.hist.Add(life); err != nil {
-		return fmt.Errorf("add histograms: %w", err)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/telemetry/health"
 )
 
 func endpoint(ns, name, version string) telemetry.Endpoint {
@@ -86,7 +87,7 @@ func TestPastGraph(t *testing.T) {
 	// The range ends at 1200.
 	tick(1300, many(50, server)...)
 
-	r := NewGraphReader(db, Thresholds{DegradedErrors: 0.02, FailingErrors: 0.1, Throttled: 0.05})
+	r := NewGraphReader(db, health.DefaultConfig())
 	g, err := r.Graph(ctx, now(70), now(1200))
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +105,7 @@ func TestPastGraph(t *testing.T) {
 	if d := cmp.Diff(telemetry.WitnessCounts{ServerLog: 40, ClientSpan: 15}, e.Witnesses); d != "" {
 		t.Error(d)
 	}
-	if e.MTLS != 1 || dbe.MTLS != -1 || e.Health != telemetry.HealthFailing || dbe.Totals.Requests != 4 {
+	if e.MTLS != 1 || dbe.MTLS != -1 || e.Health != telemetry.HealthDegraded || dbe.Totals.Requests != 4 {
 		t.Errorf("edges are %+v and %+v", e, dbe)
 	}
 	w := e.Windows["range"]
@@ -118,7 +119,7 @@ func TestPastGraph(t *testing.T) {
 		t.Errorf("exemplars are %+v", e.Exemplars)
 	}
 	cart, front, pg := g.Nodes[1], g.Nodes[2], g.Nodes[0]
-	if cart.ID != "shop/cart" || cmp.Diff([]string{"v1", "v2"}, cart.Versions) != "" || cart.Health != telemetry.HealthFailing {
+	if cart.ID != "shop/cart" || cmp.Diff([]string{"v1", "v2"}, cart.Versions) != "" || cart.Health != telemetry.HealthDegraded {
 		t.Errorf("cart is %+v", cart)
 	}
 	if front.Health != telemetry.HealthOK || front.Windows["range"].Rate != 0 || front.Windows["range"].P50 != nil {
@@ -180,7 +181,7 @@ func TestPastGraphAgainstOracle(t *testing.T) {
 					step(time.Minute, 0)
 				}
 			}
-			reader := NewGraphReader(db, Thresholds{})
+			reader := NewGraphReader(db, health.DefaultConfig())
 			for range 40 {
 				i, j := r.IntN(len(log)), r.IntN(len(log))
 				from, to := log[min(i, j)].at, log[max(i, j)].at.Add(time.Millisecond)
@@ -203,5 +204,81 @@ func TestPastGraphAgainstOracle(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A range in which an edge was slow is shown as slow, by the time before it; the
+// edge beside it, as slow as ever, is not, and neither is the time after.
+func TestPastGraphJudgesLatency(t *testing.T) {
+	t.Parallel()
+	db := openStore(t, t.TempDir())
+	ctx := context.Background()
+	a := New(DefaultConfig(), prometheus.NewRegistry())
+	pay := &telemetry.Edge{Source: endpoint("shop", "cart", ""), Target: endpoint("shop", "pay", ""), Protocol: telemetry.ProtocolHTTP}
+	mail := &telemetry.Edge{Source: endpoint("shop", "cart", ""), Target: endpoint("shop", "mail", ""), Protocol: telemetry.ProtocolHTTP}
+	at := time.Unix(0, epoch)
+	took := func(minute int) time.Duration {
+		switch {
+		case minute >= 30 && minute < 40:
+			return 200 * time.Millisecond
+		case minute >= 40 && minute < 50:
+			return 70 * time.Millisecond
+		}
+		return 30 * time.Millisecond
+	}
+	for s := range 70 * 4 { // 70 minutes, in steps of 15 s
+		at = at.Add(15 * time.Second)
+		b := telemetry.NewBatch()
+		b.Received = at.UnixNano()
+		if err := a.Consume(telemetry.Entry{Position: telemetry.Position(s + 1), Batch: b}); err != nil {
+			t.Fatal(err)
+		}
+		for range 10 {
+			o := telemetry.Observation{Edge: pay, At: b.Received, Duration: took(s / 4).Nanoseconds(), Code: 200, Evidence: telemetry.EvidenceLog}
+			a.Observe(observed(a, o))
+			o.Evidence = telemetry.EvidenceSpan // sees less, and differently: it is not to be mixed in
+			if s%2 == 0 {
+				o.Duration = 1e9
+				a.Observe(observed(a, o))
+			}
+			a.Observe(observed(a, telemetry.Observation{Edge: mail, At: b.Received, Duration: 900e6, Code: 200}))
+		}
+		if err := a.Flush(ctx, at, db); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := NewGraphReader(db, health.DefaultConfig())
+	for _, c := range []struct {
+		from, to int // minutes
+		want     telemetry.Health
+	}{
+		{10, 30, telemetry.HealthOK},
+		{30, 31, telemetry.HealthFailing}, // its baseline is the five minutes before
+		{30, 40, telemetry.HealthFailing},
+		{25, 40, telemetry.HealthFailing}, // most of the range is slow
+		{42, 50, telemetry.HealthOK},      // against minutes that were slower still
+		{30, 60, telemetry.HealthFailing}, // a third of the range is slow
+		{51, 60, telemetry.HealthOK},
+		{0, 2, telemetry.HealthOK}, // nothing is before it
+	} {
+		minute := func(m int) time.Time { return time.Unix(0, epoch).Add(time.Duration(m) * time.Minute) }
+		g, err := r.Graph(ctx, minute(c.from).Add(time.Second), minute(c.to).Add(time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range g.Edges {
+			want := telemetry.HealthOK
+			if e.Target == "shop/pay" {
+				want = c.want
+			}
+			if e.Health != want {
+				t.Errorf("minutes %d to %d: %s is %s, want %s", c.from, c.to, e.ID, e.Health, want)
+			}
+		}
+		for _, n := range g.Nodes {
+			if n.Name == "pay" && n.Health != c.want || n.Name != "pay" && n.Health != telemetry.HealthOK {
+				t.Errorf("minutes %d to %d: %s is %s", c.from, c.to, n.ID, n.Health)
+			}
+		}
 	}
 }

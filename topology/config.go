@@ -3,6 +3,8 @@ package topology
 import (
 	"fmt"
 	"time"
+
+	"github.com/binnacle-mesh/binnacle/telemetry/health"
 )
 
 // Config is the graph's section of the configuration.
@@ -22,21 +24,9 @@ type Config struct {
 	PublishEvery time.Duration `yaml:"publish_every"`
 	// ProxyCalls draws the calls that Envoys make on their own account, to
 	// rate limit and authorization services.
-	ProxyCalls bool         `yaml:"proxy_calls"`
-	Health     HealthConfig `yaml:"health"`
-}
-
-// HealthConfig says what is ill. Shares are of requests, from 0 to 1.
-type HealthConfig struct {
-	DegradedErrors float64 `yaml:"degraded_errors"`
-	FailingErrors  float64 `yaml:"failing_errors"`
-	Throttled      float64 `yaml:"throttled"` // degraded
-	// DegradedLatency and FailingLatency are by how many times the recent p90
-	// exceeds that of the minutes before.
-	DegradedLatency float64 `yaml:"degraded_latency"`
-	FailingLatency  float64 `yaml:"failing_latency"`
-	// LatencyFloor is a p90 that nobody minds, whatever it was before.
-	LatencyFloor time.Duration `yaml:"latency_floor"`
+	ProxyCalls bool `yaml:"proxy_calls"`
+	// Health is the rule by which edges and nodes are judged, of past ranges too.
+	Health health.Config `yaml:"health"`
 }
 
 // DefaultConfig is the configuration of an empty section.
@@ -48,10 +38,7 @@ func DefaultConfig() Config {
 		MaxNodes:     20_000,
 		ForgetAfter:  time.Hour,
 		PublishEvery: 250 * time.Millisecond,
-		Health: HealthConfig{
-			DegradedErrors: 0.05, FailingErrors: 0.1, Throttled: 0.05,
-			DegradedLatency: 2, FailingLatency: 5, LatencyFloor: 10 * time.Millisecond,
-		},
+		Health:       health.DefaultConfig(),
 	}
 }
 
@@ -68,18 +55,13 @@ func (c Config) Validate() error {
 		{c.MaxNodes >= 1 && c.MaxNodes <= 1<<20, "max_nodes", "from 1 to 1048576", c.MaxNodes},
 		{c.ForgetAfter >= 2*c.PairWait, "forget_after", "at least twice pair_wait", c.ForgetAfter},
 		{c.PublishEvery >= 50*time.Millisecond && c.PublishEvery <= time.Minute, "publish_every", "from 50ms to 1m", c.PublishEvery},
-		{share(c.Health.DegradedErrors), "health.degraded_errors", "above 0, at most 1", c.Health.DegradedErrors},
-		{share(c.Health.FailingErrors), "health.failing_errors", "above 0, at most 1", c.Health.FailingErrors},
-		{share(c.Health.Throttled), "health.throttled", "above 0, at most 1", c.Health.Throttled},
-		{c.Health.DegradedLatency > 1, "health.degraded_latency", "above 1", c.Health.DegradedLatency},
-		{c.Health.FailingLatency > 1, "health.failing_latency", "above 1", c.Health.FailingLatency},
-		{c.Health.LatencyFloor >= 0, "health.latency_floor", "not negative", c.Health.LatencyFloor},
 	} {
 		if !f.ok {
 			return fmt.Errorf("%s: %v is not %s", f.path, f.have, f.want)
 		}
 	}
+	if err := c.Health.Validate(); err != nil {
+		return fmt.Errorf("health.%w", err)
+	}
 	return nil
 }
-
-func share(f float64) bool { return f > 0 && f <= 1 }

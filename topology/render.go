@@ -151,7 +151,7 @@ func (t *Topology) renderEdge(e *edge) (changed bool) {
 		Source:      t.nodes.list[e.src].drawnID(),
 		Target:      t.nodes.list[e.dst].drawnID(),
 		Protocol:    e.protocol,
-		Health:      t.cfg.Health.judge(&tr.sums, &tr.dist),
+		Health:      t.judge(&tr.sums, &tr.dist),
 		MTLS:        e.mutual(),
 		ThrottledBy: t.pub.throttled[edgeKey{e.src, e.dst, e.protocol}],
 		FirstSeen:   e.first,
@@ -285,7 +285,7 @@ func (t *Topology) renderNode(n *node, in, out []*edge) (changed bool) {
 	is := telemetry.GraphNode{
 		ID: n.drawnID(), Name: n.key.Name, Namespace: n.key.Namespace, Cluster: n.cluster,
 		Kind: n.key.Kind, System: n.system, Versions: t.versions(n),
-		Health: t.cfg.Health.judge(&tr.sums, &tr.dist),
+		Health: t.judge(&tr.sums, &tr.dist),
 	}
 	for _, e := range out {
 		last = max(last, e.last)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/binnacle-mesh/binnacle/aggregator"
 	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/telemetry/health"
 )
 
 // busyMesh is half an hour of 100 edges with two witnesses each.
@@ -65,15 +66,25 @@ func BenchmarkRangeQuery(b *testing.B) {
 	}
 }
 
-// BenchmarkPastGraph is the graph of half an hour, a series.
+// BenchmarkPastGraph is the graph of a quarter of an hour, a series: where no
+// latency is minded, and where all are, so that the quarter before is read as well.
 func BenchmarkPastGraph(b *testing.B) {
 	m := busyMesh(b)
-	r := aggregator.NewGraphReader(m.db, aggregator.Thresholds{})
-	for b.Loop() {
-		g, err := r.Graph(context.Background(), m.now.Add(-30*time.Minute), m.now)
-		if err != nil || len(g.Edges) != 100 {
-			b.Fatal(g, err)
-		}
+	calm := health.DefaultConfig()
+	calm.LatencyFloor = time.Hour
+	for _, c := range []struct {
+		name string
+		rule health.Config
+	}{{"calm", calm}, {"minded", health.DefaultConfig()}} {
+		b.Run(c.name, func(b *testing.B) {
+			r := aggregator.NewGraphReader(m.db, c.rule)
+			for b.Loop() {
+				g, err := r.Graph(context.Background(), m.now.Add(-15*time.Minute), m.now)
+				if err != nil || len(g.Edges) != 100 {
+					b.Fatal(g, err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/200, "ns/series")
+		})
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/200, "ns/series")
 }

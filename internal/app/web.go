@@ -23,8 +23,7 @@ func (a *App) openAPI(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	h := a.cfg.Topology.Health
-	past := aggregator.NewGraphReader(a.series, aggregator.Thresholds{DegradedErrors: h.DegradedErrors, FailingErrors: h.FailingErrors, Throttled: h.Throttled})
+	past := aggregator.NewGraphReader(a.series, a.cfg.Topology.Health)
 	a.api, err = api.New(a.cfg.API, api.Deps{
 		Query:      query.New(a.blocks, a.topology, past, query.DefaultLimits()),
 		Prometheus: a.prom,
