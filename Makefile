@@ -65,10 +65,10 @@ race:
 		./storage/wal ./storage/checkpoint ./internal/api ./internal/app ./internal/query ./internal/wire
 	CGO_ENABLED=1 go test -race -timeout 20m -run 'TestConcurrent|TestRetention|TestBackPressure|TestCancel|TestIdleHead|TestManyFiles' ./storage/block
 
-## bench: cost of a span, a log entry and a quota decision, each beside its floor in the same run
+## bench: what a span, a log entry, a quota decision and a query cost; VS=OTHER/BINARY compares with that, BENCH=-quick is for trying out
 bench: $(BINARY)
 	$(call say,measuring)
-	go run ./test/bench -binnacle $(abspath $(BINARY))
+	go run ./test/bench -binnacle $(abspath $(BINARY)) $(if $(VS),-vs $(abspath $(VS))) $(BENCH)
 
 ## fuzz: every fuzzer for FUZZTIME each
 fuzz:

@@ -46,7 +46,8 @@ var downhill = map[string]string{
 	"internal/shelf":     "",
 	"cmd/binnacle":       "internal/app internal/config internal/demo",
 	"test/e2e":           "*",
-	"test/bench":         "internal/wire internal/pb telemetry",
+	"test/load":          "internal/wire internal/pb",
+	"test/bench":         "test/load",
 	"test/crash":         "*",
 }
 

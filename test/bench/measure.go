@@ -2,93 +2,112 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io/fs"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/binnacle-mesh/binnacle/test/load"
 )
 
 // A bench holds what the measurements share.
 type bench struct {
-	dir, binnacle string
-	length        time.Duration
+	dir       string
+	length    time.Duration
+	subjects  []*subject // the server to measure, and that against which
+	rounds    int        // how often each figure is taken of each
+	searched  int        // spans in the store when queries are measured
+	shop      *load.Shop
+	questions *load.Questions
+	figures   []*figure
+	serial    uint64 // of servers started, for their folders' names and their loads' ids
 }
 
-// build makes the generators in a folder of their own.
-func (b *bench) build(ctx context.Context, harness string) error {
-	if _, err := os.Stat(filepath.Join(harness, "go.mod")); err != nil {
-		return fmt.Errorf("the load generators are not at %s (%w); name their folder with -harness", harness, err)
+// A subject is a server's binary under measurement.
+type subject struct{ name, binary string }
+
+// A measurement takes some figures of one server after another. Its floor, where it has one, is taken once a round and
+// shared by the servers.
+type measurement struct {
+	name, heading string
+	floor         func(*bench, context.Context) (float64, error) // CPU µs a unit
+	take          func(*bench, context.Context, *subject, float64) ([]reading, error)
+	all           func(*bench, context.Context) error // instead of take: does the rounds itself
+}
+
+func measurements() []measurement {
+	return []measurement{
+		{name: "spans", heading: "Spans: OTLP gRPC, 512 a request, flat out", floor: (*bench).spanFloor, take: (*bench).spans},
+		{name: "memory", heading: "Spans at 40,000 a second", take: (*bench).memory},
+		{name: "freshness", heading: "From a span sent to its edge on the stream, beside 20,000 spans a second", take: (*bench).freshness},
+		{name: "logs", heading: "Log entries: ALS v3, 30 a message, 200,000 a second", floor: logFloor(busyLogs), take: logsAt(busyLogs)},
+		{name: "calmlogs", heading: "Log entries at 20,000 a second", floor: logFloor(calmLogs), take: logsAt(calmLogs)},
+		{name: "quota", heading: "Quota decisions: RLS v3, 10,000 keys, flat out", floor: quotaFloor(0), take: quotaAt(0)},
+		{name: "calmquota", heading: "Quota decisions at 4,000 a second", floor: quotaFloor(4000), take: quotaAt(4000)},
+		{name: "queries", heading: "Queries over a store of spans", all: (*bench).queries},
 	}
-	src := filepath.Join(b.dir, "harness")
-	if err := os.CopyFS(src, os.DirFS(harness)); err != nil {
-		return err
+}
+
+func names() string {
+	var out []string
+	for _, m := range measurements() {
+		out = append(out, m.name)
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(b.dir, "bin")+"/", "./cmd/...") //nolint:gosec // our own folder
-	cmd.Dir = src
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build load generators: %w\n%s", err, out)
+	return strings.Join(out, ", ")
+}
+
+func (b *bench) measure(ctx context.Context, m *measurement) error {
+	fmt.Printf("\n%s\n%s\n", m.heading, strings.Repeat("-", len(m.heading)))
+	if m.all != nil {
+		return m.all(b, ctx)
+	}
+	for range b.rounds {
+		var floor float64
+		var err error
+		if m.floor != nil {
+			if floor, err = m.floor(b, ctx); err != nil {
+				return fmt.Errorf("floor: %w", err)
+			}
+			fmt.Printf("  %-4s %-44s %9.2f µs\n", "", "floor", floor)
+		}
+		for who, s := range b.subjects {
+			readings, err := m.take(b, ctx, s, floor)
+			if err != nil {
+				return fmt.Errorf("%s: %w", s.binary, err)
+			}
+			b.note(who, readings)
+		}
 	}
 	return nil
 }
 
-// result is the line of JSON that a generator prints.
-type result map[string]any
-
-// num is the number at a path like "target.cpu_us_per_span".
-func (r result) num(path string) float64 {
-	var v any = map[string]any(r)
-	for p := range strings.SplitSeq(path, ".") {
-		m, ok := v.(map[string]any)
-		if !ok {
-			return 0
-		}
-		v = m[p]
+// note prints what was read of a subject, and keeps it for the verdict.
+func (b *bench) note(who int, readings []reading) {
+	for _, r := range readings {
+		fmt.Printf("  %-4s %-44s %9.2f %-6s %s\n", b.subjects[who].name, r.name, r.value, r.unit, r.remark)
+		b.figure(r.name, r.unit).add(who, r.value)
 	}
-	f, _ := v.(float64)
+}
+
+func (b *bench) figure(name, unit string) *figure {
+	for _, f := range b.figures {
+		if f.name == name {
+			return f
+		}
+	}
+	f := &figure{name: name, unit: unit}
+	b.figures = append(b.figures, f)
 	return f
 }
 
-// generate runs a generator and returns what it measured.
-func (b *bench) generate(ctx context.Context, name string, args ...string) (result, error) {
-	cmd := exec.CommandContext(ctx, filepath.Join(b.dir, "bin", name), args...) //nolint:gosec // built above
-	cmd.Stderr = nil
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	var r result
-	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &r); err != nil {
-		return nil, fmt.Errorf("%s printed %q: %w", name, out, err)
-	}
-	if e, ok := r["last_error"]; ok {
-		fmt.Printf("  note: %s met an error: %v\n", name, e)
-	}
-	return r, nil
+// spansOf is a load of ids that no other of this run has.
+func (b *bench) spansOf() *load.Spans {
+	b.serial++
+	return load.NewSpans(b.shop, b.serial)
 }
 
-// floor starts the server that does nothing.
-func (b *bench) floor(ctx context.Context, mode, addr string) (*process, error) {
-	return startProcess(ctx, addr, filepath.Join(b.dir, "bin", "floor"), "-mode", mode, "-addr", addr)
+// folder is a new server's.
+func (b *bench) folder() string {
+	b.serial++
+	return filepath.Join(b.dir, fmt.Sprintf("server%d", b.serial))
 }
-
-// diskUse adds up the files below a folder.
-func diskUse(dir string) (n int64, err error) {
-	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		info, err := d.Info()
-		if err == nil {
-			n += info.Size()
-		}
-		return err
-	})
-	return n, err
-}
-
-func heading(s string) { fmt.Printf("\n%s\n%s\n", s, strings.Repeat("-", len(s))) }

@@ -3,40 +3,52 @@ package main
 import (
 	"context"
 	"fmt"
+
+	"github.com/binnacle-mesh/binnacle/test/load"
 )
 
-// quota measures CPU a decision beside a handler that answers an empty OK.
-func (b *bench) quota(ctx context.Context) error {
-	heading("CPU a quota decision (RLS v3, 10,000 keys)")
-	f, err := b.floor(ctx, "rls", "127.0.0.1:17081")
-	if err != nil {
-		return err
-	}
-	defer f.stop()
-	s, err := b.serve(ctx, "quota")
-	if err != nil {
-		return err
-	}
-	defer s.stop()
-	for _, rate := range []string{"0", "4000"} {
-		name := "flat out"
-		if rate != "0" {
-			name = rate + " a second"
-		}
-		args := func(addr, pid string) []string {
-			return []string{"-addr", addr, "-pid", pid, "-t", (b.length / 2).String(), "-rate", rate, "-keys", "10000", "-warm", "1s"}
-		}
-		fl, err := b.generate(ctx, "rlsgen", args(f.addr, f.pid("target"))...)
+func quotaFloor(rate int) func(*bench, context.Context) (float64, error) {
+	return func(b *bench, ctx context.Context) (float64, error) {
+		f, err := b.floor(ctx)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		r, err := b.generate(ctx, "rlsgen", args(s.rls, s.pid("target"))...)
-		if err != nil {
-			return err
-		}
-		floor, cost := fl.num("target.cpu_us_per_call"), r.num("target.cpu_us_per_call")
-		fmt.Printf("  %-16s floor %6.1f µs   decision %6.1f µs   ratio %.2f (limit 1.30)   p50 %.0f µs p99 %.0f µs   failed %.0f\n",
-			name, floor, cost, cost/floor, r.num("p50_us"), r.num("p99_us"), r.num("failed"))
+		defer f.stop()
+		cost, _, err := b.ask(ctx, f, f.addr, rate)
+		return cost, err
 	}
-	return nil
+}
+
+// quotaAt measures CPU a decision beside a handler that answers OK to all.
+func quotaAt(rate int) func(*bench, context.Context, *subject, float64) ([]reading, error) {
+	return func(b *bench, ctx context.Context, s *subject, floor float64) ([]reading, error) {
+		srv, err := b.serve(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		defer srv.clear()
+		cost, asked, err := b.ask(ctx, srv.process, srv.rls, rate)
+		if err != nil {
+			return nil, err
+		}
+		how := "flat out"
+		if rate > 0 {
+			how = fmt.Sprintf("%d/s", rate)
+		}
+		return []reading{{"CPU a quota decision, " + how, cost, "µs", fmt.Sprintf("%.2f times the floor (limit 1.06), p50 %.2f ms p99 %.2f ms",
+			cost/floor, millis(quantile(asked.Acks, 0.5)), millis(quantile(asked.Acks, 0.99)))}}, nil
+	}
+}
+
+// ask warms a server up and returns its CPU µs a question.
+func (b *bench) ask(ctx context.Context, p *process, addr string, rate int) (float64, *load.Asked, error) {
+	if _, err := b.questions.Ask(ctx, addr, rate, b.length/8); err != nil {
+		return 0, nil, err
+	}
+	before := p.cpu()
+	asked, err := b.questions.Ask(ctx, addr, rate, b.length/2)
+	if err != nil {
+		return 0, nil, err
+	}
+	return (p.cpu() - before) / float64(max(1, asked.Answered)) * 1e6, asked, nil
 }

@@ -5,94 +5,90 @@ import (
 	"fmt"
 	"path/filepath"
 	"time"
+
+	"github.com/binnacle-mesh/binnacle/test/load"
 )
 
-// spans measures CPU a span, all in, and bytes on disk. The server is stopped at the end, which
-// writes the last block: its whole life's CPU, less its start, is charged to the spans.
-func (b *bench) spans(ctx context.Context) error {
-	heading("CPU a span, all in (OTLP gRPC, 512 spans a request, flat out)")
-	f, err := b.floor(ctx, "otlp", "127.0.0.1:17080")
+func (b *bench) spanFloor(ctx context.Context) (float64, error) {
+	f, err := b.floor(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	fl, err := b.generate(ctx, "spangen", "-addr", f.addr, "-t", (b.length / 2).String(), "-warm", "1s", "-pid", f.pid("target"))
-	f.stop()
+	defer f.stop()
+	before := f.cpu()
+	sent, err := b.spansOf().Send(ctx, f.addr, load.Plan{Length: b.length / 4})
 	if err != nil {
-		return err
+		return 0, err
 	}
-	s, err := b.serve(ctx, "spans")
+	return (f.cpu() - before) / float64(sent.Acked) * 1e6, nil
+}
+
+// spans measures CPU a span, all in, and bytes on disk. The server is stopped at the end, which writes the last block: its whole
+// life's CPU, less that of its start, is charged to the spans.
+func (b *bench) spans(ctx context.Context, s *subject, floor float64) ([]reading, error) {
+	srv, err := b.serve(ctx, s)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	start := s.cpu()
-	r, err := b.generate(ctx, "spangen", "-addr", s.otlp, "-t", b.length.String(), "-pid", s.pid("target"), "-settle", "10s")
+	defer srv.clear()
+	before := srv.cpu()
+	sent, err := b.spansOf().Send(ctx, srv.otlp, load.Plan{Length: b.length})
 	if err != nil {
-		s.stop()
-		return err
+		return nil, err
 	}
-	total := s.stop() - start
-	n := r.num("acked_spans")
-	disk, err := diskUse(filepath.Join(s.data, "blocks"))
+	until := srv.cpu() - before
+	srv.settle(ctx)
+	total := srv.stop() - before
+	disk, err := diskUse(filepath.Join(srv.data, "blocks"))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	floor := fl.num("target.cpu_us_per_span")
+	n := float64(sent.Acked)
 	cost := total / n * 1e6
-	fmt.Printf("  floor, not decoded            %8.2f µs a span\n", floor)
-	fmt.Printf("  Binnacle, all in              %8.2f µs a span   %.1f times the floor   (limit 10)\n", cost, cost/floor)
-	fmt.Printf("  of it until the last ack      %8.2f µs a span   at %.0f spans a second, ack p50 %.1f ms p99 %.1f ms\n",
-		r.num("target.cpu_s_at_last_ack")/n*1e6, r.num("spans_per_s"), r.num("ack_p50_ms"), r.num("ack_p99_ms"))
-	fmt.Printf("  refused                       %8.0f spans of %.0f\n", r.num("failed_spans"), n)
-	fmt.Printf("  on disk, blocks               %8.1f bytes a span   (limit 60)\n", float64(disk)/n)
-	return nil
+	return []reading{
+		{"CPU a span, all in", cost, "µs", fmt.Sprintf("(limit 7) %.1f times the floor%s", cost/floor, refused(sent))},
+		{"CPU a span until its ack", until / n * 1e6, "µs", fmt.Sprintf("at %.0f spans a second", n/sent.Took.Seconds())},
+		{"ack p50, flat out", millis(quantile(sent.Acks, 0.5)), "ms", ""},
+		{"ack p99, flat out", millis(quantile(sent.Acks, 0.99)), "ms", ""},
+		{"on disk a span", float64(disk) / n, "bytes", "(limit 60)"},
+	}, nil
 }
 
 // memory measures what is resident at 40,000 spans a second.
-func (b *bench) memory(ctx context.Context) error {
-	heading("Memory at 40,000 spans a second")
-	s, err := b.serve(ctx, "memory")
+func (b *bench) memory(ctx context.Context, s *subject, _ float64) ([]reading, error) {
+	srv, err := b.serve(ctx, s)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer s.stop()
-	r, err := b.generate(ctx, "spangen", "-addr", s.otlp, "-rate", "40000", "-t", (3 * b.length).String(), "-pid", s.pid("target"), "-nosettle")
+	defer srv.clear()
+	sent, err := b.spansOf().Send(ctx, srv.otlp, load.Plan{Rate: 40_000, Length: 2 * b.length})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	fmt.Printf("  sent %.0f spans a second, %.0f refused, ack p99 %.1f ms\n", r.num("spans_per_s"), r.num("failed_spans"), r.num("ack_p99_ms"))
-	fmt.Printf("  resident, peak                %8.0f MB   (limit 300)\n", r.num("target.peak_rss_mb"))
-	fmt.Printf("  cores while sending           %8.2f\n", r.num("target.cores_while_sending"))
-	return nil
+	peak, err := srv.peakMB()
+	if err != nil {
+		return nil, err
+	}
+	return []reading{
+		{"resident at 40,000 spans/s, peak", peak, "MB", fmt.Sprintf("(limit 300) at %.0f spans a second%s", float64(sent.Acked)/sent.Took.Seconds(), refused(sent))},
+		{"ack p50 at 40,000 spans/s", millis(quantile(sent.Acks, 0.5)), "ms", ""},
+		{"ack p99 at 40,000 spans/s", millis(quantile(sent.Acks, 0.99)), "ms", ""},
+	}, nil
 }
 
-// queries measures lookups over a million spans in blocks.
-func (b *bench) queries(ctx context.Context) error {
-	heading("Queries over 1,000,000 spans")
-	s, err := b.serve(ctx, "queries")
-	if err != nil {
-		return err
+func refused(sent *load.Sent) string {
+	if sent.Refused == 0 {
+		return ""
 	}
-	ids := filepath.Join(b.dir, "ids")
-	if _, err := b.generate(ctx, "spangen", "-addr", s.otlp, "-rate", "60000", "-n", "1000000", "-t", "60s", "-ids", ids, "-pid", s.pid("target"), "-settle", "10s"); err != nil {
-		s.stop()
-		return err
-	}
-	s.stop() // the head becomes a block
-	if s, err = b.serve(ctx, "queries"); err != nil {
-		return err
-	}
-	defer s.stop()
-	time.Sleep(time.Second)
-	for _, q := range []struct{ what, limit, url string }{
-		{"trace by id", "10", "/api/v1/traces/{traceid}"},
-		{"search: service, error, duration", "40", "/api/v1/traces?service={svc}&status=error&min_duration=5ms&limit=20"},
-	} {
-		r, err := b.generate(ctx, "qbench", "-url", "http://"+s.web+q.url, "-ids", ids, "-n", "300", "-pid", s.pid("target"))
-		if err != nil {
-			return err
-		}
-		fmt.Printf("  %-34s p50 %6.1f ms   p99 %6.1f ms   %5.1f ms CPU   answers %v   (limit p50 %s)\n",
-			q.what, r.num("p50_ms"), r.num("p99_ms"), r.num("target_cpu_ms_per_query"), r["codes"], q.limit)
-	}
-	return nil
+	return fmt.Sprintf("; REFUSED %d: %v", sent.Refused, sent.LastError)
 }
+
+// quantile of sorted times; 0 of none.
+func quantile(sorted []time.Duration, q float64) time.Duration {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
+}
+
+func millis(d time.Duration) float64 { return d.Seconds() * 1e3 }

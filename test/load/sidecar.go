@@ -1,4 +1,4 @@
-package main
+package load
 
 import (
 	"bytes"
@@ -11,12 +11,13 @@ import (
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	data "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
 	als "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
-	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/binnacle-mesh/binnacle/internal/pb"
 )
 
 // A sidecar is an Envoy that logs. Two stand at the ends of the same hops: that of
@@ -33,7 +34,7 @@ type sidecar struct {
 	hop, own *rand.Rand // what both ends draw, and what this end does
 	head     []byte     // the first message's identifier
 	entry    []byte     // with its tag and length
-	prefix   []byte     // tag and length of entriesAMessage entries
+	prefix   []byte     // tag and length of EntriesAMessage entries
 	at       places
 	clusters [10]string
 }
@@ -88,8 +89,9 @@ func newSidecar(i int) (*sidecar, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.entry = append(protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.BytesType), uint64(len(entry))), entry...)
-	l.prefix = protowire.AppendVarint(protowire.AppendTag(nil, 2, protowire.BytesType), uint64(entriesAMessage*len(l.entry)))
+	l.entry = pb.AppendBytes(nil, 1, entry)
+	all := pb.AppendBytes(nil, 2, bytes.Repeat(l.entry, EntriesAMessage))
+	l.prefix = all[:len(all)-EntriesAMessage*len(l.entry)]
 	return l, l.find()
 }
 
@@ -127,7 +129,7 @@ func (l *sidecar) find() (err error) {
 		}
 		return bytes.Index(l.entry, mark)
 	}
-	number := func(v uint64) int { return find(protowire.AppendVarint(nil, v)) }
+	number := func(v uint64) int { return find(binary.AppendUvarint(nil, v)) }
 	text := func(s string) int { return find([]byte(s)) }
 	p := &l.at
 	for i := range p.ports {
@@ -145,10 +147,10 @@ func (l *sidecar) find() (err error) {
 
 // message is the next thirty hops, in bytes of its own.
 func (l *sidecar) message() []byte {
-	m := make([]byte, 0, len(l.head)+len(l.prefix)+entriesAMessage*len(l.entry))
+	m := make([]byte, 0, len(l.head)+len(l.prefix)+EntriesAMessage*len(l.entry))
 	m = append(append(m, l.head...), l.prefix...)
 	l.head = nil // the first message alone has it
-	for range entriesAMessage {
+	for range EntriesAMessage {
 		m = append(m, l.entry...)
 		l.fill(m[len(m)-len(l.entry):])
 	}
