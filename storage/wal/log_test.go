@@ -2,9 +2,9 @@ package wal
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -15,7 +15,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
-	"pgregory.net/rapid"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
@@ -27,48 +26,75 @@ func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 // small makes segments so short that a test sees many.
 func small() Config { return Config{MaxBytes: 64 << 20, SegmentBytes: 1 << 20, NoSync: true} }
 
-func record(body string) []byte { return append(make([]byte, HeaderBytes), body...) }
+// essential never holds anybody back.
+func essential() Policy { return Policy{Essential: true} }
 
-// opened is a log and what its replay gave.
+// opened is a log that remembers which batches it has given back.
 type opened struct {
 	*Log
-	replayed []string
 	mu       sync.Mutex
-	got      []telemetry.Position
+	released map[*telemetry.Batch]int
 }
 
-func open(t testing.TB, dir string, cfg Config, from telemetry.Position) *opened {
+func open(t testing.TB, dir string, cfg Config, after telemetry.Position) *opened {
 	t.Helper()
-	l, err := Open(dir, cfg, from, quiet(), prometheus.NewRegistry())
+	o := &opened{released: map[*telemetry.Batch]int{}}
+	l, err := Open(dir, cfg, after, func(b *telemetry.Batch) {
+		o.mu.Lock()
+		o.released[b]++
+		o.mu.Unlock()
+	}, quiet(), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &opened{Log: l}
-	err = l.Replay(from, func(p telemetry.Position, rec []byte) error {
-		o.replayed = append(o.replayed, fmt.Sprintf("%d:%s", p, rec))
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	o.Log = l
 	t.Cleanup(func() { _ = l.Close() })
 	return o
 }
 
+// batchOf is a batch whose one span bears the body as its name.
+func batchOf(body string) *telemetry.Batch {
+	b := telemetry.NewBatch()
+	b.Received = int64(len(body)) + 1
+	b.Resources = append(b.Resources, telemetry.Resource{})
+	b.Spans = append(b.Spans, telemetry.Span{TraceID: telemetry.TraceID{1}, SpanID: telemetry.SpanID{1}, Name: b.InternString(body)})
+	return b
+}
+
 func (o *opened) put(t testing.TB, body string) telemetry.Position {
 	t.Helper()
-	p, err := o.Append(context.Background(), record(body), func(p telemetry.Position) {
-		o.mu.Lock()
-		o.got = append(o.got, p)
-		o.mu.Unlock()
-	})
+	p, err := o.Append(context.Background(), batchOf(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
 
-func TestAppendThenReplay(t *testing.T) {
+func told(e telemetry.Entry) string {
+	return fmt.Sprintf("%d:%s", e.Position, e.Batch.CopyStr(e.Batch.Spans[0].Name))
+}
+
+// rest is what a new follower is given after position from.
+func (o *opened) rest(t testing.TB, from telemetry.Position) (got []string) {
+	t.Helper()
+	f, err := o.Follow("rest", from, essential())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for {
+		e, ok, err := f.Next()
+		if err != nil && !errors.Is(err, io.EOF) {
+			t.Fatal(err)
+		}
+		if !ok {
+			return got
+		}
+		got = append(got, told(e))
+	}
+}
+
+func TestAppendThenFollow(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	l := open(t, dir, small(), 0)
@@ -79,19 +105,26 @@ func TestAppendThenReplay(t *testing.T) {
 	}
 	l = open(t, dir, small(), 0)
 	l.put(t, "c")
+	if d := cmp.Diff([]string{"2:b", "3:c"}, l.rest(t, 1)); d != "" {
+		t.Errorf("after position 1 (-want +got):\n%s", d)
+	}
 	_ = l.Close()
 	l = open(t, dir, small(), 1)
-	if d := cmp.Diff([]string{"2:b", "3:c"}, l.replayed); d != "" {
-		t.Errorf("replay after position 1 (-want +got):\n%s", d)
+	if d := cmp.Diff([]string{"2:b", "3:c"}, l.rest(t, 1)); d != "" {
+		t.Errorf("after position 1, opened again (-want +got):\n%s", d)
 	}
 }
 
-// Many senders at once: positions are dense, each is delivered once and in
+// Many senders at once: positions are dense, each record is given once and in
 // order, and all are there after a restart.
 func TestGroupCommitKeepsOrder(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	l := open(t, dir, small(), 0)
+	f, err := l.Follow("live", 0, essential())
+	if err != nil {
+		t.Fatal(err)
+	}
 	const senders, each = 16, 200
 	var wg sync.WaitGroup
 	for s := range senders {
@@ -106,17 +139,33 @@ func TestGroupCommitKeepsOrder(t *testing.T) {
 			}
 		})
 	}
+	for want := telemetry.Position(1); want <= senders*each; {
+		e, ok, err := f.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			<-f.More()
+			continue
+		}
+		if e.Position != want {
+			t.Fatalf("given position %d, want %d", e.Position, want)
+		}
+		want++
+	}
 	wg.Wait()
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for i, p := range l.got {
-		if p != telemetry.Position(i+1) {
-			t.Fatalf("delivery %d is of position %d", i, p)
-		}
+	if _, ok, err := f.Next(); ok || !errors.Is(err, io.EOF) {
+		t.Errorf("at the end of a closed log: %v, want io.EOF", err)
 	}
-	if n := len(open(t, dir, small(), 0).replayed); n != senders*each {
-		t.Errorf("replayed %d records, want %d", n, senders*each)
+	if n := len(l.released); n != senders*each {
+		t.Errorf("%d batches were given back, want %d", n, senders*each)
+	}
+	f.Close()
+	if n := len(open(t, dir, small(), 0).rest(t, 0)); n != senders*each {
+		t.Errorf("%d records after a restart, want %d", n, senders*each)
 	}
 }
 
@@ -127,22 +176,24 @@ func TestTornTailIsCut(t *testing.T) {
 	dir := t.TempDir()
 	l := open(t, dir, small(), 0)
 	l.put(t, "first")
-	l.put(t, strings.Repeat("second", 20))
-	_ = l.Close()
 	name := filepath.Join(dir, "00000000")
-	whole, err := os.ReadFile(name)
+	st, err := os.Stat(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	end := 7 + 8 + len("first")
-	last := end + 7 + 8 + 6*20
-	for cut := end + 1; cut < last; cut++ {
+	l.put(t, strings.Repeat("second", 20))
+	whole, err := os.ReadFile(name) // closing would fill the page with zeros
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = l.Close()
+	for cut := int(st.Size()) + 1; cut < len(whole); cut++ {
 		d := t.TempDir()
 		if err := os.WriteFile(filepath.Join(d, "00000000"), whole[:cut], 0o600); err != nil {
 			t.Fatal(err)
 		}
 		l := open(t, d, small(), 0)
-		if diff := cmp.Diff([]string{"1:first"}, l.replayed); diff != "" {
+		if diff := cmp.Diff([]string{"1:first"}, l.rest(t, 0)); diff != "" {
 			t.Fatalf("cut at %d:\n%s", cut, diff)
 		}
 		if p := l.put(t, "third"); p != 2 {
@@ -150,7 +201,7 @@ func TestTornTailIsCut(t *testing.T) {
 		}
 		_ = l.Close()
 		again := open(t, d, small(), 0)
-		if diff := cmp.Diff([]string{"1:first", "2:third"}, again.replayed); diff != "" {
+		if diff := cmp.Diff([]string{"1:first", "2:third"}, again.rest(t, 0)); diff != "" {
 			t.Fatalf("cut at %d, second start:\n%s", cut, diff)
 		}
 		_ = again.Close()
@@ -173,11 +224,7 @@ func TestDamageInTheMiddleIsRefused(t *testing.T) {
 	if err := os.WriteFile(name, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d, err := Open(dir, small(), 0, quiet(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = d.Replay(0, func(telemetry.Position, []byte) error { return nil })
+	_, err := Open(dir, small(), 0, nil, quiet(), nil)
 	if err == nil || !strings.Contains(err.Error(), "restore segment 0") {
 		t.Fatalf("got %v, want a refusal that names the segment and the remedy", err)
 	}
@@ -197,7 +244,7 @@ func TestFullLogRefusesAndTruncateMakesRoom(t *testing.T) {
 	var err error
 	for range 100 {
 		var p telemetry.Position
-		if p, err = l.Append(context.Background(), record(body), func(telemetry.Position) {}); err != nil {
+		if p, err = l.Append(context.Background(), batchOf(body)); err != nil {
 			break
 		}
 		last = p
@@ -220,73 +267,57 @@ func TestNumberingOutlivesTheRecords(t *testing.T) {
 	if p := l.put(t, "a"); p != 42 {
 		t.Errorf("position %d, want 42", p)
 	}
+	if d := cmp.Diff([]string{"42:a"}, l.rest(t, 41)); d != "" {
+		t.Error(d)
+	}
 }
 
+// A batch that the log refuses belongs to nobody else: it is given back.
 func TestClosedLogRefuses(t *testing.T) {
 	t.Parallel()
 	l := open(t, t.TempDir(), small(), 0)
 	_ = l.Close()
-	if _, err := l.Append(context.Background(), record("a"), nil); !errors.Is(err, telemetry.ErrClosed) {
+	b := batchOf("a")
+	if _, err := l.Append(context.Background(), b); !errors.Is(err, telemetry.ErrClosed) {
 		t.Errorf("got %v, want ErrClosed", err)
+	}
+	if l.released[b] != 1 {
+		t.Errorf("the refused batch was given back %d times, want once", l.released[b])
 	}
 }
 
-// Against a slice: appends, truncations and restarts in any order leave what a
-// slice would hold, less what was truncated in whole segments.
-func TestModel(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(rt *rapid.T) {
-		dir, err := os.MkdirTemp(t.TempDir(), "") //nolint:usetesting // one of many of the test
-		if err != nil {
-			rt.Fatal(err)
-		}
-		l := open(t, dir, small(), 0)
-		defer func() { _ = l.Close() }()
-		var model []string
-		var applied telemetry.Position
-		rt.Repeat(map[string]func(*rapid.T){
-			"append": func(rt *rapid.T) {
-				n := rapid.IntRange(0, 200<<10).Draw(rt, "size")
-				body := make([]byte, n+8)
-				binary.LittleEndian.PutUint64(body, uint64(len(model)))
-				l.put(t, string(body))
-				model = append(model, fmt.Sprintf("%d:%s", len(model)+1, body))
-			},
-			"truncate": func(rt *rapid.T) {
-				if len(model) == 0 {
-					rt.Skip()
-				}
-				applied = max(applied, telemetry.Position(rapid.IntRange(0, len(model)).Draw(rt, "applied")))
-				if err := l.Truncate(applied); err != nil {
-					rt.Fatal(err)
-				}
-			},
-			"restart": func(rt *rapid.T) {
-				if err := l.Close(); err != nil {
-					rt.Fatal(err)
-				}
-				l = open(t, dir, small(), applied)
-				if d := cmp.Diff(model[applied:], l.replayed, cmp.Transformer("len", func(s string) string { return s[:min(len(s), 12)] })); d != "" && len(model[applied:])+len(l.replayed) > 0 {
-					rt.Fatalf("replay after %d:\n%s", applied, d)
-				}
-			},
-		})
-	})
-}
-
-// The cost of a group commit beside the cost of its fsync alone.
+// The cost of a group commit, with a follower that keeps up.
 func BenchmarkAppend(b *testing.B) {
 	for _, senders := range []int{1, 16} {
 		b.Run(fmt.Sprintf("senders=%d", senders), func(b *testing.B) {
 			cfg := DefaultConfig()
 			cfg.MaxBytes = 1 << 40
-			l := open(b, b.TempDir(), cfg, 0)
-			body := strings.Repeat("x", 64<<10)
-			b.SetBytes(int64(len(body)))
+			l, err := Open(b.TempDir(), cfg, 0, func(*telemetry.Batch) {}, quiet(), nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			f, err := l.Follow("bench", 0, essential())
+			if err != nil {
+				b.Fatal(err)
+			}
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				for {
+					_, ok, err := f.Next()
+					if err != nil {
+						return
+					}
+					if !ok {
+						<-f.More()
+					}
+				}
+			})
+			body := batchOf(strings.Repeat("x", 64<<10))
+			b.SetBytes(64 << 10)
 			b.SetParallelism(senders)
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					p, err := l.Append(context.Background(), record(body), func(telemetry.Position) {})
+					p, err := l.Append(context.Background(), body) // read-only, so that it may be appended many times
 					if err != nil {
 						b.Error(err)
 						return
@@ -296,6 +327,9 @@ func BenchmarkAppend(b *testing.B) {
 					}
 				}
 			})
+			_ = l.Close()
+			wg.Wait()
+			f.Close()
 		})
 	}
 }

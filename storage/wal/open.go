@@ -12,26 +12,15 @@ import (
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
-func putPosition(rec []byte, pos telemetry.Position) { binary.LittleEndian.PutUint64(rec, uint64(pos)) }
-
-// Replay reads the log from its beginning, calls f for each record after
-// position from, and readies the log for Append. rec is f's to keep.
-//
-// A record that was being written when the process or the machine died is torn:
-// it was never acknowledged. It, and nothing else, is cut off the end, with one
-// line in the log. Damage anywhere else is an error and changes nothing on disk.
-func (l *Log) Replay(from telemetry.Position, f func(pos telemetry.Position, rec []byte) error) error {
-	n, err := l.read(from, f)
+// scan reads the whole log: it finds where each segment begins and where the log ends, and cuts a torn record off.
+// It decodes nothing; followers read again what they need.
+func (l *Log) scan() error {
+	err := l.scanSegments()
 	if torn, ok := errors.AsType[*tornError](err); ok {
 		err = l.repair(torn)
 	}
-	if err != nil {
-		return fmt.Errorf("replay log %s: %w", l.dir, err)
-	}
-	if n > 0 {
-		l.log.Info("log replayed", "records", n, "last", l.last)
-	}
-	return l.start()
+	l.opened = l.last
+	return err
 }
 
 // A tornError says where a segment stops making sense.
@@ -45,66 +34,62 @@ func (e *tornError) Error() string {
 	return fmt.Sprintf("segment %d is damaged after byte %d: %v", e.segment, e.good, e.cause)
 }
 
-// read goes over all segments, noting where each begins.
-func (l *Log) read(from telemetry.Position, f func(telemetry.Position, []byte) error) (n int, err error) {
+func (l *Log) scanSegments() error {
 	first, last, err := wlog.Segments(l.dir)
 	if err != nil || last < 0 {
-		return 0, err
+		return err
 	}
 	for i := first; i <= last; i++ {
-		k, err := l.readSegment(i, from, f)
-		n += k
-		if err != nil {
-			return n, err
+		if err := l.scanSegment(i); err != nil {
+			return err
 		}
 	}
-	return n, nil
+	return nil
 }
 
-func (l *Log) readSegment(index int, from telemetry.Position, f func(telemetry.Position, []byte) error) (n int, err error) {
+func (l *Log) scanSegment(index int) (err error) {
 	s, err := wlog.OpenReadSegment(wlog.SegmentName(l.dir, index))
 	if err != nil {
-		return 0, err
+		return err
+	}
+	st, err := s.Stat()
+	if err != nil {
+		return errors.Join(err, s.Close())
 	}
 	src := wlog.NewSegmentBufReader(s)
 	defer func() { err = errors.Join(err, src.Close()) }()
-	seg := segment{index: index}
+	seg := segment{index: index, base: l.sum}
 	r := wlog.NewReader(src)
 	for r.Next() {
 		rec := r.Record()
-		if len(rec) < headerBytes {
-			// A frame header cut short and read with the page's zeros behind it can
-			// pass for an empty record; we write none so short.
+		if len(rec) < headerBytes || r.Offset() > st.Size() {
+			// The page is read with zeros behind the file's end. A frame header cut short can then
+			// pass for an empty record, of which we write none, and a record that ends in zeros for a whole one.
 			l.note(seg)
-			return n, &tornError{segment: index, good: seg.bytes, cause: fmt.Errorf("record of %d bytes", len(rec))}
+			return &tornError{segment: index, good: seg.bytes, cause: fmt.Errorf("a record of %d bytes ends after the file, at %d", len(rec), r.Offset())}
 		}
 		seg.bytes = r.Offset()
 		pos := telemetry.Position(binary.LittleEndian.Uint64(rec))
 		if seg.first == 0 {
 			seg.first = pos
 		}
-		l.last = max(l.last, pos)
-		if pos <= from {
-			continue
-		}
-		n++
-		if err := f(pos, append([]byte(nil), rec[headerBytes:]...)); err != nil {
-			return n, fmt.Errorf("position %d: %w", pos, err)
-		}
+		l.last, l.found = max(l.last, pos), pos
+		l.sum.Records++
+		l.sum.Bytes += framed(len(rec))
 	}
 	l.note(seg)
 	if err := r.Err(); err != nil {
 		if _, io := errors.AsType[*fs.PathError](err); io {
-			return n, err // the disk's fault says nothing about the bytes
+			return err // the disk's fault says nothing about the bytes
 		}
-		return n, &tornError{segment: index, good: seg.bytes, cause: err}
+		return &tornError{segment: index, good: seg.bytes, cause: err}
 	}
-	return n, nil
+	return nil
 }
 
 func (l *Log) note(seg segment) {
 	if seg.first == 0 {
-		seg.first = l.last + 1 // empty: cut with the one before
+		seg.first = l.found + 1 // empty: cut with the one before
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -141,7 +126,7 @@ func (l *Log) repair(torn *tornError) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("cut torn record: %w", err)
 	}
-	l.metrics.repairs.Inc()
+	l.repairs++
 	l.log.Warn("cut a torn record off the end of the log; it was being written when the process died and was not acknowledged",
 		"segment", torn.segment, "kept_bytes", torn.good, "cause", torn.cause, "last", l.last)
 	return nil
