@@ -10,10 +10,9 @@ import (
 //
 // Ownership (invariant I3): whoever is handed a batch borrows it for the call. A
 // batch is filled by exactly one goroutine (a decoder), is read-only once it
-// is appended to the log, and goes back to its pool when the last sink has
-// returned. Nothing may keep a pointer into it, nor a string from
-// [Batch.Str] without copying it ([Batch.CopyStr]). What may be kept is the
-// encoded record ([Entry.Record]), which is immutable.
+// is appended to the log, where several followers may read it at the same time, and goes back to its pool when the last has
+// passed it. Nothing may keep a pointer into it, nor a string from
+// [Batch.Str] without copying it ([Batch.CopyStr]).
 //
 // Strings are held once each in a table and named by [StrID]; a sink that
 // needs something costly per string (a lookup in a process-wide table, say)

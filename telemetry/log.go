@@ -9,10 +9,10 @@ type Position uint64
 // An Entry is a record of the log as a sink gets it.
 type Entry struct {
 	Position Position
-	// Batch is borrowed for the call (I3).
+	// Batch is borrowed for the call (I3). Other followers may be reading it at the same time.
 	Batch *Batch
-	// Record is the batch's encoding, the very bytes in the log. It is
-	// immutable and may be kept; DecodeRecord reads it.
+	// Record is the batch's encoding, the very bytes in the log, borrowed like the
+	// batch; DecodeRecord reads it.
 	Record []byte
 }
 

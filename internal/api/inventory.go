@@ -40,17 +40,37 @@ type Stored struct {
 	Blocks uint64 `json:"blocks"`
 }
 
-// LogStatus is how the log fares: Lag is how many records the slowest sink has
-// not applied.
+// LogStatus is how the log fares, and who follows it.
 type LogStatus struct {
-	Bytes uint64 `json:"bytes"`
-	Lag   uint64 `json:"lag"`
+	Bytes     uint64           `json:"bytes"`
+	Followers []FollowerStatus `json:"followers"`
+}
+
+// FollowerStatus is how far a follower of the log is.
+type FollowerStatus struct {
+	Name       string  `json:"name"`
+	Policy     string  `json:"policy"`      // essential, or best_effort
+	Position   uint64  `json:"position"`    // of the record that it passed last
+	LagSeconds float64 `json:"lag_seconds"` // age of the oldest record that it has not passed
+	LagBytes   uint64  `json:"lag_bytes"`   // of the log that it has not passed
+	LeftOut    LeftOut `json:"left_out"`
+}
+
+// LeftOut is what a best-effort follower skipped since the start, because it was too far behind. Of records that
+// were in the log before the start, spans and requests are not known and count as 0.
+type LeftOut struct {
+	Batches  uint64 `json:"batches"`
+	Spans    uint64 `json:"spans"`
+	Requests uint64 `json:"requests"`
 }
 
 func (a *API) status(w http.ResponseWriter, r *http.Request) {
 	s := a.deps.Status()
 	if s.Ports == nil {
 		s.Ports = []Port{}
+	}
+	if s.Log.Followers == nil {
+		s.Log.Followers = []FollowerStatus{}
 	}
 	if s.Dropped == nil {
 		s.Dropped = map[string]uint64{}

@@ -74,8 +74,9 @@ func Serve(ctx context.Context, cfg config.Config, version string) error {
 }
 
 // New opens the stores, restores what was derived from the log, and opens the
-// ports. The order is that of the data's way: stores, sinks, path, receivers, API.
-func New(ctx context.Context, cfg config.Config, version string, log *slog.Logger) (_ *App, err error) {
+// ports. The order is that of the data's way: stores, followers, path, receivers, API. Stores beyond those of the
+// configuration may be given; whoever made them closes them, after Run.
+func New(ctx context.Context, cfg config.Config, version string, log *slog.Logger, more ...Follower) (_ *App, err error) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
@@ -95,7 +96,7 @@ func New(ctx context.Context, cfg config.Config, version string, log *slog.Logge
 	if err := a.openQuota(time.Now()); err != nil {
 		return nil, err
 	}
-	if err := a.restore(); err != nil {
+	if err := a.restore(more); err != nil {
 		return nil, err
 	}
 	if err := a.openReceivers(ctx); err != nil {
@@ -120,35 +121,37 @@ func (a *App) openStores() (err error) {
 	return err
 }
 
-// restore makes the sinks and brings them to the log's end.
-func (a *App) restore() (err error) {
+// restore makes all who follow the log, and brings them to its end.
+func (a *App) restore(more []Follower) error {
 	log := a.log.With("room", "pipeline")
 	a.pool = collector.NewPool()
-	if err := a.makeSinks(); err != nil {
+	a.signals = aggregator.New(a.cfg.Aggregator, a.reg)
+	a.topology = topology.New(a.cfg.Topology)
+	if err := a.topology.Register(a.reg); err != nil {
 		return err
 	}
-	p := newPipeline(log, a.reg, a.cfg.Storage.CheckpointInterval, a.pool.Put)
-	a.pipeline = p
-	p.blocks = a.blocks
-	p.sections = []section{{"topology", a.topology}, {"aggregator", a.signals}}
-	p.derive = a.derive
-	if p.ckpt, err = checkpoint.Open(a.path("checkpoints"), log); err != nil {
+	ckpt, err := checkpoint.Open(a.path("checkpoints"), log)
+	if err != nil {
 		return err
 	}
-	if err := p.restore(func(after telemetry.Position) (*wal.Log, error) {
-		return wal.Open(a.path("wal"), a.cfg.Storage.WAL, after, log, a.reg)
-	}); err != nil {
+	live := newLive(log, a.reg, ckpt, a.cfg.Storage.CheckpointInterval)
+	live.sections = []section{{"topology", a.topology}, {"aggregator", a.signals}}
+	live.derive, live.work = a.derive, a.periodic()
+	if err := live.restore(); err != nil {
+		return err
+	}
+	a.pipeline = newPipeline(log, live)
+	for _, f := range append([]Follower{{Name: "blocks", Policy: wal.Policy{Essential: true}, Store: a.blocks}}, more...) {
+		a.pipeline.follow(f)
+	}
+	if err := a.pipeline.open(a.path("wal"), a.cfg.Storage.WAL, a.pool.Put, a.reg); err != nil {
+		return err
+	}
+	if err := a.pipeline.catchUp(); err != nil {
 		return err
 	}
 	// From the first flush on the aggregator knows new series to be new.
 	return a.signals.Flush(context.Background(), time.Now(), a.series)
-}
-
-// makeSinks makes the sinks whose state is in checkpoints.
-func (a *App) makeSinks() error {
-	a.signals = aggregator.New(a.cfg.Aggregator, a.reg)
-	a.topology = topology.New(a.cfg.Topology)
-	return a.topology.Register(a.reg)
 }
 
 // derive is the way of an entry from the log on: graph, then signals.
@@ -172,7 +175,7 @@ func (a *App) Run(ctx context.Context) error {
 			stop(fmt.Errorf("%s: %w", what, err))
 		}
 	}
-	a.pipeline.start(a.periodic())
+	a.pipeline.start()
 	wg.Go(func() {
 		select {
 		case err := <-a.pipeline.failed:
@@ -232,10 +235,15 @@ func (a *App) closeAll() error {
 		errs = append(errs, l.Close())
 	}
 	if a.pipeline != nil {
-		errs = append(errs, a.pipeline.close())
+		ctx, cancel := context.WithTimeout(context.Background(), grace)
+		errs = append(errs, a.pipeline.close(ctx))
+		cancel()
 	}
 	if a.blocks != nil {
-		errs = append(errs, a.seal(), a.blocks.Close())
+		errs = append(errs, a.sealBlocks(), a.blocks.Close())
+	}
+	if a.pipeline != nil {
+		a.pipeline.wait()
 	}
 	if a.prom != nil {
 		errs = append(errs, a.prom.Close())
@@ -246,12 +254,12 @@ func (a *App) closeAll() error {
 	return errors.Join(errs...)
 }
 
-// sealing is how long a stopping server takes to write the newest spans as a
+// sealTimeout is how long a stopping server takes to write the newest spans as a
 // block. What is not written is in the log, and only makes the next start longer.
-const sealing = 20 * time.Second
+const sealTimeout = 20 * time.Second
 
-func (a *App) seal() error {
-	ctx, cancel := context.WithTimeout(context.Background(), sealing)
+func (a *App) sealBlocks() error {
+	ctx, cancel := context.WithTimeout(context.Background(), sealTimeout)
 	defer cancel()
 	return a.blocks.Seal(ctx)
 }

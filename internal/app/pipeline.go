@@ -1,8 +1,8 @@
 package app
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,327 +11,251 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/binnacle-mesh/binnacle/storage/checkpoint"
 	"github.com/binnacle-mesh/binnacle/storage/wal"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
-// What is stateful is saved in checkpoints.
-type stateful interface {
-	Applied() telemetry.Position
-	Save(w io.Writer) error
-	Load(r io.Reader) error
-}
-
-// A durable sink keeps its own state on disk and says how far it is there.
-type durable interface {
-	telemetry.Sink
-	Applied() telemetry.Position
-}
-
-// A section is a state under the name that checkpoints know it by.
-type section struct {
-	name string
-	sink stateful
-}
-
-// The pipeline is the path from an admitted batch to the sinks.
+// The pipeline is the path from an admitted batch to all that is derived from it.
 //
-// The problem: a sender waits for durability, and for nothing else; sinks must
-// each see every batch once, in log order, whatever fails; what they derive must survive
-// a crash without being counted twice; and nothing may queue without bound.
+// The problem: a sender waits for durability, and for nothing else; whoever derives something from the log must
+// see every batch once, in log order, whatever fails; one that stands still must not stall the others; and
+// nothing may queue without bound.
 //
-//	Append encodes the batch on its caller's goroutine and hands it to the log.
-//	The log delivers what is durable, in order, into a short channel.
-//	One goroutine takes batches off it and calls the sinks one after another,
-//	and between batches it ticks, flushes and checkpoints, so that sinks need no locks of
-//	their own and a checkpoint holds all of them at one position.
-//	A full channel blocks the log, the log blocks its senders, and admission refuses.
+//	Append hands the batch to the log, which makes it durable.
+//	Each follower reads the log on a goroutine of its own, at its own pace and position.
+//	The live follower keeps graph and signals, ticks them, and saves them at one position (live.go).
+//	Each store is a follower of its own, and keeps its own state on disk.
+//	Start lets all that must be whole catch up with the log's end before anything is received.
+//	The log is cut behind what every essential follower has on disk.
 //
-// One goroutine a sink was not chosen: all sinks together take about 2 µs a
-// span, the graph feeds the signals, and one position for both is what makes a
-// checkpoint simple.
+// One goroutine for all was given up (ADR 010): a store that waits for a disk, or for a server, would stall the graph. One
+// goroutine each for graph and signals was not chosen: they derive from one another, and one position for both is
+// what makes a checkpoint simple.
 type pipeline struct {
-	log      *slog.Logger
-	wal      *wal.Log
-	ckpt     *checkpoint.Dir
-	derive   func(telemetry.Entry) error // brings the sections' states one entry on
-	sections []section                   // saved together
-	blocks   durable
-	release  func(*telemetry.Batch)
-	every    time.Duration // between checkpoints
-
-	items   chan item
-	running bool
-	broken  bool          // a sink has failed
-	done    chan struct{} // closed when run has returned
-	scratch sync.Pool     // *[]byte, to encode into
-	saving  sync.WaitGroup
-	busy    chan struct{} // capacity 1: a checkpoint is being written
-	failed  chan error    // capacity 1
-
-	saved   telemetry.Position // of the newest checkpoint
-	applied telemetry.Position // of the entry consumed last
-	m       pipelineMetrics
+	log       *slog.Logger
+	wal       *wal.Log
+	live      *live
+	followers []*follower
+	failed    chan error    // capacity 1
+	halt      chan struct{} // closed when followers are to stop where they are
+	following sync.WaitGroup
+	cutting   sync.WaitGroup
 }
 
-type item struct {
-	pos   telemetry.Position
-	batch *telemetry.Batch
-	rec   []byte
+// A Store keeps what it derives from the log by itself, on disk or elsewhere.
+type Store interface {
+	telemetry.Sink
+	// Applied is the position up to which it keeps all that it is to keep. It follows from there after a restart; the log may be
+	// cut there. It may be called at any time, from any goroutine.
+	Applied() telemetry.Position
 }
 
-// queued is how many durable batches may wait for the sinks.
-const queued = 32
-
-type pipelineMetrics struct {
-	spans, requests, checkpoints prometheus.Counter
-	lag                          prometheus.Gauge
-	checkpointTime               prometheus.Histogram
+// A Follower is a store that follows the log, under the name that metrics and status know.
+type Follower struct {
+	Name   string
+	Policy wal.Policy
+	Store  Store
 }
 
-func newPipeline(log *slog.Logger, reg prometheus.Registerer, every time.Duration, release func(*telemetry.Batch)) *pipeline {
-	p := &pipeline{
-		log: log, release: release, every: every,
-		items: make(chan item, queued), done: make(chan struct{}),
-		busy: make(chan struct{}, 1), failed: make(chan error, 1),
-	}
-	p.scratch.New = func() any { b := make([]byte, 0, 64<<10); return &b }
-	p.m = pipelineMetrics{
-		spans:       prometheus.NewCounter(prometheus.CounterOpts{Name: "binnacle_pipeline_spans_total", Help: "Spans given to the sinks."}),
-		requests:    prometheus.NewCounter(prometheus.CounterOpts{Name: "binnacle_pipeline_requests_total", Help: "Request log entries given to the sinks."}),
-		checkpoints: prometheus.NewCounter(prometheus.CounterOpts{Name: "binnacle_pipeline_checkpoints_total", Help: "Checkpoints written."}),
-		lag:         prometheus.NewGauge(prometheus.GaugeOpts{Name: "binnacle_pipeline_lag_seconds", Help: "Age of the batch that the sinks saw last, when they saw it."}),
-		checkpointTime: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "binnacle_pipeline_checkpoint_duration_seconds", Help: "Time for which the sinks stood still for a checkpoint.",
-			NativeHistogramBucketFactor: 1.1,
-		}),
-	}
-	reg.MustRegister(p.m.spans, p.m.requests, p.m.checkpoints, p.m.lag, p.m.checkpointTime)
+// follower is a Follower and its place in the log.
+type follower struct {
+	Follower
+	run func(*follower)
+	at  *wal.Follower
+}
+
+func newPipeline(log *slog.Logger, live *live) *pipeline {
+	p := &pipeline{log: log, live: live, failed: make(chan error, 1), halt: make(chan struct{})}
+	p.followers = []*follower{{Follower: Follower{"graph", wal.Policy{Essential: true, MaxLag: graphLag}, live}, run: p.runLive}}
 	return p
+}
+
+// graphLag is how many bytes of the log the graph may be behind before appends wait for it. It
+// is what a second of full load is made of; the graph is to be fresh, and stands still for no disk.
+const graphLag = 2 << 20
+
+// follow adds a store. To be called before open.
+func (p *pipeline) follow(f Follower) {
+	p.followers = append(p.followers, &follower{Follower: f, run: p.runStore})
+}
+
+// open opens the log where the furthest state ends, and has all follow it from where they are.
+func (p *pipeline) open(dir string, cfg wal.Config, release func(*telemetry.Batch), reg prometheus.Registerer) (err error) {
+	after := p.live.applied
+	for _, f := range p.followers {
+		after = max(after, f.Store.Applied())
+	}
+	if p.wal, err = wal.Open(dir, cfg, after, release, p.log, reg); err != nil {
+		return err
+	}
+	for _, f := range p.followers {
+		from := f.Store.Applied()
+		if f.Store == Store(p.live) {
+			from = p.live.applied // the log is kept for an older checkpoint as well
+		}
+		if f.at, err = p.wal.Follow(f.Name, from, f.Policy); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// catchUp brings the essential followers to the log's end, all at once. Nothing may be appended yet.
+func (p *pipeline) catchUp() error {
+	errs := make([]error, len(p.followers))
+	var wg sync.WaitGroup
+	for i, f := range p.followers {
+		if f.Policy.Essential {
+			wg.Go(func() { errs[i] = p.catchUpOne(f) })
+		}
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (p *pipeline) catchUpOne(f *follower) error {
+	start, n := time.Now(), 0
+	for {
+		more, err := f.step()
+		if err != nil {
+			return err
+		}
+		if !more {
+			break
+		}
+		n++
+	}
+	if n > 0 {
+		p.log.Info("log replayed", "follower", f.Name, "records", n, "took", time.Since(start).Round(time.Millisecond))
+	}
+	return nil
+}
+
+// step gives the store the next entry; more is false where there is none now. io.EOF says that there never will be.
+func (f *follower) step() (more bool, err error) {
+	e, ok, err := f.at.Next()
+	if err != nil || !ok {
+		return false, err
+	}
+	if err := f.Store.Consume(e); err != nil {
+		return false, fmt.Errorf("%s: position %d: %w", f.Name, e.Position, err)
+	}
+	return true, nil
+}
+
+// start has all followers follow, and the log cut behind them. Until then nothing may be appended.
+func (p *pipeline) start() {
+	for _, f := range p.followers {
+		p.following.Go(func() {
+			defer f.at.Close()
+			f.run(f)
+		})
+	}
+	p.cutting.Go(p.cutBehind)
+}
+
+// runStore follows until the log is closed and drained, or the pipeline halts.
+func (p *pipeline) runStore(f *follower) {
+	for {
+		more, err := f.step()
+		if err != nil {
+			p.end(f, err)
+			return
+		}
+		if more && !p.halted() {
+			continue
+		}
+		select {
+		case <-f.at.More():
+		case <-p.halt:
+			return
+		}
+	}
+}
+
+func (p *pipeline) halted() bool {
+	select {
+	case <-p.halt:
+		return true
+	default:
+		return false
+	}
+}
+
+// end says why a follower follows no more. A fault means that its state is no function of the log any longer.
+func (p *pipeline) end(f *follower, err error) {
+	if errors.Is(err, io.EOF) || p.halted() {
+		return
+	}
+	if !f.Policy.Essential {
+		p.log.Error("a follower of the log failed and is given nothing more until the next start", "follower", f.Name, "err", err)
+		return
+	}
+	select {
+	case p.failed <- fmt.Errorf("follow the log: %w", err):
+	default:
+	}
 }
 
 // Append makes a batch durable and returns its position; see collector.Appender.
 // It takes the batch over in every case.
 func (p *pipeline) Append(ctx context.Context, b *telemetry.Batch) (telemetry.Position, error) {
-	buf := p.scratch.Get().(*[]byte) //nolint:forcetypeassert // New makes nothing else
-	enc := b.AppendRecord(append((*buf)[:0], make([]byte, wal.HeaderBytes)...))
-	// A sink may keep the record for minutes: exactly its size.
-	rec := append(make([]byte, 0, len(enc)), enc...)
-	*buf = enc[:0]
-	p.scratch.Put(buf)
-	pos, err := p.wal.Append(ctx, rec, func(pos telemetry.Position) {
-		p.items <- item{pos, b, rec[wal.HeaderBytes:]}
-	})
+	pos, err := p.wal.Append(ctx, b)
 	if err != nil {
-		// After ctx's error the record may still be on its way to the sinks, which
-		// then release the batch; what the log refused is ours to give back.
-		if ctx.Err() == nil {
-			p.release(b)
-		}
 		return 0, fmt.Errorf("append: %w", err)
 	}
 	return pos, nil
 }
 
-// restore brings the sinks to where the log ends: checkpoint first, then what
-// the log holds after it. Nothing else may run yet.
-func (p *pipeline) restore(openLog func(after telemetry.Position) (*wal.Log, error)) error {
-	pos, saved, err := p.ckpt.Load()
-	if err != nil {
-		return err
-	}
-	for _, s := range p.sections {
-		if err := load(s, saved); err != nil {
-			return fmt.Errorf("checkpoint at %d: %w; a newer version may have written it, or this one reads it wrongly: "+
-				"go back to that version, or remove the checkpoints to derive again what the log still holds", pos, err)
-		}
-	}
-	from, after := p.blocks.Applied(), max(pos, p.blocks.Applied())
-	for _, s := range p.sections {
-		from = min(from, s.sink.Applied())
-	}
-	if p.wal, err = openLog(after); err != nil {
-		return err
-	}
-	p.saved, p.applied = pos, after
-	b := telemetry.NewBatch()
-	return p.wal.Replay(from, func(pos telemetry.Position, rec []byte) error {
-		if err := b.DecodeRecord(rec); err != nil {
-			return err
-		}
-		return p.consume(item{pos: pos, batch: b, rec: rec})
-	})
-}
+// cutEvery is how often the log is cut.
+const cutEvery = time.Second
 
-// load gives a sink its part of a checkpoint, if there is one.
-func load(s section, saved []checkpoint.Section) error {
-	for _, c := range saved {
-		if c.Name == s.name {
-			if err := s.sink.Load(bytes.NewReader(c.Data)); err != nil {
-				return fmt.Errorf("load %s: %w", s.name, err)
-			}
-		}
-	}
-	return nil
-}
-
-func (p *pipeline) consume(it item) error {
-	e := telemetry.Entry{Position: it.pos, Batch: it.batch, Record: it.rec}
-	if err := p.derive(e); err != nil {
-		return err
-	}
-	if err := p.blocks.Consume(e); err != nil {
-		return fmt.Errorf("blocks: %w", err)
-	}
-	p.applied = it.pos
-	p.m.spans.Add(float64(len(it.batch.Spans)))
-	p.m.requests.Add(float64(len(it.batch.Requests)))
-	return nil
-}
-
-// A periodic is something that the delivery goroutine does between batches.
-type periodic struct {
-	name  string
-	every time.Duration
-	do    func(now time.Time) error
-}
-
-// beat is how often the delivery goroutine looks at the clock.
-const beat = 50 * time.Millisecond
-
-// run delivers until the log is closed and drained.
-func (p *pipeline) run(work []periodic) {
-	defer close(p.done)
-	due := make([]time.Time, len(work))
-	tick := time.NewTicker(beat)
+// cutBehind cuts the log behind what all essential followers have on disk, until the pipeline halts.
+func (p *pipeline) cutBehind() {
+	tick := time.NewTicker(cutEvery)
 	defer tick.Stop()
-	var last time.Time
-	save := time.Now().Add(p.every)
 	for {
 		select {
-		case it, ok := <-p.items:
-			if !ok {
-				return
-			}
-			p.m.lag.Set(time.Since(time.Unix(0, it.batch.Received)).Seconds())
-			if err := p.consume(it); err != nil {
-				p.fail(fmt.Errorf("deliver position %d: %w", it.pos, err))
-				p.release(it.batch)
-				p.drain()
-				return
-			}
-			p.release(it.batch)
 		case <-tick.C:
+		case <-p.halt:
+			return
 		}
-		now := time.Now()
-		if now.Sub(last) < beat {
-			continue
-		}
-		last = now
-		for i, w := range work {
-			if now.Before(due[i]) {
-				continue
-			}
-			due[i] = now.Add(w.every)
-			if err := w.do(now); err != nil {
-				p.log.Error("periodic work failed", "work", w.name, "err", err)
-			}
-		}
-		if now.After(save) {
-			save = now.Add(p.every)
-			p.checkpoint()
+		if err := p.cut(); err != nil {
+			p.log.Error("the log cannot be cut and grows", "err", err)
 		}
 	}
 }
 
-// drain keeps the log from waiting for sinks that no longer take anything. What
-// it throws away is in the log, for the next start.
-func (p *pipeline) drain() {
-	for it := range p.items {
-		p.release(it.batch)
-	}
-}
-
-// fail reports a fault after which the sinks' state can not be trusted, nor saved.
-func (p *pipeline) fail(err error) {
-	p.broken = true
-	select {
-	case p.failed <- err:
-	default:
-	}
-}
-
-// checkpoint takes all sinks' state at one position, and writes it and cuts
-// the log in the background.
-func (p *pipeline) checkpoint() {
-	if p.applied == p.saved {
-		return
-	}
-	select {
-	case p.busy <- struct{}{}:
-	default:
-		return // the one before is still being written
-	}
-	start, pos := time.Now(), p.applied
-	parts, err := p.parts()
-	p.m.checkpointTime.Observe(time.Since(start).Seconds())
-	if err != nil {
-		p.log.Error("checkpoint failed", "err", err)
-		<-p.busy
-		return
-	}
-	p.saved = pos
-	p.saving.Go(func() {
-		defer func() { <-p.busy }()
-		if err := p.write(pos, parts); err != nil {
-			p.log.Error("checkpoint failed", "position", pos, "err", err)
+func (p *pipeline) cut() error {
+	kept := p.wal.Last()
+	for _, f := range p.followers {
+		if f.Policy.Essential {
+			kept = min(kept, f.Store.Applied())
 		}
-	})
-}
-
-func (p *pipeline) parts() ([]checkpoint.Section, error) {
-	var parts []checkpoint.Section
-	for _, s := range p.sections {
-		var b bytes.Buffer
-		if err := s.sink.Save(&b); err != nil {
-			return nil, fmt.Errorf("save %s: %w", s.name, err)
-		}
-		parts = append(parts, checkpoint.Section{Name: s.name, Data: b.Bytes()})
 	}
-	return parts, nil
+	return p.wal.Truncate(kept)
 }
 
-func (p *pipeline) write(pos telemetry.Position, parts []checkpoint.Section) error {
-	oldest, err := p.ckpt.Save(pos, parts)
-	if err != nil {
-		return err
-	}
-	p.m.checkpoints.Inc()
-	return p.wal.Truncate(min(oldest, p.blocks.Applied()))
-}
-
-// start begins to deliver.
-func (p *pipeline) start(work []periodic) {
-	p.running = true
-	go p.run(work)
-}
-
-// close drains the path: no Append may be under way any more.
-func (p *pipeline) close() error {
+// close ends the path: no Append may be under way any more. Followers get until ctx ends to take
+// in what is durable; what they do not take is in the log, for the next start. Call wait when the stores are closed.
+func (p *pipeline) close(ctx context.Context) error {
 	if p.wal == nil {
 		return nil
 	}
 	err := p.wal.Close()
-	if !p.running {
-		return err
+	drained := make(chan struct{})
+	go func() { p.following.Wait(); close(drained) }()
+	select {
+	case <-drained:
+	case <-ctx.Done():
+		for _, s := range p.wal.Followers() {
+			p.log.Warn("a follower of the log was still behind; the next start goes on from there", "follower", s.Name, "records", s.Lag.Records, "bytes", s.Lag.Bytes)
+		}
 	}
-	close(p.items)
-	<-p.done
-	p.saving.Wait()
-	if !p.broken {
-		p.checkpoint()
-		p.saving.Wait()
-	}
+	close(p.halt)
+	p.cutting.Wait()
 	return err
 }
+
+// wait returns when nobody follows any more: a follower that stands still in its store moves when that is closed.
+func (p *pipeline) wait() { p.following.Wait() }

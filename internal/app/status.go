@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -25,7 +26,7 @@ func (a *App) status() api.Status {
 	s := api.Status{
 		Name: "binnacle", Version: a.version, Started: a.started.UnixMilli(), Ready: a.ready() == nil,
 		Stored: api.Stored{Spans: uint64(blocks.Spans), Bytes: uint64(blocks.Bytes), Blocks: uint64(blocks.Blocks)},
-		Log:    api.LogStatus{Bytes: uint64(a.pipeline.wal.Bytes())},
+		Log:    a.logStatus(time.Now()),
 		Series: a.series.Series(), Dropped: map[string]uint64{},
 	}
 	for _, l := range a.listeners {
@@ -33,6 +34,23 @@ func (a *App) status() api.Status {
 	}
 	count(a.reg, &s)
 	return s
+}
+
+// logStatus is how the log fares, and who follows it.
+func (a *App) logStatus(now time.Time) api.LogStatus {
+	l := api.LogStatus{Bytes: uint64(a.pipeline.wal.Bytes())}
+	for _, f := range a.pipeline.wal.Followers() {
+		s := api.FollowerStatus{
+			Name: f.Name, Policy: "best_effort", Position: uint64(f.Position),
+			LagSeconds: f.Age(now).Seconds(), LagBytes: uint64(f.Lag.Bytes),
+			LeftOut: api.LeftOut{Batches: f.LeftOut.Records, Spans: f.LeftOut.Spans, Requests: f.LeftOut.Requests},
+		}
+		if f.Policy.Essential {
+			s.Policy = "essential"
+		}
+		l.Followers = append(l.Followers, s)
+	}
+	return l
 }
 
 // count fills in what the metrics say.

@@ -1,0 +1,212 @@
+package app
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/binnacle-mesh/binnacle/storage/checkpoint"
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// live is the follower that keeps what is shown now: graph and signals. Their states are saved
+// together, in a checkpoint of one position, since they derive from one another.
+//
+// It is a store as far as the log is concerned: what it has on disk is the older of the two checkpoints. All
+// methods but Applied are for one goroutine: the one that follows.
+type live struct {
+	log      *slog.Logger
+	ckpt     *checkpoint.Dir
+	derive   func(telemetry.Entry) error // brings the sections' states one entry on
+	sections []section                   // saved together
+	work     []periodic
+	every    time.Duration // between checkpoints
+
+	applied telemetry.Position // of the entry taken in last
+	saved   telemetry.Position // of the newest checkpoint
+	broken  bool               // the states are no function of the log any more
+	kept    atomic.Uint64      // the log is needed after this position
+	saving  sync.WaitGroup
+	busy    chan struct{} // capacity 1: a checkpoint is being written
+	m       liveMetrics
+}
+
+// A section is a state under the name that checkpoints know it by.
+type section struct {
+	name  string
+	state interface {
+		Save(w io.Writer) error
+		Load(r io.Reader) error
+	}
+}
+
+// A periodic is something that is done between entries, on the goroutine that follows, so that
+// the states need no locks.
+type periodic struct {
+	name  string
+	every time.Duration
+	do    func(now time.Time) error
+}
+
+type liveMetrics struct {
+	spans, requests, checkpoints prometheus.Counter
+	checkpointTime               prometheus.Histogram
+}
+
+func newLive(log *slog.Logger, reg prometheus.Registerer, ckpt *checkpoint.Dir, every time.Duration) *live {
+	l := &live{log: log, ckpt: ckpt, every: every, busy: make(chan struct{}, 1)}
+	l.m = liveMetrics{
+		spans:       prometheus.NewCounter(prometheus.CounterOpts{Name: "binnacle_pipeline_spans_total", Help: "Spans that are in the graph and the signals."}),
+		requests:    prometheus.NewCounter(prometheus.CounterOpts{Name: "binnacle_pipeline_requests_total", Help: "Request log entries that are in the graph and the signals."}),
+		checkpoints: prometheus.NewCounter(prometheus.CounterOpts{Name: "binnacle_pipeline_checkpoints_total", Help: "Checkpoints written."}),
+		checkpointTime: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "binnacle_pipeline_checkpoint_duration_seconds", Help: "Time for which graph and signals stood still for a checkpoint.",
+			NativeHistogramBucketFactor: 1.1,
+		}),
+	}
+	reg.MustRegister(l.m.spans, l.m.requests, l.m.checkpoints, l.m.checkpointTime)
+	return l
+}
+
+// restore loads the newest checkpoint.
+func (l *live) restore() error {
+	pos, saved, err := l.ckpt.Load()
+	if err != nil {
+		return err
+	}
+	for _, s := range l.sections {
+		if err := load(s, saved); err != nil {
+			return fmt.Errorf("checkpoint at %d: %w; a newer version may have written it, or this one reads it wrongly: "+
+				"go back to that version, or remove the checkpoints to derive again what the log still holds", pos, err)
+		}
+	}
+	l.applied, l.saved = pos, pos
+	return nil
+}
+
+// load gives a state its part of a checkpoint, if there is one.
+func load(s section, saved []checkpoint.Section) error {
+	for _, c := range saved {
+		if c.Name == s.name {
+			if err := s.state.Load(bytes.NewReader(c.Data)); err != nil {
+				return fmt.Errorf("load %s: %w", s.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// Consume implements telemetry.Sink.
+func (l *live) Consume(e telemetry.Entry) error {
+	if err := l.derive(e); err != nil {
+		l.broken = true
+		return err
+	}
+	l.applied = e.Position
+	l.m.spans.Add(float64(len(e.Batch.Spans)))
+	l.m.requests.Add(float64(len(e.Batch.Requests)))
+	return nil
+}
+
+// Applied implements Store: the position from which a restart may have to replay.
+func (l *live) Applied() telemetry.Position { return telemetry.Position(l.kept.Load()) }
+
+// lookEvery is how often the clock is looked at.
+const lookEvery = 50 * time.Millisecond
+
+// runLive follows like runStore, and does what is due between entries.
+func (p *pipeline) runLive(f *follower) {
+	l := p.live
+	defer l.saving.Wait()
+	defer l.checkpoint()
+	due := make([]time.Time, len(l.work))
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	var looked time.Time
+	save := time.Now().Add(l.every)
+	for {
+		more, err := f.step()
+		if err != nil {
+			p.end(f, err)
+			return
+		}
+		if p.halted() {
+			return
+		}
+		if !more {
+			select {
+			case <-f.at.More():
+			case <-tick.C:
+			case <-p.halt:
+				return
+			}
+		}
+		now := time.Now()
+		if now.Sub(looked) < lookEvery {
+			continue
+		}
+		looked = now
+		for i, w := range l.work {
+			if now.Before(due[i]) {
+				continue
+			}
+			due[i] = now.Add(w.every)
+			if err := w.do(now); err != nil {
+				p.log.Error("periodic work failed", "work", w.name, "err", err)
+			}
+		}
+		if now.After(save) {
+			save = now.Add(l.every)
+			l.checkpoint()
+		}
+	}
+}
+
+// checkpoint takes all states at one position, and writes them in the background.
+func (l *live) checkpoint() {
+	if l.broken || l.applied == l.saved {
+		return
+	}
+	select {
+	case l.busy <- struct{}{}:
+	default:
+		return // the one before is still being written
+	}
+	start, pos := time.Now(), l.applied
+	parts, err := l.parts()
+	l.m.checkpointTime.Observe(time.Since(start).Seconds())
+	if err != nil {
+		l.log.Error("checkpoint failed", "err", err)
+		<-l.busy
+		return
+	}
+	l.saved = pos
+	l.saving.Go(func() {
+		defer func() { <-l.busy }()
+		oldest, err := l.ckpt.Save(pos, parts)
+		if err != nil {
+			l.log.Error("checkpoint failed", "position", pos, "err", err)
+			return
+		}
+		l.m.checkpoints.Inc()
+		l.kept.Store(uint64(oldest))
+	})
+}
+
+func (l *live) parts() ([]checkpoint.Section, error) {
+	var parts []checkpoint.Section
+	for _, s := range l.sections {
+		var b bytes.Buffer
+		if err := s.state.Save(&b); err != nil {
+			return nil, fmt.Errorf("save %s: %w", s.name, err)
+		}
+		parts = append(parts, checkpoint.Section{Name: s.name, Data: b.Bytes()})
+	}
+	return parts, nil
+}
