@@ -10,6 +10,7 @@ import (
 	"io"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/telemetry/bucket"
 )
 
 // The state on disk; docs/format/aggregator.md draws it.
@@ -296,7 +297,7 @@ func (d *decoder) endpoint() telemetry.Endpoint {
 }
 
 // maxBuckets is how many buckets a duration of 63 bits can fall into.
-const maxBuckets = 64 * perOctave
+const maxBuckets = 64 * bucket.PerDoubling
 
 func (d *decoder) series(s *series) {
 	s.lastSeen = d.a.now - int64(d.uint())

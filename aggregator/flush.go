@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/storage"
+
+	"github.com/binnacle-mesh/binnacle/telemetry/bucket"
 )
 
 // A SeriesStore takes samples; storage/series is one.
@@ -115,7 +117,7 @@ func (f *flush) write(s *series) {
 // begin writes the zero that says that all which follows is an increase.
 func (f *flush) begin(s *series, at int64) {
 	if s.fresh {
-		f.append(s, f.last+at, &histogram.Histogram{Schema: schema, ZeroThreshold: zeroThreshold}, nil)
+		f.append(s, f.last+at, &histogram.Histogram{Schema: bucket.Schema, ZeroThreshold: zeroThreshold}, nil)
 		s.fresh = false
 	}
 }

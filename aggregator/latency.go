@@ -1,23 +1,17 @@
 package aggregator
 
 import (
-	"math"
 	"math/bits"
 
 	"github.com/prometheus/prometheus/model/histogram"
+
+	"github.com/binnacle-mesh/binnacle/telemetry/bucket"
 )
 
-// The shape of all histograms: Prometheus' exponential schema 3, by which a
-// bucket's upper bound is 2^(1/8) = 1.09 times its lower one, so that a quantile
-// is off by at most 4.4 %. One schema for all and for ever: buckets of any two
-// samples add up without loss.
-const (
-	schema        = 3
-	perOctave     = 1 << schema
-	zeroThreshold = 1e-9 // seconds; what took a nanosecond or less took nothing
-)
+// zeroThreshold is in seconds: what took a nanosecond or less took nothing.
+const zeroThreshold = 1e-9
 
-// A latency is a cumulative histogram of durations.
+// A latency is a cumulative histogram of durations, in the buckets of package bucket.
 //
 // counts covers the buckets from the lowest to the highest seen, so that a
 // typical series, which spans two or three decades, takes half a kilobyte. The
@@ -46,7 +40,7 @@ func (l *latency) observe(d int64) {
 	if d <= 1 {
 		return
 	}
-	i := bucketOf(d)
+	i := bucket.Of(d)
 	if at := i - l.low; uint32(at) < uint32(len(l.counts)) {
 		l.counts[at]++
 		return
@@ -67,38 +61,9 @@ func (l *latency) grow(i int32) {
 		l.counts = l.counts[:n] // never shrunk, so what comes in is zero
 		return
 	}
-	c := make([]uint64, n, n+perOctave/2)
+	c := make([]uint64, n, n+bucket.PerDoubling/2)
 	copy(c[l.low-low:], l.counts)
 	l.low, l.counts = low, c
-}
-
-// Upper bounds of the buckets within an octave: 2^(k/8).
-var octave = [perOctave]float64{ //nolint:gochecknoglobals // immutable
-	1, 1.0905077326652577, 1.189207115002721, 1.2968395546510096,
-	1.414213562373095, 1.5422108254079407, 1.6817928305074288, 1.8340080864093422,
-}
-
-// bucketOf is the index i for which 2^((i-1)/8) < d <= 2^(i/8), with d in
-// seconds. It reads exponent and mantissa off the float's bits.
-func bucketOf(d int64) int32 {
-	b := math.Float64bits(float64(d) / 1e9)
-	exp := int32(b>>52) - 1023
-	f := math.Float64frombits(b&(1<<52-1) | 1023<<52) // mantissa, within [1, 2)
-	k := int32(0)
-	if f > octave[4] {
-		k = 4
-		if f > octave[6] {
-			k = 6
-		}
-	} else if f > octave[2] {
-		k = 2
-	}
-	if f > octave[k+1] {
-		k += 2
-	} else if f > octave[k] {
-		k++
-	}
-	return exp*perOctave + k
 }
 
 // seconds is the sum.
@@ -110,7 +75,7 @@ func (l *latency) seconds() float64 {
 // buckets do not break: they cost less than a new run.
 func (l *latency) histogram() *histogram.Histogram {
 	h := &histogram.Histogram{
-		Schema:        schema,
+		Schema:        bucket.Schema,
 		ZeroThreshold: zeroThreshold,
 		ZeroCount:     l.zero,
 		Count:         l.count,

@@ -6,6 +6,8 @@ import (
 
 	"github.com/prometheus/prometheus/model/histogram"
 	"pgregory.net/rapid"
+
+	"github.com/binnacle-mesh/binnacle/telemetry/bucket"
 )
 
 // Buckets must be those of Prometheus' own schema, to the last bit at their bounds.
@@ -58,7 +60,7 @@ func TestLatencyAgainstOracle(t *testing.T) {
 			if d <= 1 {
 				zero++
 			} else {
-				want[bucketOf(d)]++
+				want[bucket.Of(d)]++
 			}
 		}
 		h := l.histogram()
