@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,12 +19,95 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/binnacle-mesh/binnacle/storage/block"
+	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
 // TestCrash kills the server BINNACLE_CRASHES times (default 5) and checks the
 // promise I1 and I2: nothing acknowledged is lost, nothing is counted twice.
 func TestCrash(t *testing.T) {
 	t.Parallel()
+	p := program{serverBinary(t), "serve"}
+	l, dir := crash(t, p)
+	s := p.start(t, dir, small)
+	defer s.kill()
+	there := l.survivors(t, func(id [16]byte) int { return countSpans(t, s, id) })
+	checkTotals(t, s, there)
+	l.report(t, there)
+}
+
+// TestCrashTwoStores is TestCrash with a second trace store that follows the log: each of the two, read from disk by itself, has
+// all that was acknowledged, once, and both have the same.
+func TestCrashTwoStores(t *testing.T) {
+	t.Parallel()
+	second := t.TempDir()
+	p := program{build(t, "test/crash/twostores"), "--second", second}
+	l, dir := crash(t, p)
+	s := p.start(t, dir, small)
+	stopped := false
+	defer func() {
+		if !stopped {
+			s.kill()
+		}
+	}()
+	there := l.survivors(t, func(id [16]byte) int { return countSpans(t, s, id) })
+	checkTotals(t, s, there)
+	wait(t, "lag of the followers", map[string]int{"graph": 0, "blocks": 0, "second": 0}, func() (map[string]int, error) { return lags(s) })
+	s.stop(t)
+	stopped = true
+	for _, d := range []string{filepath.Join(dir, "data", "blocks"), second} {
+		if got := l.survivors(t, spansOnDisk(t, d)); len(got) != len(there) {
+			t.Errorf("%s holds %d traces, the server had %d", d, len(got), len(there))
+		}
+	}
+	l.report(t, there)
+}
+
+// lags is how many bytes each follower is behind, or what it left out.
+func lags(s *server) (map[string]int, error) {
+	fs, err := s.followers()
+	got := map[string]int{}
+	for name, f := range fs {
+		got[name] = int(f.LagBytes) + f.LeftOut.Batches
+	}
+	return got, err
+}
+
+// openStore opens a directory of blocks that no server uses.
+func openStore(t *testing.T, dir string) *block.Store {
+	t.Helper()
+	store, err := block.Open(dir, block.DefaultConfig(), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	return store
+}
+
+func storedSpans(t *testing.T, dir string) int { return openStore(t, dir).Stats().Spans }
+
+// spansOnDisk counts the spans of a trace.
+func spansOnDisk(t *testing.T, dir string) func([16]byte) int {
+	t.Helper()
+	store := openStore(t, dir)
+	return func(id [16]byte) int {
+		b, err := store.Trace(t.Context(), id)
+		switch {
+		case errors.Is(err, telemetry.ErrNotFound):
+			return 0
+		case err != nil:
+			t.Errorf("trace %x in %s: %v", id, dir, err)
+			return 0
+		}
+		return len(b.Spans)
+	}
+}
+
+// crash sends to the server and kills it, again and again. It returns what was sent, and where the server keeps it.
+func crash(t *testing.T, p program) (*load, string) {
+	t.Helper()
 	crashes := 5
 	if v := os.Getenv("BINNACLE_CRASHES"); v != "" {
 		n, err := strconv.Atoi(v)
@@ -40,11 +126,10 @@ func TestCrash(t *testing.T) {
 	}
 	t.Logf("seed %d (BINNACLE_SEED repeats the choices, though not the timing)", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test's chance
-	bin, dir := serverBinary(t), t.TempDir()
-	l := &load{seed: rand.New(rand.NewPCG(seed, 1))} //nolint:gosec // a test's chance
-	repairs := 0
+	dir := t.TempDir()
+	l := &load{seed: rand.New(rand.NewPCG(seed, 1)), crashes: crashes} //nolint:gosec // a test's chance
 	for i := range crashes {
-		s := start(t, bin, dir)
+		s := p.start(t, dir, small)
 		ctx, stop := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() { l.run(ctx, s.otlp) })
@@ -53,18 +138,19 @@ func TestCrash(t *testing.T) {
 		stop()
 		wg.Wait()
 		if bytes.Contains(s.log.Bytes(), []byte("cut a torn record")) {
-			repairs++
+			l.repairs++
 		}
 		if bytes.Contains(s.log.Bytes(), []byte("level=ERROR")) || bytes.Contains(s.log.Bytes(), []byte("panic")) {
 			t.Fatalf("crash %d: the server complained:\n%s", i, s.log.String())
 		}
 	}
-	s := start(t, bin, dir)
-	defer s.kill()
-	there := l.survivors(t, s)
-	checkTotals(t, s, there)
+	return l, dir
+}
+
+func (l *load) report(t *testing.T, there []call) {
+	t.Helper()
 	t.Logf("%d crashes, %d torn tails cut: %d spans acknowledged, %d of them lost, %d more found that were sent but not acknowledged",
-		crashes, repairs, l.acked(), 0, spansPerTrace*len(there)-l.acked())
+		l.crashes, l.repairs, l.acked(), l.lost, spansPerTrace*len(there)-(l.acked()-l.lost))
 }
 
 func (l *load) acked() (spans int) {
@@ -76,9 +162,9 @@ func (l *load) acked() (spans int) {
 	return spans
 }
 
-// survivors looks every trace up and returns the calls of those that are
+// survivors counts every trace's spans and returns the calls of those that are
 // stored. An acknowledged export must be stored whole, any other whole or not at all.
-func (l *load) survivors(t *testing.T, s *server) (calls []call) {
+func (l *load) survivors(t *testing.T, count func([16]byte) int) (calls []call) {
 	t.Helper()
 	type result struct{ spans []int }
 	results := make([]result, len(l.sent))
@@ -90,7 +176,7 @@ func (l *load) survivors(t *testing.T, s *server) (calls []call) {
 		wg.Go(func() {
 			defer func() { <-sem }()
 			for k, id := range e.traces {
-				results[i].spans[k] = countSpans(t, s, id)
+				results[i].spans[k] = count(id)
 			}
 		})
 	}
@@ -110,6 +196,7 @@ func (l *load) survivors(t *testing.T, s *server) (calls []call) {
 		case whole == len(e.traces):
 			calls = append(calls, e.calls...)
 		case e.acked:
+			l.lost += spansPerTrace * (len(e.traces) - whole)
 			t.Errorf("export %d was acknowledged, but only %d of its %d traces are there", i, whole, len(e.traces))
 		case whole > 0:
 			t.Errorf("export %d is there in part: %d of %d traces", i, whole, len(e.traces))

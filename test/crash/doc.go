@@ -1,4 +1,4 @@
-// Package crash kills the server with SIGKILL at random moments under load and
-// counts what is left: every acknowledged span, and edge and metric totals equal
-// to an oracle's.
+// Package crash torments the server. It kills it with SIGKILL at random moments under load and
+// counts what is left: every acknowledged span in every store, and edge and metric totals equal
+// to an oracle's. And it has a store stand still, which must cost nobody else anything.
 package crash

@@ -37,6 +37,8 @@ type load struct {
 	sent []*sent
 	seed *rand.Rand
 	next uint64
+
+	crashes, repairs, lost int // lost: spans that were acknowledged and are not there
 }
 
 // run sends to addr from several goroutines until ctx ends.

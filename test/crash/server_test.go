@@ -31,35 +31,45 @@ func serverBinary(t *testing.T) string {
 	if b := os.Getenv("BINNACLE_BIN"); b != "" {
 		return b
 	}
-	b := filepath.Join(t.TempDir(), "binnacle")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", b, "github.com/binnacle-mesh/binnacle/cmd/binnacle")
+	return build(t, "cmd/binnacle")
+}
+
+func build(t *testing.T, program string) string {
+	t.Helper()
+	b := filepath.Join(t.TempDir(), "server")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", b, "github.com/binnacle-mesh/binnacle/"+program)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build binnacle: %v\n%s", err, out)
+		t.Fatalf("build %s: %v\n%s", program, err, out)
 	}
 	return b
 }
 
-// start runs the server until it says that it is ready.
-func start(t *testing.T, bin, dir string) *server {
+// A program is a server and how it is called; --config FILE comes last.
+type program []string
+
+// small limits make checkpoints, seals and truncation meet the kills.
+const small = `
+  checkpoint_interval: 300ms
+  wal: {segment_bytes: 1048576, max_bytes: 268435456}
+  blocks: {max_head_spans: 4000, head_max_age: 2s}`
+
+// start runs the server, with storage as the configuration's section has it, until it says that it is ready.
+func (p program) start(t *testing.T, dir, storage string) *server {
 	t.Helper()
 	s := &server{otlp: freeAddr(t), web: freeAddr(t)}
-	// Small limits make checkpoints, seals and truncation meet the kills.
 	conf := fmt.Sprintf(`
 data: %s
 listen: {mesh: "", otlp_grpc: %q, otlp_http: "", rls: "", web: %q}
 collector: {service: {pipelines: {traces/binnacle: {}}}}
-storage:
-  checkpoint_interval: 300ms
-  wal: {segment_bytes: 1048576, max_bytes: 268435456}
-  blocks: {max_head_spans: 4000, head_max_age: 2s}
+storage: %s
 aggregator: {flush_interval: 200ms}
 log: {level: warn}
-`, filepath.Join(dir, "data"), s.otlp, s.web)
+`, filepath.Join(dir, "data"), s.otlp, s.web, storage)
 	file := filepath.Join(dir, "binnacle.yaml")
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.cmd = exec.Command(bin, "serve", "--config", file)
+	s.cmd = exec.Command(p[0], append(p[1:len(p):len(p)], "--config", file)...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.cmd.Start(); err != nil {
@@ -90,6 +100,43 @@ log: {level: warn}
 func (s *server) kill() {
 	_ = s.cmd.Process.Signal(syscall.SIGKILL)
 	<-s.ended
+}
+
+// stop ends the server as an operator does, and waits until it has written what it had in memory.
+func (s *server) stop(t *testing.T) {
+	t.Helper()
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-s.ended:
+	case <-time.After(time.Minute):
+		s.kill()
+		t.Fatalf("the server did not end within a minute of SIGTERM; it said:\n%s", s.log.String())
+	}
+	if code := s.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Fatalf("the server ended with %d; it said:\n%s", code, s.log.String())
+	}
+}
+
+// followers says how far behind each follower of the log is.
+func (s *server) followers() (map[string]followerStatus, error) {
+	var st struct {
+		Log struct{ Followers []followerStatus }
+	}
+	if err := getJSON(s.web, "/api/v1/status", &st); err != nil {
+		return nil, err
+	}
+	by := map[string]followerStatus{}
+	for _, f := range st.Log.Followers {
+		by[f.Name] = f
+	}
+	return by, nil
+}
+
+type followerStatus struct {
+	Name       string
+	LagSeconds float64               `json:"lag_seconds"`
+	LagBytes   int64                 `json:"lag_bytes"`
+	LeftOut    struct{ Batches int } `json:"left_out"`
 }
 
 func freeAddr(t *testing.T) string {
