@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -23,13 +24,18 @@ type GraphStore interface {
 // the canonical edge series. It may be used by many goroutines at once.
 type GraphReader struct {
 	store  GraphStore
-	health health.Config
+	health atomic.Pointer[health.Config]
 }
 
 // NewGraphReader reads from store, and judges by the live graph's rule.
 func NewGraphReader(store GraphStore, rule health.Config) *GraphReader {
-	return &GraphReader{store: store, health: rule}
+	r := &GraphReader{store: store}
+	r.SetHealth(rule)
+	return r
 }
+
+// SetHealth changes the rule, for graphs that are asked for from now on.
+func (r *GraphReader) SetHealth(rule health.Config) { r.health.Store(&rule) }
 
 // The time before a range, with which its latency is compared: as long as the
 // range is, but not less than what the live graph compares with, and not so long that a
@@ -58,7 +64,7 @@ func (r *GraphReader) Graph(ctx context.Context, from, to time.Time) (*telemetry
 		return nil, fmt.Errorf("graph from %s to %s: %w", from.Format(time.RFC3339), to.Format(time.RFC3339), errRange)
 	}
 	start, end := from.UnixMilli(), to.UnixMilli()-1
-	d := newDrawing(to.Sub(from).Seconds(), &r.health)
+	d := newDrawing(to.Sub(from).Seconds(), r.health.Load())
 	if err := r.increases(ctx, start, end, nil, d.add); err != nil {
 		return nil, err
 	}

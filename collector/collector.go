@@ -26,6 +26,7 @@ type Appender interface {
 // flight, and the counters. It is safe for concurrent use.
 type Collector struct {
 	cfg      Config
+	limits   atomic.Pointer[Limits] // those in force: a reload may change them
 	log      Appender
 	pool     *Pool
 	now      func() time.Time
@@ -43,6 +44,7 @@ func New(cfg Config, log Appender, pool *Pool, reg prometheus.Registerer, now fu
 		return nil, fmt.Errorf("collector: %w", err)
 	}
 	c := &Collector{cfg: cfg, log: log, pool: pool, now: now}
+	c.SetLimits(cfg.Limits)
 	v, err := newVectors(reg, func() float64 { return float64(c.inflight.Load()) })
 	if err != nil {
 		return nil, err
@@ -51,6 +53,10 @@ func New(cfg Config, log Appender, pool *Pool, reg prometheus.Registerer, now fu
 	c.queue.start()
 	return c, nil
 }
+
+// SetLimits puts other limits in force, for the messages that begin from now on.
+// They must be valid, see [Config.Validate].
+func (c *Collector) SetLimits(l Limits) { c.limits.Store(&l) }
 
 // Intake is the way in for one protocol; the name is its label in the counters.
 func (c *Collector) Intake(protocol string) *Intake {
@@ -64,7 +70,8 @@ type Intake struct {
 	counters counters
 }
 
-// Config is the collector's.
+// Config is what the collector was made with. Its limits may have changed since:
+// those of a message are in its [Fill].
 func (in *Intake) Config() *Config { return &in.c.cfg }
 
 // Admit reserves n bytes for a message, or refuses it. Each admission must be
@@ -97,7 +104,7 @@ func (in *Intake) Refuse(r *Refusal) *Refusal {
 // Begin readies f to take what a message holds: an empty batch out of the
 // pool, the limits, and no counts.
 func (in *Intake) Begin(f *Fill) {
-	*f = Fill{Batch: in.c.pool.Get(), Limits: &in.c.cfg.Limits, Serial: in.c.serial.Add(1), in: in, messages: 1}
+	*f = Fill{Batch: in.c.pool.Get(), Limits: in.c.limits.Load(), Serial: in.c.serial.Add(1), in: in, messages: 1}
 	f.Batch.Received = in.c.now().UnixNano()
 }
 

@@ -40,11 +40,13 @@ type Limits struct {
 	// it the sender's clock is taken to be wrong, and the span is kept at its
 	// moment of arrival.
 	MaxFuture time.Duration `yaml:"max_future"`
-	// MaxAge is how old a span may be; older ones are rejected, 0 takes all.
+	// MaxAge is how old a span may be when it comes; older ones are rejected, and their sender is
+	// told. 0 takes all. Unless it is set, it is storage.blocks.retention_age: how old the store lets spans become.
 	MaxAge time.Duration `yaml:"max_age"`
 }
 
-// DefaultConfig is fit for a server of a few hundred megabytes.
+// DefaultConfig is fit for a server of a few hundred megabytes. It takes spans
+// of any age: what the stores can keep, only the whole configuration knows.
 func DefaultConfig() Config {
 	return Config{
 		MaxInflightBytes: 64 << 20,
@@ -60,7 +62,6 @@ func DefaultConfig() Config {
 			ValueBytes: 4096,
 			Depth:      16,
 			MaxFuture:  24 * time.Hour,
-			MaxAge:     30 * 24 * time.Hour,
 		},
 	}
 }

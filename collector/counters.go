@@ -52,7 +52,7 @@ var dropNames = [numDrops]string{ //nolint:gochecknoglobals // immutable
 var dropTexts = [numDrops]string{ //nolint:gochecknoglobals // immutable
 	"has no trace id of 16 bytes that are not all zero",
 	"has no span id of 8 bytes that are not all zero",
-	"is older than this server takes (receive.limits.max_age)",
+	"started longer ago than this server keeps spans (receive.limits.max_age)",
 	"is beyond what one message may hold (receive.limits.records): send smaller ones",
 	"is not the last entry of its request",
 	"came faster than the log could take it",

@@ -45,8 +45,11 @@ func newTest(t *testing.T, log *answer) (*Intake, *prometheus.Registry) {
 func TestInterval(t *testing.T) {
 	t.Parallel()
 	in, _ := newTest(t, &answer{})
-	now := uint64(testNow.UnixNano())
 	const second, day = uint64(time.Second), uint64(24 * time.Hour)
+	limits := in.Config().Limits
+	limits.MaxAge = 30 * time.Duration(day)
+	in.c.SetLimits(limits)
+	now := uint64(testNow.UnixNano())
 	for name, c := range map[string]struct {
 		start, end uint64
 		at         int64 // before now

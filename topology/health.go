@@ -6,6 +6,14 @@ import (
 	"github.com/binnacle-mesh/binnacle/topology/signal"
 )
 
+// SetHealth changes the rule by which edges and nodes are judged. What is drawn
+// is judged by it when its windows have slid, which is within seconds.
+func (t *Topology) SetHealth(rule health.Config) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cfg.Health = rule
+}
+
 // judge has an edge or node judged by its windows. What is judged are the last
 // 10 s if they hold enough requests, else the last minute; the time before are the
 // last 5 minutes without them.

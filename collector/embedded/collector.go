@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -20,6 +21,7 @@ import (
 type Collector struct {
 	col        *otelcol.Collector // nil where the user has switched everything off
 	grpc, http bool
+	listeners  []Listener
 	log        *slog.Logger
 	cancel     context.CancelFunc
 	ended      chan struct{}
@@ -27,7 +29,7 @@ type Collector struct {
 }
 
 // New checks the user's configuration, which may be nil, and makes a Collector
-// whose pipelines end in traces. No port is opened yet.
+// whose pipelines end in traces, which may be nil if it is not started. No port is opened yet.
 func New(ctx context.Context, user map[string]any, traces *otlp.Service, version string, log *slog.Logger) (*Collector, error) {
 	config, err := merged(user)
 	if err != nil {
@@ -38,30 +40,63 @@ func New(ctx context.Context, user map[string]any, traces *otlp.Service, version
 	if !hasPipelines(config) {
 		return c, nil // all is switched off: there is nothing to run
 	}
-	settings := func() otelcol.CollectorSettings {
-		return otelcol.CollectorSettings{
-			Factories: func() (otelcol.Factories, error) { return factories(traces, log) },
-			BuildInfo: component.BuildInfo{Command: "binnacle", Description: "Binnacle", Version: version},
-			ConfigProviderSettings: otelcol.ConfigProviderSettings{ResolverSettings: confmap.ResolverSettings{
-				URIs:              []string{scheme + ":"},
-				ProviderFactories: []confmap.ProviderFactory{provider(config), envprovider.NewFactory()},
-			}},
-			// Signals, and gRPC's logger, are the server's own.
-			DisableGracefulShutdown: true,
-			SkipSettingGRPCLogger:   true,
-		}
+	set := settings(config, traces, version, log)
+	if c.listeners, err = check(ctx, set, user["receivers"] == nil); err != nil {
+		return nil, fmt.Errorf("collector: %w", plain(err))
 	}
-	dry, err := otelcol.NewCollector(settings())
-	if err != nil {
-		return nil, fmt.Errorf("collector: %w", err)
-	}
-	if err := dry.DryRun(ctx); err != nil {
-		return nil, fmt.Errorf("collector: %w", err)
-	}
-	if c.col, err = otelcol.NewCollector(settings()); err != nil {
+	if c.col, err = otelcol.NewCollector(set); err != nil {
 		return nil, fmt.Errorf("collector: %w", err)
 	}
 	return c, nil
+}
+
+func settings(config tree, traces *otlp.Service, version string, log *slog.Logger) otelcol.CollectorSettings {
+	return otelcol.CollectorSettings{
+		Factories: func() (otelcol.Factories, error) { return factories(traces, log) },
+		BuildInfo: component.BuildInfo{Command: "binnacle", Description: "Binnacle", Version: version},
+		ConfigProviderSettings: otelcol.ConfigProviderSettings{ResolverSettings: confmap.ResolverSettings{
+			URIs:              []string{scheme + ":"},
+			ProviderFactories: []confmap.ProviderFactory{provider(config), envprovider.NewFactory()},
+		}},
+		// Signals, and gRPC's logger, are the server's own.
+		DisableGracefulShutdown: true,
+		SkipSettingGRPCLogger:   true,
+	}
+}
+
+// check reads the configuration as the Collector will, and says which ports that opens.
+func check(ctx context.Context, set otelcol.CollectorSettings, builtIn bool) ([]Listener, error) {
+	dry, err := otelcol.NewCollector(set)
+	if err != nil {
+		return nil, err
+	}
+	if err := dry.DryRun(ctx); err != nil {
+		return nil, err
+	}
+	f, err := set.Factories()
+	if err != nil {
+		return nil, err
+	}
+	reader, err := otelcol.NewConfigProvider(set.ConfigProviderSettings)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := reader.Get(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	listeners, err := listenersOf(cfg, builtIn)
+	return listeners, errors.Join(err, reader.Shutdown(ctx))
+}
+
+// plain is a complaint about the configuration in one line, without how it was found.
+func plain(err error) error {
+	lines := strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' })
+	text := strings.Join(lines, " ")
+	for _, how := range []string{"failed to get config: ", "cannot unmarshal the configuration: ", "decoding failed due to the following error(s): "} {
+		text = strings.TrimPrefix(text, how)
+	}
+	return errors.New(text)
 }
 
 // TakesOTLP says which of OTLP's ports a receiver of the user's takes over, so
@@ -85,6 +120,11 @@ func (c *Collector) Start(ctx context.Context) error {
 	for c.col.GetState() != otelcol.StateRunning {
 		select {
 		case <-c.ended:
+			cancel()
+			c.cancel = nil // there is nothing to stop
+			if err := taken(ctx, c.listeners); err != nil {
+				return err
+			}
 			return fmt.Errorf("start the embedded collector: %w", orClosed(c.err))
 		case <-ctx.Done():
 			return errors.Join(fmt.Errorf("start the embedded collector: %w", ctx.Err()), c.Stop(context.WithoutCancel(ctx)))

@@ -74,14 +74,17 @@ func (e *traceExporter) Capabilities() consumer.Capabilities { return consumer.C
 // model and ours stands the wire format that both know: it costs an encoding, and
 // every limit and repair is the same as for what came by OTLP.
 //
-// Spans that are rejected are counted, but not told of: none of the protocols
-// that come this way can say "some of them".
+// Spans that are rejected are counted. Their sender is told where none was taken: Zipkin's
+// and Jaeger's protocols can say "nothing of this", but not "some of it".
 func (e *traceExporter) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
 	msg, err := e.marshal.MarshalTraces(td)
 	if err != nil {
 		return consumererror.NewPermanent(fmt.Errorf("encode traces: %w", err))
 	}
-	_, _, err = e.traces.Take(ctx, msg)
+	rejected, first, err := e.traces.Take(ctx, msg)
+	if err == nil && rejected > 0 && rejected == td.SpanCount() {
+		return consumererror.NewPermanent(fmt.Errorf("all %d spans were rejected; the first: span %s", rejected, first))
+	}
 	if r, ok := errors.AsType[*collector.Refusal](err); ok {
 		switch r.Reason {
 		case collector.TooLarge, collector.Malformed:

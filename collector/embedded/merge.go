@@ -9,12 +9,13 @@ import (
 
 // How the user's configuration and the built-in one become one.
 //
-//   - There is a pipeline of ours, traces/binnacle: the receivers zipkin and jaeger
-//     and the exporter binnacle. Receivers that the user configures and that no
-//     pipeline of theirs names are added to it.
-//   - A receiver of the user's takes the place of ours of the same type, wherever
-//     it stands. A pipeline of theirs that is called traces/binnacle takes the place
-//     of ours; one without receivers switches it off.
+//   - A section receivers that the user writes is the whole of what is received: the
+//     built-in Zipkin and Jaeger are there only where it is left out, and a port that
+//     nobody named is never opened beside one that somebody did. An empty one receives nothing.
+//     A zipkin or jaeger in it without settings of its own has the built-in one's.
+//   - There is a pipeline of ours, traces/binnacle, that ends in the exporter binnacle. The
+//     receivers that no pipeline of the user's names are in it. A pipeline of theirs that is
+//     called traces/binnacle takes its place; one without receivers switches it off.
 //   - A pipeline for traces that names no exporter gets binnacle. One that names
 //     exporters gets what it names.
 
@@ -46,6 +47,9 @@ func merged(user tree) (tree, error) {
 		out = tree{}
 	}
 	receivers := section(user, "", "receivers")
+	if user["receivers"] == nil {
+		receivers = builtIn()
+	}
 	exporters := section(user, "", "exporters")
 	service := section(user, "", "service")
 	pipelines := section(service, "service.", "pipelines")
@@ -92,25 +96,26 @@ func finishPipelines(pipelines tree) (used map[string]bool, err error) {
 	return used, nil
 }
 
-// ownReceivers is what our own pipeline receives by: what the user configured
-// and did not use, and Zipkin and Jaeger where the user has none.
-func ownReceivers(receivers tree, used map[string]bool) (own []any) {
-	types := map[string]bool{}
-	for _, name := range slices.Sorted(maps.Keys(receivers)) {
-		types[kind(name)] = true
-		if !used[name] {
-			own = append(own, name)
-		}
-	}
-	for name, config := range map[string]tree{
-		"zipkin": {"endpoint": "127.0.0.1:9411"},
-		"jaeger": {"protocols": tree{
+// builtIn is what is received where the user does not say it.
+func builtIn() tree {
+	return tree{
+		"zipkin": tree{"endpoint": "127.0.0.1:9411"},
+		"jaeger": tree{"protocols": tree{
 			"grpc":        tree{"endpoint": "127.0.0.1:14250"},
 			"thrift_http": tree{"endpoint": "127.0.0.1:14268"},
 		}},
-	} {
-		if !types[name] {
-			receivers[name] = config
+	}
+}
+
+// ownReceivers is what our own pipeline receives by: what no other does. Built-in
+// receivers that are named without settings get theirs.
+func ownReceivers(receivers tree, used map[string]bool) (own []any) {
+	settings := builtIn()
+	for _, name := range slices.Sorted(maps.Keys(receivers)) {
+		if known, ok := settings[kind(name)]; ok && receivers[name] == nil {
+			receivers[name] = known
+		}
+		if !used[name] {
 			own = append(own, name)
 		}
 	}

@@ -11,7 +11,7 @@ func newRig(t testing.TB, change func(*collector.Config)) *rig.Rig {
 	return rig.New(t, "otlp", testNow, change)
 }
 
-// newIntake takes spans of any age, as the oracle does.
+// newIntake takes spans of any age, as a collector does that is not told otherwise.
 func newIntake(t testing.TB) *collector.Intake {
-	return newRig(t, func(c *collector.Config) { c.Limits.MaxAge = 0 }).In
+	return newRig(t, nil).In
 }

@@ -55,6 +55,7 @@ func TestLimits(t *testing.T) {
 	limits := func(c *collector.Config) {
 		c.Limits.Records, c.Limits.Attributes, c.Limits.Events, c.Limits.Links = 4, 3, 2, 1
 		c.Limits.KeyBytes, c.Limits.ValueBytes, c.Limits.Depth = 16, 64, 2
+		c.Limits.MaxAge = time.Hour
 	}
 	msg, err := proto.Marshal(req)
 	if err != nil {

@@ -130,13 +130,11 @@ func readBlock(dir string) (*blockRef, error) {
 }
 
 // Retain deletes whole blocks: those whose newest entry came longer than
-// RetentionAge before now, and the oldest while all take more than RetentionBytes. It
-// also seals a head that is older than HeadMaxAge, which Consume does not see while
-// nothing comes. The caller calls it on a tick, with the same clock that
-// stamps Batch.Received.
+// RetentionAge before now, and the oldest while all take more than RetentionBytes. The
+// caller calls it on a tick, with the same clock that stamps Batch.Received.
 func (s *Store) Retain(now time.Time) error {
-	s.sealOld(now)
 	s.mu.Lock()
+	age, limit := s.cfg.RetentionAge, s.cfg.RetentionBytes
 	var gone []*blockRef
 	var total int64
 	for _, b := range s.blocks {
@@ -146,9 +144,9 @@ func (s *Store) Retain(now time.Time) error {
 	for _, b := range s.blocks {
 		var reason string
 		switch {
-		case s.cfg.RetentionAge > 0 && now.UnixNano()-b.meta.receivedMax > int64(s.cfg.RetentionAge):
+		case age > 0 && now.UnixNano()-b.meta.receivedMax > int64(age):
 			reason = "age"
-		case s.cfg.RetentionBytes > 0 && total > s.cfg.RetentionBytes:
+		case limit > 0 && total > limit:
 			reason = "size"
 		default:
 			kept = append(kept, b)
@@ -163,7 +161,7 @@ func (s *Store) Retain(now time.Time) error {
 	}
 	s.blocks = kept
 	s.mu.Unlock()
-	s.ops.forget(now, s.cfg.RetentionAge)
+	s.ops.forget(now, age)
 	var errs []error
 	for _, b := range gone {
 		errs = append(errs, s.remove(b))
@@ -171,7 +169,18 @@ func (s *Store) Retain(now time.Time) error {
 	return errors.Join(errs...)
 }
 
-func (s *Store) sealOld(now time.Time) {
+// SetRetention changes Config.RetentionAge and Config.RetentionBytes, for the
+// next call of Retain.
+func (s *Store) SetRetention(age time.Duration, bytes int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cfg.RetentionAge, s.cfg.RetentionBytes = age, bytes
+}
+
+// SealIdle seals a head that is older than HeadMaxAge, which Consume does not
+// see while nothing comes. The caller calls it on a tick, with the same clock that
+// stamps Batch.Received.
+func (s *Store) SealIdle(now time.Time) {
 	if !s.ingest.TryLock() {
 		return // Consume is at work, and looks itself
 	}

@@ -61,7 +61,7 @@ func TestRetention(t *testing.T) {
 	if _, err := os.Stat(oldest); !errors.Is(err, fs.ErrNotExist) {
 		t.Error("the block was not deleted after its reader had gone:", err)
 	}
-	s.cfg.RetentionBytes = s.Stats().Bytes - 1
+	s.SetRetention(time.Hour, s.Stats().Bytes-1)
 	retain(entries[3].Batch.Received)
 	if stored(1) || !stored(2) || !stored(3) || s.Stats().Blocks != 2 {
 		t.Errorf("the oldest block was to go for its size, alone: %+v", s.Stats())
@@ -71,16 +71,14 @@ func TestRetention(t *testing.T) {
 	}
 }
 
-// TestIdleHead has Retain seal a head to which nothing comes any more.
+// TestIdleHead has SealIdle seal a head to which nothing comes any more.
 func TestIdleHead(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, t.TempDir(), DefaultConfig())
 	defer closeStore(t, s)
 	e := newMesh(12).entry(10)
 	consume(t, s, e)
-	if err := s.Retain(time.Unix(0, e.Batch.Received).Add(s.cfg.HeadMaxAge)); err != nil {
-		t.Fatal(err)
-	}
+	s.SealIdle(time.Unix(0, e.Batch.Received).Add(s.cfg.HeadMaxAge))
 	if err := s.awaitSealed(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -191,6 +189,7 @@ func TestConcurrent(t *testing.T) {
 	}
 	for range 60 {
 		consume(t, s, m.entry(100))
+		s.SealIdle(time.Unix(0, m.clock))
 		if err := s.Retain(time.Unix(0, m.clock)); err != nil {
 			t.Error(err)
 		}

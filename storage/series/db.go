@@ -4,9 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
+	"github.com/alecthomas/units"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/util/compression"
@@ -30,7 +34,9 @@ const (
 // goroutines.
 type DB struct {
 	tsdb *tsdb.DB
-	cfg  Config
+
+	mu  sync.Mutex // a leaf: SetRetention and Retention
+	cfg Config
 }
 
 // Open opens the database in dir, which is made if absent, and replays its
@@ -103,7 +109,29 @@ func (db *DB) Series() uint64 { return db.tsdb.Head().NumSeries() }
 func (db *DB) StartTime() (int64, error) { return db.tsdb.StartTime() }
 
 // Retention is how long samples are kept at most, and how many bytes.
-func (db *DB) Retention() (time.Duration, int64) { return db.cfg.RetentionAge, db.cfg.RetentionBytes }
+func (db *DB) Retention() (age time.Duration, bytes int64) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return db.cfg.RetentionAge, db.cfg.RetentionBytes
+}
+
+// SetRetention changes both, which must be valid, see [Config.Validate]. What is too
+// old or too much goes within minutes. How long blocks grow stays as it was when the
+// database was opened.
+func (db *DB) SetRetention(age time.Duration, bytes int64) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.cfg.RetentionAge, db.cfg.RetentionBytes = age, bytes
+	// The database takes its whole configuration anew: what does not change is said again. It
+	// fails only where the window for late samples is opened, or chunks are encoded otherwise.
+	_ = db.tsdb.ApplyConfig(&config.Config{StorageConfig: config.StorageConfig{
+		TSDBConfig: &config.TSDBConfig{
+			OutOfOrderTimeWindow: db.cfg.OutOfOrderWindow.Milliseconds(),
+			Retention:            &config.TSDBRetentionConfig{Time: model.Duration(age), Size: units.Base2Bytes(bytes)},
+		},
+		ExemplarsConfig: &config.ExemplarsConfig{MaxExemplars: db.cfg.MaxExemplars},
+	}})
+}
 
 // Close waits for compaction to end and releases the directory. Samples that
 // were committed are on disk.

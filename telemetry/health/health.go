@@ -41,9 +41,11 @@ const Quantile = 0.9
 
 // Config says what is ill. Shares are of requests, from 0 to 1.
 type Config struct {
+	// DegradedErrors and FailingErrors are the shares of errors from which on it is.
 	DegradedErrors float64 `yaml:"degraded_errors"`
 	FailingErrors  float64 `yaml:"failing_errors"`
-	Throttled      float64 `yaml:"throttled"` // degraded
+	// Throttled is the share that a limit refuses from which on it is degraded.
+	Throttled float64 `yaml:"throttled"`
 	// DegradedLatency and FailingLatency are by how many times the p90 exceeds
 	// that of the time before.
 	DegradedLatency float64 `yaml:"degraded_latency"`
