@@ -42,7 +42,8 @@ type Config struct {
 type HeaderConfig struct {
 	// Enabled adds three headers about the limit that is nearest to being reached: how much is allowed, how much is left, and
 	// in how many seconds it starts again.
-	Enabled   bool   `yaml:"enabled"`
+	Enabled bool `yaml:"enabled"`
+	// Limit, Remaining and Reset are their names.
 	Limit     string `yaml:"limit"`
 	Remaining string `yaml:"remaining"`
 	Reset     string `yaml:"reset"`

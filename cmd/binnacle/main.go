@@ -1,16 +1,13 @@
-// Command binnacle is the one binary.
+// Command binnacle is the one binary. `binnacle help` lists its commands; each
+// is a file here.
 //
-//	binnacle [serve] [--config FILE] [--data DIR]   the server
-//	binnacle demo    [--rate N] [--no-story]        the server with a mesh of real Envoys beside it
-//	binnacle check-config FILE                      says what is wrong with a configuration
-//	binnacle version
+// It ends with 0 when all went well, 1 when something failed, 2 when the command
+// line was not understood, and 3 when a configuration is wrong.
 package main
 
 import (
 	"context"
-	"errors"
-	"flag"
-	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -19,63 +16,24 @@ import (
 	"github.com/binnacle-mesh/binnacle/internal/config"
 )
 
+// version is set by the linker.
 var version = "dev"
+
+// A cli is the command line with what it touches.
+type cli struct {
+	version        string
+	stdout, stderr io.Writer
+	colour         bool // stdout is a terminal whose user did not ask for plain text
+	serve          func(context.Context, config.Source) error
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:])
+	c := cli{
+		version: version, stdout: os.Stdout, stderr: os.Stderr, colour: wantsColour(os.Stdout),
+		serve: func(ctx context.Context, s config.Source) error { return app.Serve(ctx, s, version) },
+	}
+	code := c.run(ctx, os.Args[1:])
 	stop()
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "binnacle:", err)
-		os.Exit(1)
-	}
-}
-
-func run(ctx context.Context, args []string) error {
-	command := "serve"
-	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
-		command, args = args[0], args[1:]
-	}
-	switch command {
-	case "serve":
-		cfg, err := serveFlags(args)
-		if err != nil {
-			return err
-		}
-		return app.Serve(ctx, cfg, version)
-	case "demo":
-		return runDemo(ctx, args)
-	case "check-config":
-		if len(args) != 1 {
-			return errors.New("check-config: name one file")
-		}
-		cfg, err := config.Load(args[0])
-		if err == nil {
-			err = cfg.CheckFiles()
-		}
-		if err != nil {
-			return err
-		}
-		fmt.Println(args[0], "is sound")
-		return nil
-	case "version":
-		fmt.Println("binnacle", version)
-		return nil
-	}
-	return fmt.Errorf("%q is none of serve, demo, check-config, version", command)
-}
-
-// serveFlags reads the command line over the configuration file.
-func serveFlags(args []string) (config.Config, error) {
-	f := flag.NewFlagSet("binnacle serve", flag.ContinueOnError)
-	file := f.String("config", "", "configuration file (YAML)")
-	data := f.String("data", "", "directory for everything on disk; overrides the file")
-	if err := f.Parse(args); err != nil {
-		return config.Config{}, err
-	}
-	cfg, err := config.Load(*file)
-	if *data != "" {
-		cfg.Data = *data
-	}
-	return cfg, err
+	os.Exit(code)
 }

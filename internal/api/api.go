@@ -26,13 +26,16 @@ type Deps struct {
 	Status func() Status
 	// Ready is nil when the server can do its work, or says what it waits for.
 	Ready func() error
-	// Reload reads the configuration again; its error says why the old one stays.
-	Reload     func(context.Context) error
-	Web        fs.FS // the web view, index.html at its root
-	Logger     *slog.Logger
-	Registerer prometheus.Registerer // for this package's own metrics
-	Gatherer   prometheus.Gatherer   // what /metrics shows
-	Now        func() time.Time      // time.Now when nil
+	// Reload reads the configuration again. It returns what encoding/json writes as
+	// docs/api/http.md says; its error says why the old one stays.
+	Reload func(context.Context) (any, error)
+	// ConfigSchema is the JSON Schema of the configuration file.
+	ConfigSchema []byte
+	Web          fs.FS // the web view, index.html at its root
+	Logger       *slog.Logger
+	Registerer   prometheus.Registerer // for this package's own metrics
+	Gatherer     prometheus.Gatherer   // what /metrics shows
+	Now          func() time.Time      // time.Now when nil
 }
 
 // An API is the web port's handler.

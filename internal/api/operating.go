@@ -23,12 +23,17 @@ func (a *API) ready(w http.ResponseWriter, r *http.Request) {
 
 // reload reads the configuration again, all or nothing.
 func (a *API) reload(w http.ResponseWriter, r *http.Request) {
-	if err := a.deps.Reload(r.Context()); err != nil {
-		a.log.Warn("reload refused", "err", err)
+	told, err := a.deps.Reload(r.Context())
+	if err != nil {
 		a.problem(w, r, http.StatusUnprocessableEntity, fmt.Sprintf("the configuration stays as it was: %v", err))
 		return
 	}
-	a.plain(w, r, "reloaded\n")
+	a.answerValue(w, r, told)
+}
+
+// configSchema is for editors, which complete a configuration by it.
+func (a *API) configSchema(w http.ResponseWriter, r *http.Request) {
+	a.write(w, r, http.StatusOK, "application/schema+json", a.deps.ConfigSchema)
 }
 
 func (a *API) plain(w http.ResponseWriter, r *http.Request, text string) {

@@ -44,6 +44,7 @@ func (a *API) table() []route {
 		{"GET /api/v1/quotas", a.quotas, cheap},
 		{"GET /api/v1/status", a.status, cheap},
 		{"GET /api/v1/connect/{sender}", a.connect, cheap},
+		{"GET /api/v1/config/schema.json", a.configSchema, cheap},
 
 		{"GET /api/services", a.jaegerServices, search},
 		{"GET /api/services/{service}/operations", a.jaegerServiceOperations, search},

@@ -62,11 +62,12 @@ func newWorld(t testing.TB, change ...func(*Config, *Deps)) *world {
 			defer w.mu.Unlock()
 			return w.readyErr
 		},
-		Reload: func(context.Context) error {
+		Reload: func(context.Context) (any, error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			return w.loadErr
+			return map[string]any{"applied": []any{map[string]any{"path": "log.level", "old": "info", "new": "debug"}}, "needs_restart": []any{}}, w.loadErr
 		},
+		ConfigSchema: []byte(`{"type":"object"}`),
 		Web: fstest.MapFS{
 			"index.html":            {Data: []byte("<!doctype html><title>Binnacle</title>" + strings.Repeat("<p>the map</p>", 200))},
 			"assets/main-4f2a.js":   {Data: []byte("console.log('map')")},

@@ -41,6 +41,7 @@ type App struct {
 	version string
 	started time.Time
 	log     *slog.Logger
+	level   *slog.LevelVar
 	reg     *prometheus.Registry
 
 	pool      *collector.Pool
@@ -52,11 +53,12 @@ type App struct {
 	blocks    *block.Store
 	series    *series.DB
 	quota     *quota.Engine
-	reloading sync.Mutex
 	watcher   *watch.Watcher
+	past      *aggregator.GraphReader
 	prom      *promapi.Handler
 	api       *api.API
 	listeners []*listener
+	reloads   reloads
 }
 
 // gcPercent is Go's GOGC unless the environment sets it. Most of the heap is
@@ -65,32 +67,38 @@ type App struct {
 const gcPercent = 40
 
 // Serve runs a server until ctx ends.
-func Serve(ctx context.Context, cfg config.Config, version string) error {
+func Serve(ctx context.Context, from config.Source, version string) error {
+	cfg, err := from.Load()
+	if err != nil {
+		return err
+	}
 	a, err := New(ctx, cfg, version, NewLogger(cfg.Log, os.Stderr))
 	if err != nil {
 		return err
 	}
+	a.reloads.from = from
 	return a.Run(ctx)
 }
 
 // New opens the stores, restores what was derived from the log, and opens the
 // ports. The order is that of the data's way: stores, followers, path, receivers, API. Stores beyond those of the
 // configuration may be given; whoever made them closes them, after Run.
-func New(ctx context.Context, cfg config.Config, version string, log *slog.Logger, more ...Follower) (_ *App, err error) {
+func New(ctx context.Context, cfg config.Config, version string, log *Logger, more ...Follower) (_ *App, err error) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	a := &App{cfg: cfg, version: version, started: time.Now(), log: log, reg: prometheus.NewRegistry()}
+	a := &App{cfg: cfg, version: version, started: time.Now(), log: log.Logger, level: log.Level, reg: prometheus.NewRegistry()}
 	a.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.closeAll())
 		}
 	}()
+	a.reloads.init(cfg, a.started, a.reg)
 	if err := a.openStores(); err != nil {
 		return nil, err
 	}
-	if a.watcher, err = watch.New(log.With("room", "watch"), a.reg); err != nil {
+	if a.watcher, err = watch.New(a.log.With("room", "watch"), a.reg); err != nil {
 		return nil, err
 	}
 	if err := a.openQuota(time.Now()); err != nil {
@@ -184,15 +192,15 @@ func (a *App) Run(ctx context.Context) error {
 		}
 	})
 	wg.Go(func() { a.quota.Run(ctx) })
-	wg.Go(func() { a.watchRules(ctx) })
+	wg.Go(func() { a.reloadWhenChanged(ctx) })
 	wg.Go(func() { a.retain(ctx) })
-	wg.Go(func() { a.reloadOnHangup(ctx) })
+	wg.Go(func() { a.reloadWhenTold(ctx) })
 	for _, l := range a.listeners {
 		wg.Go(func() { fail(l.field, l.serve()) })
 		a.log.Info("listening", "address", l.Addr().String(), "speaks", l.speaks)
 	}
 	if err := a.embedded.Start(ctx); err != nil {
-		fail("collector", err)
+		stop(err)
 	}
 	wg.Go(func() {
 		select {

@@ -27,10 +27,10 @@ func open(ctx context.Context, field, addr string) (net.Listener, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("listen.%s: %s is in use, perhaps by another Binnacle; stop it, or set listen.%s to another address", field, addr, field)
+		return nil, fmt.Errorf("listen.%s: %s is in use, perhaps by another Binnacle; stop it, or set listen.%s to another address (\"\" closes it)", field, addr, field)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("listen.%s: %w", field, err)
+		return nil, fmt.Errorf("listen.%s: %w; set it to an address of this machine", field, err)
 	}
 	return l, nil
 }

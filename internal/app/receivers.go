@@ -12,6 +12,7 @@ import (
 	"github.com/binnacle-mesh/binnacle/collector/embedded"
 	"github.com/binnacle-mesh/binnacle/collector/envoyals"
 	"github.com/binnacle-mesh/binnacle/collector/otlp"
+	"github.com/binnacle-mesh/binnacle/internal/config"
 	"github.com/binnacle-mesh/binnacle/internal/wire"
 	"github.com/binnacle-mesh/binnacle/quota/rls"
 )
@@ -27,6 +28,9 @@ func (a *App) openReceivers(ctx context.Context) (err error) {
 	others := otlp.New(a.collector.Intake("collector"))
 	if a.embedded, err = embedded.New(ctx, a.cfg.Collector, others, a.version, a.log.With("room", "collector")); err != nil {
 		return err
+	}
+	if err := conflicts(portsOf(a.cfg, a.embedded)); err != nil {
+		return config.Invalid(err)
 	}
 	limits, err := rls.New(a.quota, a.reg)
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 	"github.com/binnacle-mesh/binnacle/quota"
 )
 
-// TestWatchRules: a changed rule file, a replaced one, a bad one and one that is gone are noticed without being told.
-func TestWatchRules(t *testing.T) {
+// TestRuleFilesAreWatched: a changed rule file, a replaced one, a bad one and one that is gone are noticed without being told.
+func TestRuleFilesAreWatched(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	const shop = "domain: shop\ndescriptors:\n- {key: a, rate_limit: {unit: hour, requests_per_unit: 1}}\n"
@@ -31,6 +31,7 @@ func TestWatchRules(t *testing.T) {
 	write(file, shop)
 	a := &App{cfg: config.Default(), log: slog.New(slog.DiscardHandler), reg: prometheus.NewRegistry()}
 	a.cfg.Quota.Files = []string{file}
+	a.reloads.init(a.cfg, time.Now(), a.reg)
 	if err := a.openQuota(time.Now()); err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +41,7 @@ func TestWatchRules(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
-	wg.Go(func() { a.watchRules(ctx) })
+	wg.Go(func() { a.reloadWhenChanged(ctx) })
 	defer wg.Wait()
 	defer cancel()
 	until := func(what string, done func(quota.Status) bool) {

@@ -8,6 +8,7 @@ import (
 	"github.com/binnacle-mesh/binnacle/aggregator"
 	"github.com/binnacle-mesh/binnacle/aggregator/views"
 	"github.com/binnacle-mesh/binnacle/internal/api"
+	"github.com/binnacle-mesh/binnacle/internal/config"
 	"github.com/binnacle-mesh/binnacle/internal/promapi"
 	"github.com/binnacle-mesh/binnacle/internal/query"
 	"github.com/binnacle-mesh/binnacle/ui"
@@ -23,18 +24,19 @@ func (a *App) openAPI(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	past := aggregator.NewGraphReader(a.series, a.cfg.Topology.Health)
+	a.past = aggregator.NewGraphReader(a.series, a.cfg.Topology.Health)
 	a.api, err = api.New(a.cfg.API, api.Deps{
-		Query:      query.New(a.blocks, a.topology, past, query.DefaultLimits()),
-		Prometheus: a.prom,
-		Quotas:     func() any { return a.quota.Status(time.Now()) },
-		Status:     a.status,
-		Ready:      a.ready,
-		Reload:     func(context.Context) error { return a.reloadRules(time.Now()) },
-		Web:        ui.FS(),
-		Logger:     a.log.With("room", "api"),
-		Registerer: a.reg,
-		Gatherer:   a.reg,
+		Query:        query.New(a.blocks, a.topology, a.past, query.DefaultLimits()),
+		Prometheus:   a.prom,
+		Quotas:       func() any { return a.quota.Status(time.Now()) },
+		Status:       a.status,
+		Ready:        a.ready,
+		Reload:       func(ctx context.Context) (any, error) { return a.reload(ctx, causeRequest) },
+		ConfigSchema: config.Schema(),
+		Web:          ui.FS(),
+		Logger:       a.log.With("room", "api"),
+		Registerer:   a.reg,
+		Gatherer:     a.reg,
 	})
 	if err != nil {
 		return err

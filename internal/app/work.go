@@ -2,9 +2,6 @@ package app
 
 import (
 	"context"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/binnacle-mesh/binnacle/aggregator"
@@ -50,33 +47,26 @@ func (a *App) throttled(now time.Time) []topology.ThrottledBy {
 	return out
 }
 
-// retain removes what is too old, or too much, until ctx ends. It deletes
-// files, and so does not belong to the delivery goroutine.
+// idleBeat is how often the trace store looks for spans that nothing comes after any more.
+const idleBeat = time.Second
+
+// retain removes what is too old, or too much, each storage.retention_interval,
+// until ctx ends. It deletes files, and so does not belong to the delivery goroutine.
 func (a *App) retain(ctx context.Context) {
-	tick := time.NewTicker(min(a.cfg.Storage.RetentionInterval, time.Second))
-	defer tick.Stop()
+	remove := time.NewTicker(a.cfg.Storage.RetentionInterval)
+	defer remove.Stop()
+	idle := time.NewTicker(idleBeat)
+	defer idle.Stop()
 	for {
 		select {
-		case now := <-tick.C:
+		case now := <-idle.C:
+			a.blocks.SealIdle(now)
+		case now := <-remove.C:
 			if err := a.blocks.Retain(now); err != nil {
 				a.log.Error("retention failed", "err", err)
 			}
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// reloadOnHangup reads the rule files again at each SIGHUP until ctx ends.
-// Whether they were taken is told in the log and by /api/v1/quotas.
-func (a *App) reloadOnHangup(ctx context.Context) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
-	for {
-		select {
-		case <-hangup:
-			_ = a.reloadRules(time.Now())
+		case every := <-a.reloads.retentionInterval:
+			remove.Reset(every)
 		case <-ctx.Done():
 			return
 		}

@@ -5,17 +5,10 @@
 // ${NAME} and ${NAME:-default} in the file stand for environment variables.
 package config
 
-import (
-	"bytes"
-	"errors"
-	"fmt"
-	"io"
-	"net"
-	"os"
-	"strings"
-	"time"
+//go:generate go run ./schemagen
 
-	"go.yaml.in/yaml/v3"
+import (
+	"time"
 
 	"github.com/binnacle-mesh/binnacle/aggregator"
 	"github.com/binnacle-mesh/binnacle/collector"
@@ -28,7 +21,9 @@ import (
 	"github.com/binnacle-mesh/binnacle/topology"
 )
 
-// Config is the whole configuration.
+// Config is the whole configuration. The comments on its fields, here and in the
+// packages that own the sections, are what users read in the schema; the tag enum lists
+// the only values that a field may have.
 type Config struct {
 	// Data is the directory for everything on disk.
 	Data   string `yaml:"data"`
@@ -36,32 +31,41 @@ type Config struct {
 	Log    Log    `yaml:"log"`
 	// Receive bounds what senders may do.
 	Receive collector.Config `yaml:"receive"`
-	// Collector is the OpenTelemetry Collector's own configuration: receivers,
-	// processors, exporters, extensions, service. Empty means Zipkin and Jaeger on
-	// their own ports.
-	Collector  map[string]any    `yaml:"collector"`
-	Topology   topology.Config   `yaml:"topology"`
+	// Collector is the OpenTelemetry Collector's own configuration. Left out it receives Zipkin
+	// and Jaeger on their own ports of loopback; receivers written here take their place.
+	Collector map[string]any `yaml:"collector"`
+	// Topology is the live graph.
+	Topology topology.Config `yaml:"topology"`
+	// Aggregator makes the series of golden signals.
 	Aggregator aggregator.Config `yaml:"aggregator"`
 	Storage    Storage           `yaml:"storage"`
-	Quota      quota.Config      `yaml:"quota"`
-	API        api.Config        `yaml:"api"`
-	PromQL     promapi.Config    `yaml:"promql"`
+	// Quota is the rate limit service.
+	Quota quota.Config `yaml:"quota"`
+	// API is the web port.
+	API api.Config `yaml:"api"`
+	// PromQL bounds queries of series.
+	PromQL promapi.Config `yaml:"promql"`
 }
 
-// Listen holds the listeners' addresses. An empty one is not opened.
+// Listen holds the listeners' addresses, host:port. An empty one is not opened.
 type Listen struct {
 	// Mesh is the one port a proxy needs: access logs, rate limits and OTLP, all gRPC.
-	Mesh     string `yaml:"mesh"`
+	Mesh string `yaml:"mesh"`
+	// OTLPGRPC is for OTLP over gRPC alone, OTLPHTTP for OTLP over HTTP.
 	OTLPGRPC string `yaml:"otlp_grpc"`
 	OTLPHTTP string `yaml:"otlp_http"`
-	RLS      string `yaml:"rls"`
-	Web      string `yaml:"web"`
+	// RLS is for Envoy's rate limit service alone.
+	RLS string `yaml:"rls"`
+	// Web is for the web view and the query APIs.
+	Web string `yaml:"web"`
 }
 
 // Log says what the server writes to standard error.
 type Log struct {
-	Level  string `yaml:"level"`  // debug, info, warn, error
-	Format string `yaml:"format"` // text, json
+	// Level is the least that is written.
+	Level string `yaml:"level" enum:"debug,info,warn,error"`
+	// Format is how.
+	Format string `yaml:"format" enum:"text,json"`
 }
 
 // Storage is what is on disk.
@@ -69,17 +73,21 @@ type Storage struct {
 	// CheckpointInterval is how often graph and series state is saved; a restart replays
 	// the log from there.
 	CheckpointInterval time.Duration `yaml:"checkpoint_interval"`
-	// RetentionInterval is how often what is too old, or too much, is removed.
+	// RetentionInterval is how often blocks of traces that are too old, or too much, are removed: what
+	// comes within it may lie on top of blocks.retention_bytes. Series look after themselves.
 	RetentionInterval time.Duration `yaml:"retention_interval"`
-	WAL               wal.Config    `yaml:"wal"`
-	Blocks            block.Config  `yaml:"blocks"`
-	Series            series.Config `yaml:"series"`
+	// WAL is the log, in which everything is before its sender is told OK.
+	WAL wal.Config `yaml:"wal"`
+	// Blocks are the traces.
+	Blocks block.Config `yaml:"blocks"`
+	// Series are the golden signals.
+	Series series.Config `yaml:"series"`
 }
 
 // Default is the configuration of a server that nobody configured: everything
 // on loopback, data in ./data.
 func Default() Config {
-	return Config{
+	c := Config{
 		Data: "data",
 		Listen: Listen{
 			Mesh: "127.0.0.1:9091", OTLPGRPC: "127.0.0.1:4317", OTLPHTTP: "127.0.0.1:4318",
@@ -97,107 +105,11 @@ func Default() Config {
 		API:    api.DefaultConfig(),
 		PromQL: promapi.DefaultConfig(),
 	}
+	c.Receive.Limits.MaxAge = c.keptFor()
+	return c
 }
 
-// Load reads a file over the defaults and checks the result. An empty name
-// gives the defaults.
-func Load(name string) (Config, error) {
-	c := Default()
-	if name == "" {
-		return c, nil
-	}
-	b, err := os.ReadFile(name)
-	if err != nil {
-		return c, fmt.Errorf("read configuration: %w", err)
-	}
-	if err := c.parse(b, os.LookupEnv); err != nil {
-		return c, fmt.Errorf("configuration %s: %w", name, err)
-	}
-	return c, nil
-}
-
-// parse reads YAML over what c holds and checks the result.
-func (c *Config) parse(b []byte, env func(string) (string, bool)) error {
-	b, err := expand(b, env)
-	if err != nil {
-		return err
-	}
-	dec := yaml.NewDecoder(bytes.NewReader(b))
-	dec.KnownFields(true)
-	if err := dec.Decode(c); err != nil && !errors.Is(err, io.EOF) {
-		return tidy(err)
-	}
-	var more any
-	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
-		return errors.New("there is a second YAML document after ---; only one is read")
-	}
-	return c.Validate()
-}
-
-// tidy makes yaml's error one line without the names of our types.
-func tidy(err error) error {
-	if te, ok := errors.AsType[*yaml.TypeError](err); ok {
-		lines := make([]string, len(te.Errors))
-		for i, l := range te.Errors {
-			l, _, _ = strings.Cut(l, " in type ")
-			lines[i] = strings.Replace(l, "not found", "is not known here", 1)
-		}
-		return errors.New(strings.Join(lines, "; "))
-	}
-	return errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
-}
-
-// Validate checks everything that can be checked without opening anything. The
-// error names the field by its path.
-func (c *Config) Validate() error {
-	if c.Data == "" {
-		return errors.New("data: is empty; name a directory")
-	}
-	for _, l := range []struct{ field, addr string }{
-		{"mesh", c.Listen.Mesh},
-		{"otlp_grpc", c.Listen.OTLPGRPC},
-		{"otlp_http", c.Listen.OTLPHTTP},
-		{"rls", c.Listen.RLS},
-		{"web", c.Listen.Web},
-	} {
-		if l.addr == "" {
-			continue
-		}
-		if _, _, err := net.SplitHostPort(l.addr); err != nil {
-			return fmt.Errorf("listen.%s: %q is not host:port (%w)", l.field, l.addr, err)
-		}
-	}
-	switch c.Log.Level {
-	case "debug", "info", "warn", "error":
-	default:
-		return fmt.Errorf("log.level: %q is none of debug, info, warn, error", c.Log.Level)
-	}
-	if c.Log.Format != "text" && c.Log.Format != "json" {
-		return fmt.Errorf("log.format: %q is neither text nor json", c.Log.Format)
-	}
-	if d := c.Storage.CheckpointInterval; d < 100*time.Millisecond || d > time.Hour {
-		return fmt.Errorf("storage.checkpoint_interval: %s is not between 100ms and 1h", d)
-	}
-	if d := c.Storage.RetentionInterval; d < time.Second || d > 24*time.Hour {
-		return fmt.Errorf("storage.retention_interval: %s is not between 1s and 24h", d)
-	}
-	for _, s := range []struct {
-		path string
-		err  error
-	}{
-		{"receive", c.Receive.Validate()},
-		{"topology", c.Topology.Validate()},
-		{"aggregator", c.Aggregator.Validate()},
-		{"storage.wal", c.Storage.WAL.Validate()},
-		{"storage.blocks", c.Storage.Blocks.Validate()},
-		{"storage.series", c.Storage.Series.Validate()},
-		{"quota", c.Quota.Validate()},
-		{"api", c.API.Validate()},
-		{"promql", c.PromQL.Validate()},
-	} {
-		if s.err != nil {
-			return fmt.Errorf("%s.%w", s.path, s.err)
-		}
-	}
-	return nil
-}
+// keptFor is how old a span may be unless receive.limits.max_age says
+// otherwise: as old as the trace store lets one become. Series do not count here: they
+// are written at the time of arrival. 0 is any age, as it is in both places.
+func (c *Config) keptFor() time.Duration { return c.Storage.Blocks.RetentionAge }

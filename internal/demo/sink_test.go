@@ -15,8 +15,6 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	datav3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
-
-	"github.com/binnacle-mesh/binnacle/internal/shelf"
 )
 
 // sink stands where Binnacle's mesh port will: it keeps what real Envoys and the demo's services send, so that tests can
@@ -150,7 +148,7 @@ func envoyOrSkip(t testing.TB) string {
 	t.Helper()
 	path, err := FindEnvoy("")
 	if err != nil {
-		shelf.Missing(t, "Envoy", err)
+		t.Skipf("NOT TESTED, there is no real Envoy: %v", err)
 	}
 	return path
 }

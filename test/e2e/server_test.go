@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/binnacle-mesh/binnacle/internal/demo"
-	"github.com/binnacle-mesh/binnacle/internal/shelf"
 )
 
 // server is a running binnacle.
@@ -59,7 +58,7 @@ func envoyOrSkip(t *testing.T) string {
 	t.Helper()
 	path, err := demo.FindEnvoy("")
 	if err != nil {
-		shelf.Missing(t, "Envoy", err)
+		t.Skipf("NOT TESTED, there is no real Envoy: %v", err)
 	}
 	return path
 }
