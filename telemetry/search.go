@@ -3,30 +3,24 @@ package telemetry
 import (
 	"errors"
 	"time"
+
+	"github.com/binnacle-mesh/binnacle/telemetry/filter"
 )
 
 // ErrNotFound says that the store holds nothing of what was asked for. Whoever reads a
 // trace recognises it by errors.Is; HTTP answers 404.
 var ErrNotFound = errors.New("not found")
 
-// A SpanQuery says which traces to find: those with at least one span for
-// which every set field holds. Zero values ask nothing.
+// A SpanQuery says which traces to find: the newest with at least one span that began between From and To
+// and of which the filter holds.
+//
+// Which relations spans must stand in to one another (a child of, a descendant of) will be said here, beside the filter: see
+// the package filter.
 type SpanQuery struct {
-	Service     string
-	Namespace   string
-	Operation   string // the span's name
-	Kind        string // as SpanKind.String writes it
-	Attributes  []AttributeMatch
-	MinDuration time.Duration
-	MaxDuration time.Duration
-	Status      string // "ok", "error", "unset"
-	From, To    int64  // the span's start, Unix nanoseconds, To exclusive; 0 is open
-	Limit       int    // traces wanted, newest first
+	Filter   filter.Filter
+	From, To int64 // the span's start, Unix nanoseconds, To exclusive; 0 is open
+	Limit    int   // traces wanted, newest first
 }
-
-// An AttributeMatch asks that a span or its resource has an attribute of this
-// key whose value, written as text, is Value.
-type AttributeMatch struct{ Key, Value string }
 
 // A TraceSummary is a trace as a search finds it.
 type TraceSummary struct {
@@ -49,6 +43,7 @@ type ServiceSpans struct {
 type SearchStats struct {
 	Spans  int // looked at
 	Blocks int // opened
+	Pages  int // pages of columns read and decoded to tell which spans there are
 	Took   time.Duration
 }
 

@@ -3,6 +3,7 @@ package api
 import (
 	"time"
 
+	"github.com/binnacle-mesh/binnacle/internal/query"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
@@ -26,17 +27,14 @@ func readJaegerQuery(p *params, now time.Time) (telemetry.SpanQuery, error) {
 		back = p.duration(back, "lookback")
 	}
 	tags := append(p.jsonMap("tags"), p.pairs("tag", ":")...)
-	q := telemetry.SpanQuery{
+	f := query.Form{
 		Service:     p.text("service"),
 		Operation:   p.text("operation"),
 		MinDuration: p.duration(0, "minDuration"),
 		MaxDuration: p.duration(0, "maxDuration"),
-		From:        p.unix(end.Add(-back), time.Microsecond, "start").UnixNano(),
-		To:          end.UnixNano(),
-		Limit:       p.number(jaegerLimit, 1, maxLimit, "limit"),
 	}
-	setJaegerTags(&q, tags)
-	return q, p.err
+	setJaegerTags(&f, tags)
+	return p.search(f, p.unix(end.Add(-back), time.Microsecond, "start"), end, p.number(jaegerLimit, 1, maxLimit, "limit"))
 }
 
 // readJaeger3Query reads the search of v3, whose names come in two spellings.
@@ -49,36 +47,33 @@ func readJaeger3Query(p *params) (telemetry.SpanQuery, error) {
 	if v, name := p.get("query.filter"); v != "" {
 		p.fail(name, "structured filters are not supported; ask by service, operation, attributes and duration")
 	}
-	q := telemetry.SpanQuery{
+	f := query.Form{
 		Service:     p.text("query.serviceName", "query.service_name"),
 		Operation:   p.text("query.operationName", "query.operation_name"),
 		MinDuration: p.duration(0, "query.durationMin", "query.duration_min"),
 		MaxDuration: p.duration(0, "query.durationMax", "query.duration_max"),
-		Limit:       p.number(jaegerLimit, 1, maxLimit, "query.searchDepth", "query.search_depth", "query.numTraces", "query.num_traces"),
 	}
+	limit := p.number(jaegerLimit, 1, maxLimit, "query.searchDepth", "query.search_depth", "query.numTraces", "query.num_traces")
 	p.boolean("query.rawTraces", "query.raw_traces") // traces are always as they were stored
-	if !from.IsZero() && !to.IsZero() {
-		q.From, q.To = from.UnixNano(), to.UnixNano()
-	}
-	setJaegerTags(&q, p.jsonMap("query.attributes"))
-	return q, p.err
+	setJaegerTags(&f, p.jsonMap("query.attributes"))
+	return p.search(f, from, to, limit)
 }
 
-// setJaegerTags puts tags into a search. Jaeger shows some fields of a span as
+// setJaegerTags puts tags into a form. Jaeger shows some fields of a span as
 // tags, so people ask for them as tags; those are asked of the fields.
-func setJaegerTags(q *telemetry.SpanQuery, tags []telemetry.AttributeMatch) {
+func setJaegerTags(f *query.Form, tags []query.AttributeMatch) {
 	for _, t := range tags {
 		switch {
 		case t.Key == "error" && t.Value == "true":
-			q.Status = telemetry.StatusError.String()
+			f.Status = telemetry.StatusError.String()
 		case t.Key == "otel.status_code" && t.Value == "ERROR":
-			q.Status = telemetry.StatusError.String()
+			f.Status = telemetry.StatusError.String()
 		case t.Key == "otel.status_code" && t.Value == "OK":
-			q.Status = telemetry.StatusOK.String()
+			f.Status = telemetry.StatusOK.String()
 		case t.Key == "span.kind":
-			q.Kind = t.Value
+			f.Kind = t.Value
 		default:
-			q.Attributes = append(q.Attributes, t)
+			f.Attributes = append(f.Attributes, t)
 		}
 	}
 }

@@ -187,24 +187,33 @@ func (p *params) boolean(names ...string) bool {
 	return b
 }
 
+// search is the search that a form asks for, or what cannot be read of the parameters.
+func (p *params) search(f query.Form, from, to time.Time, limit int) (telemetry.SpanQuery, error) {
+	if p.err != nil {
+		return telemetry.SpanQuery{}, p.err
+	}
+	tree, err := f.Filter()
+	return telemetry.SpanQuery{Filter: tree, From: from.UnixNano(), To: to.UnixNano(), Limit: limit}, err
+}
+
 // pairs are attributes as k=v, cut at the first sep.
-func (p *params) pairs(name, sep string) []telemetry.AttributeMatch {
-	var out []telemetry.AttributeMatch
+func (p *params) pairs(name, sep string) []query.AttributeMatch {
+	var out []query.AttributeMatch
 	for _, v := range p.values[name] {
 		key, value, ok := strings.Cut(v, sep)
 		if !ok || key == "" || len(v) > maxParam {
 			p.fail(name, quote(v)+" is not of the form key"+sep+"value")
 			return nil
 		}
-		out = append(out, telemetry.AttributeMatch{Key: key, Value: value})
+		out = append(out, query.AttributeMatch{Key: key, Value: value})
 	}
 	return out
 }
 
 // jsonMap are attributes as a JSON object, in the order of keys. Values that
 // are no strings are taken as they are written.
-func (p *params) jsonMap(names ...string) []telemetry.AttributeMatch {
-	var out []telemetry.AttributeMatch
+func (p *params) jsonMap(names ...string) []query.AttributeMatch {
+	var out []query.AttributeMatch
 	for _, name := range names {
 		for _, v := range p.values[name] {
 			if v == "" {
@@ -220,11 +229,11 @@ func (p *params) jsonMap(names ...string) []telemetry.AttributeMatch {
 				if json.Unmarshal(raw, &text) != nil {
 					text = string(raw)
 				}
-				out = append(out, telemetry.AttributeMatch{Key: key, Value: text})
+				out = append(out, query.AttributeMatch{Key: key, Value: text})
 			}
 		}
 	}
-	slices.SortFunc(out, func(a, b telemetry.AttributeMatch) int {
+	slices.SortFunc(out, func(a, b query.AttributeMatch) int {
 		return strings.Compare(a.Key+"\x00"+a.Value, b.Key+"\x00"+b.Value)
 	})
 	return out

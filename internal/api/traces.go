@@ -31,7 +31,7 @@ func (a *API) searchTraces(w http.ResponseWriter, r *http.Request) {
 
 func readSpanQuery(p *params, now time.Time) (telemetry.SpanQuery, error) {
 	to := p.moment(now, "to")
-	q := telemetry.SpanQuery{
+	return p.search(query.Form{
 		Service:     p.text("service"),
 		Namespace:   p.text("namespace"),
 		Operation:   p.text("operation"),
@@ -40,11 +40,7 @@ func readSpanQuery(p *params, now time.Time) (telemetry.SpanQuery, error) {
 		MinDuration: p.duration(0, "min_duration"),
 		MaxDuration: p.duration(0, "max_duration"),
 		Status:      p.text("status"),
-		From:        p.moment(to.Add(-defaultSearch), "from").UnixNano(),
-		To:          to.UnixNano(),
-		Limit:       p.number(defaultLimit, 1, maxLimit, "limit"),
-	}
-	return q, p.err
+	}, p.moment(to.Add(-defaultSearch), "from"), to, p.number(defaultLimit, 1, maxLimit, "limit"))
 }
 
 // maxLimit is only what a number may be; query.Limits says what is granted.

@@ -21,6 +21,7 @@ import (
 
 	"github.com/binnacle-mesh/binnacle/internal/query"
 	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/telemetry/filter"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -212,39 +213,24 @@ func (s *memoryStore) Search(ctx context.Context, q telemetry.SpanQuery) ([]tele
 	if err != nil {
 		return nil, telemetry.SearchStats{}, err
 	}
+	eval, err := filter.NewEvaluator(q.Filter)
+	if err != nil {
+		return nil, telemetry.SearchStats{}, err
+	}
 	var out []telemetry.TraceSummary
 	stats := telemetry.SearchStats{Blocks: 1, Took: 1250 * time.Microsecond}
 	for _, t := range traces {
 		stats.Spans += len(t.Spans)
-		if len(out) < q.Limit && slices.ContainsFunc(t.Spans, func(i int) bool { return matches(t, &t.Batch.Spans[i], &q) }) {
-			out = append(out, summarise(t))
+		whole := summarise(t)
+		if len(out) < q.Limit && slices.ContainsFunc(t.Spans, func(i int) bool {
+			s := &t.Batch.Spans[i]
+			values := func(f filter.Field, yield func(filter.Type, []byte, uint64)) { t.Batch.SpanValues(s, &whole, f, yield) }
+			return s.Start >= q.From && s.Start < q.To && eval.Eval(values) == filter.IsTrue
+		}) {
+			out = append(out, whole)
 		}
 	}
 	return out, stats, nil
-}
-
-func matches(t *query.Trace, s *telemetry.Span, q *telemetry.SpanQuery) bool {
-	b := t.Batch
-	res := b.Resources[s.Resource]
-	for _, want := range q.Attributes {
-		has := func(r telemetry.Range) bool {
-			return slices.ContainsFunc(b.AttrsOf(r), func(a telemetry.Attr) bool {
-				j := jsonWriter{}
-				j.attribute(b, a)
-				return b.Str(a.Key) == want.Key && strings.Trim(string(j.b), `"`) == want.Value
-			})
-		}
-		if !has(s.Attrs) && !has(res.Attrs) {
-			return false
-		}
-	}
-	return (q.Service == "" || q.Service == t.Service(s)) &&
-		(q.Namespace == "" || q.Namespace == b.Str(res.Identity.Namespace)) &&
-		(q.Operation == "" || q.Operation == b.Str(s.Name)) &&
-		(q.Kind == "" || q.Kind == s.Kind.String()) &&
-		(q.Status == "" || q.Status == s.Status.String()) &&
-		s.Duration >= int64(q.MinDuration) && (q.MaxDuration == 0 || s.Duration <= int64(q.MaxDuration)) &&
-		s.Start >= q.From && s.Start < q.To
 }
 
 func summarise(t *query.Trace) telemetry.TraceSummary {

@@ -2,11 +2,13 @@ package query
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/telemetry/filter"
 )
 
 // Limits bound what one question may cost.
@@ -16,8 +18,6 @@ type Limits struct {
 	// Spans is the most spans that an answer with many whole traces holds. A single
 	// trace is always returned whole.
 	Spans int
-	// Attributes is the most attributes that one search may ask for.
-	Attributes int
 	// Range is the longest stretch of time that one question may cover.
 	Range time.Duration
 }
@@ -25,7 +25,7 @@ type Limits struct {
 // DefaultLimits let every page of the known user interfaces work: Jaeger's
 // offers at most 1,500 traces.
 func DefaultLimits() Limits {
-	return Limits{Traces: 1500, Spans: 250_000, Attributes: 32, Range: 366 * 24 * time.Hour}
+	return Limits{Traces: 1500, Spans: 250_000, Range: 366 * 24 * time.Hour}
 }
 
 // An InvalidError says that a question cannot be answered as it is asked, by
@@ -94,19 +94,12 @@ func (e *Engine) Search(ctx context.Context, q telemetry.SpanQuery) ([]telemetry
 }
 
 func (e *Engine) check(q telemetry.SpanQuery) error {
-	switch {
-	case q.Limit < 1 || q.Limit > e.limits.Traces:
+	if q.Limit < 1 || q.Limit > e.limits.Traces {
 		return &InvalidError{"limit", fmt.Sprintf("%d is not between 1 and %d", q.Limit, e.limits.Traces)}
-	case len(q.Attributes) > e.limits.Attributes:
-		return &InvalidError{"attribute", fmt.Sprintf("%d attributes are asked for, at most %d may be", len(q.Attributes), e.limits.Attributes)}
-	case q.MinDuration < 0 || q.MaxDuration < 0:
-		return &InvalidError{"min_duration", "a duration is not negative"}
-	case q.MaxDuration > 0 && q.MaxDuration < q.MinDuration:
-		return &InvalidError{"max_duration", fmt.Sprintf("%s is less than the least duration, %s", q.MaxDuration, q.MinDuration)}
-	case !slices.Contains([]string{"", "ok", "error", "unset"}, q.Status):
-		return &InvalidError{"status", fmt.Sprintf("%q is none of ok, error, unset", q.Status)}
-	case !slices.Contains([]string{"", "internal", "server", "client", "producer", "consumer"}, q.Kind):
-		return &InvalidError{"kind", fmt.Sprintf("%q is none of internal, server, client, producer, consumer", q.Kind)}
+	}
+	var bad *filter.Error
+	if err := q.Filter.Validate(); errors.As(err, &bad) {
+		return &InvalidError{bad.Field, bad.Reason}
 	}
 	if q.From == 0 || q.To == 0 {
 		return &InvalidError{"from", "a search needs both ends of its range"}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/binnacle-mesh/binnacle/internal/query"
 	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/telemetry/filter"
 )
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
@@ -188,16 +189,12 @@ func TestQuestionsAreChecked(t *testing.T) {
 		field  string
 		change func(*telemetry.SpanQuery)
 	}{
-		"no limit":            {"limit", func(q *telemetry.SpanQuery) { q.Limit = 0 }},
-		"too many traces":     {"limit", func(q *telemetry.SpanQuery) { q.Limit = 1501 }},
-		"too many attributes": {"attribute", func(q *telemetry.SpanQuery) { q.Attributes = make([]telemetry.AttributeMatch, 33) }},
-		"durations crossed":   {"max_duration", func(q *telemetry.SpanQuery) { q.MinDuration, q.MaxDuration = 2, 1 }},
-		"negative duration":   {"min_duration", func(q *telemetry.SpanQuery) { q.MinDuration = -1 }},
-		"status":              {"status", func(q *telemetry.SpanQuery) { q.Status = "bad" }},
-		"kind":                {"kind", func(q *telemetry.SpanQuery) { q.Kind = "SERVER" }},
-		"range reversed":      {"from", func(q *telemetry.SpanQuery) { q.To = q.From }},
-		"range too long":      {"from", func(q *telemetry.SpanQuery) { q.To = q.From + int64(367*24*time.Hour) }},
-		"open range":          {"from", func(q *telemetry.SpanQuery) { q.From = 0 }},
+		"no limit":        {"limit", func(q *telemetry.SpanQuery) { q.Limit = 0 }},
+		"too many traces": {"limit", func(q *telemetry.SpanQuery) { q.Limit = 1501 }},
+		"not a filter":    {"span:status", func(q *telemetry.SpanQuery) { q.Filter = filter.Is(filter.Status.Field(), filter.Text("bad")) }},
+		"range reversed":  {"from", func(q *telemetry.SpanQuery) { q.To = q.From }},
+		"range too long":  {"from", func(q *telemetry.SpanQuery) { q.To = q.From + int64(367*24*time.Hour) }},
+		"open range":      {"from", func(q *telemetry.SpanQuery) { q.From = 0 }},
 	} {
 		e, s, _ := newEngine()
 		q := good

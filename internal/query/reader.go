@@ -17,8 +17,9 @@ type TraceStore interface {
 	// error that is telemetry.ErrNotFound says that nothing is stored.
 	Trace(ctx context.Context, id telemetry.TraceID) (*telemetry.Batch, error)
 
-	// Search is the newest q.Limit traces that have a span for which all of q
-	// holds, newest first. The summaries belong to the caller.
+	// Search is the newest q.Limit traces that have a span within q's range of which its
+	// filter holds, newest first; telemetry.Batch.SpanValues defines what a span's fields hold. The summaries
+	// belong to the caller.
 	Search(ctx context.Context, q telemetry.SpanQuery) ([]telemetry.TraceSummary, telemetry.SearchStats, error)
 
 	// Services is every service of which spans are stored, in any order. The

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/telemetry/filter"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -160,19 +161,24 @@ func BenchmarkTraceByID(b *testing.B) {
 func BenchmarkSearch(b *testing.B) {
 	s, _ := million(b)
 	for _, q := range []struct {
-		name  string
-		query telemetry.SpanQuery
+		name   string
+		filter filter.Filter
+		limit  int
 	}{
-		{"service-error-duration", telemetry.SpanQuery{Service: "stock-c", Status: "error", MinDuration: 3 * time.Millisecond, Limit: 20}},
-		{"whole-store", telemetry.SpanQuery{Service: "stock-c", Status: "error", MinDuration: 4500 * time.Microsecond, Limit: 1000}},
-		{"attribute", telemetry.SpanQuery{Service: "stock-c", Attributes: []telemetry.AttributeMatch{{Key: "http.response.status_code", Value: "500"}}, Limit: 20}},
-		{"unique-attribute", telemetry.SpanQuery{Attributes: []telemetry.AttributeMatch{{Key: "url.path", Value: "/api/v1/none"}}, Limit: 20}},
+		{"service-error-duration", filter.All(textIs(filter.Service, "stock-c"), textIs(filter.Status, "error"), lasts(filter.GreaterEqual, 3*time.Millisecond)), 20},
+		{"whole-store", filter.All(textIs(filter.Service, "stock-c"), textIs(filter.Status, "error"), lasts(filter.GreaterEqual, 4500*time.Microsecond)), 1000},
+		{"attribute", filter.All(textIs(filter.Service, "stock-c"), attrIs("http.response.status_code", "500")), 20},
+		{"unique-attribute", attrIs("url.path", "/api/v1/none"), 20},
+		{"service-operation", filter.All(textIs(filter.Service, "stock-c"), textIs(filter.Name, "GET /api/v1/stock-c/op3/{id}")), 20},
+		{"expression", filter.All(filter.Matches(filter.Name.Field(), "GET .*/op[35]/.*"), textIs(filter.Status, "error")), 20},
+		{"trace-duration", filter.All(textIs(filter.Service, "stock-c"), filter.Compare(filter.TraceDuration.Field(), filter.Greater, filter.Elapsed(20*time.Millisecond))), 20},
+		{"none", textIs(filter.Service, "nobody"), 20},
 	} {
 		b.Run(q.name, func(b *testing.B) {
 			n := 0
 			begin := cpuTime()
 			for b.Loop() {
-				found, _, err := s.Search(context.Background(), q.query)
+				found, _, err := s.Search(context.Background(), telemetry.SpanQuery{Filter: q.filter, Limit: q.limit})
 				if err != nil {
 					b.Fatal(err)
 				}

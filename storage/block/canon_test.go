@@ -2,9 +2,7 @@ package block
 
 import (
 	"cmp"
-	"encoding/base64"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 
@@ -117,20 +115,4 @@ func inOrder[T any](xs []T) []T {
 // distinct drops values that come twice.
 func distinct[T any](xs []T) []T {
 	return slices.CompactFunc(inOrder(xs), func(a, b T) bool { return fmt.Sprintf("%+v", a) == fmt.Sprintf("%+v", b) })
-}
-
-// attrText is an attribute's value as a search writes it, after its definition.
-func attrText(b *telemetry.Batch, a telemetry.Attr) string {
-	switch a.Type {
-	case telemetry.AttrInt:
-		return strconv.FormatInt(int64(a.Value), 10)
-	case telemetry.AttrFloat:
-		return strconv.FormatFloat(math.Float64frombits(a.Value), 'g', -1, 64)
-	case telemetry.AttrBool:
-		return strconv.FormatBool(a.Value == 1)
-	case telemetry.AttrBytes:
-		return base64.StdEncoding.EncodeToString(b.Bytes(a.String()))
-	default:
-		return b.CopyStr(a.String())
-	}
 }

@@ -44,6 +44,10 @@ type fileColumn struct {
 	codec format.CompressionCodec
 	dict  pageLocation // size 0: none
 	pages []pageLocation
+	nulls int64 // rows without a value; what the footer says, as the two below
+	// least and most are the bounds of a number's column, where bounded.
+	least, most int64
+	bounded     bool
 }
 
 // file is an open file with its footer. It is read by many goroutines at once.
@@ -163,6 +167,7 @@ func (f *file) describe(fm *format.FileMetaData, defs []columnDef) error {
 		if d := c.MetaData.DictionaryPageOffset; d > 0 {
 			col.dict = pageLocation{offset: d, size: int32(c.MetaData.DataPageOffset - d)}
 		}
+		col.readStatistics(&c.MetaData.Statistics)
 		f.columns = append(f.columns, col)
 	}
 	if f.byID[colTraceID] != 0 {
@@ -172,6 +177,20 @@ func (f *file) describe(fm *format.FileMetaData, defs []columnDef) error {
 		return err
 	}
 	return f.readTraceIndex(&chunks[0])
+}
+
+// readStatistics takes what the footer says of all values of a column.
+func (c *fileColumn) readStatistics(s *format.Statistics) {
+	c.nulls = s.NullCount
+	switch {
+	case len(s.MinValue) == 4 && len(s.MaxValue) == 4 && c.kind == kindInt32:
+		c.least, c.most = int64(int32(binary.LittleEndian.Uint32(s.MinValue))), int64(int32(binary.LittleEndian.Uint32(s.MaxValue)))
+	case len(s.MinValue) == 8 && len(s.MaxValue) == 8 && (c.kind == kindInt64 || c.kind == kindTime || c.kind == kindDuration):
+		c.least, c.most = int64(binary.LittleEndian.Uint64(s.MinValue)), int64(binary.LittleEndian.Uint64(s.MaxValue))
+	default:
+		return
+	}
+	c.bounded = c.least <= c.most
 }
 
 func attrKindOf(t format.Type) kind {

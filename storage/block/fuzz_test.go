@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/telemetry/filter"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -44,6 +45,12 @@ func FuzzBlock(f *testing.F) {
 		f.Add(at, []byte{1, 0x80, 0x80, 0x7f}, true)
 	}
 	log := slog.New(slog.DiscardHandler)
+	// Or, so that each column is read of each row.
+	everything := telemetry.SpanQuery{Filter: filter.Any(
+		filter.All(textIs(filter.Status, "error"), lasts(filter.GreaterEqual, time.Nanosecond), attrIs("server.port", "9090")),
+		textIs(filter.ParentID, "1"), textIs(filter.EventName, "y"), textIs(filter.Name, "z"), filter.Negate(filter.Exists(filter.Attribute(15, "k"))),
+		filter.Compare(filter.TraceDuration.Field(), filter.Greater, filter.Elapsed(time.Hour)),
+	)}
 	f.Fuzz(func(t *testing.T, fromEnd uint, mask []byte, cut bool) {
 		dir := t.TempDir()
 		if err := os.Mkdir(filepath.Join(dir, block), 0o755); err != nil {
@@ -70,7 +77,7 @@ func FuzzBlock(f *testing.F) {
 		}
 		ctx := context.Background()
 		_, _ = s.Trace(ctx, id)
-		if _, _, err := s.Search(ctx, telemetry.SpanQuery{Status: "error", MinDuration: time.Nanosecond, Attributes: []telemetry.AttributeMatch{{Key: "server.port", Value: "9090"}}}); err != nil {
+		if _, _, err := s.Search(ctx, everything); err != nil {
 			t.Error(err)
 		}
 		if _, _, err := s.Search(ctx, telemetry.SpanQuery{}); err != nil {

@@ -20,6 +20,7 @@ type reader struct {
 	scratch scratch
 	columns []columnState // by index in f.columns
 	spare   pageView      // arrays that a column has given back
+	decoded int           // pages so far
 }
 
 type columnState struct {
@@ -99,6 +100,7 @@ func (r *reader) load(i, p int) (*pageView, error) {
 		st.view, r.spare = r.spare, pageView{}
 	}
 	st.page = 0
+	r.decoded++
 	v := &st.view.values
 	err := r.f.page(&r.scratch, &r.f.columns[i], p, v)
 	if err != nil {

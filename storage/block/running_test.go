@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/telemetry/filter"
 )
 
 // TestRetention deletes by age, then by size, but nothing that is being read.
@@ -170,7 +171,7 @@ func TestConcurrent(t *testing.T) {
 					return
 				default:
 				}
-				found, _, err := s.Search(context.Background(), telemetry.SpanQuery{Status: []string{"", "error"}[i%2], Limit: 5})
+				found, _, err := s.Search(context.Background(), telemetry.SpanQuery{Filter: []filter.Filter{{}, textIs(filter.Status, "error")}[i%2], Limit: 5})
 				if err != nil {
 					t.Error(err)
 					return

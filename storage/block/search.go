@@ -12,24 +12,27 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Search finds the traces with a span that the query asks for, newest first.
+// Search finds the traces with a span of which the filter holds, newest first.
 //
 // Newest is by the start of a trace's last matching span. The heads are read first, then
 // the blocks in the order of their last start; when as many traces are known as are
-// wanted and no block left can hold a later span, the search ends. In a block,
-// what costs least comes first: the metadata rules the block out, then the dictionaries do,
-// then the pages of one column after the other are read, as long as a row of the
-// page is still in question (scan.go). The summaries come last, for the traces found.
+// wanted and no block left can hold a later span, the search ends. What costs least comes first (plan.go): the
+// metadata and the bloom filter rule a block out, then its statistics and its dictionaries do, then the pages of one column after
+// the other are read, as long as a row of the page is still in question. What the filter asks of a trace as a whole is asked of the
+// traces that are found by that (verify.go). The summaries come last.
 //
-// A limit of 0 stands for 20, and none is above 1000. When ctx is cancelled its error is
-// returned. What cannot be read because a block is damaged is left out.
+// A limit of 0 stands for 20, and none is above 1500. When ctx is cancelled its error is
+// returned; a filter that is not valid is a *filter.Error. What cannot be read because a block is damaged is left out.
 func (s *Store) Search(ctx context.Context, sq telemetry.SpanQuery) ([]telemetry.TraceSummary, telemetry.SearchStats, error) {
 	begin := time.Now()
+	p, err := newPlan(sq)
+	if err != nil {
+		return nil, telemetry.SearchStats{}, fmt.Errorf("search: %w", err)
+	}
 	sn := s.snapshot()
 	defer sn.done()
-	r := &search{store: s, q: newQuery(sq), ctx: ctx}
-	r.best = newNewest(r.q.limit)
-	out, err := r.run(sn)
+	r := &search{store: s, sn: sn, plan: p, ctx: ctx, best: newNewest(p.limit)}
+	out, err := r.run()
 	if err != nil {
 		return nil, r.stats, fmt.Errorf("search: %w", err)
 	}
@@ -40,47 +43,42 @@ func (s *Store) Search(ctx context.Context, sq telemetry.SpanQuery) ([]telemetry
 // search is one search under way.
 type search struct {
 	store *Store
-	q     *query
+	sn    *snapshot
+	views []headView // of the snapshot's heads
+	plan  *plan
 	ctx   context.Context //nolint:containedctx // lives as long as the call
 
-	mu     sync.Mutex // guards what follows
-	best   *newest
-	stats  telemetry.SearchStats
-	traces map[telemetry.TraceID]*summary
+	mu    sync.Mutex // guards what follows
+	best  *newest
+	stats telemetry.SearchStats
 }
 
-func (r *search) run(sn *snapshot) ([]telemetry.TraceSummary, error) {
-	views := make([]headView, len(sn.heads))
-	for i, h := range sn.heads {
-		views[i] = h.view()
-		r.scanHead(&views[i])
-	}
-	if err := r.scanBlocks(sn.blocks); err != nil {
-		return nil, err
-	}
-	hits := r.best.cut()
-	if len(hits) == 0 {
-		return []telemetry.TraceSummary{}, r.ctx.Err()
-	}
-	r.traces = make(map[telemetry.TraceID]*summary, len(hits))
-	for _, f := range hits {
-		r.traces[f.id] = &summary{}
-	}
-	for i, h := range sn.heads {
-		for id, sum := range r.traces {
-			for _, row := range h.traceRows(&h.spans, id) {
-				if int(row) < views[i].spans.n {
-					sum.addHead(&views[i], row)
-				}
-			}
+func (r *search) run() ([]telemetry.TraceSummary, error) {
+	hits := r.newHits()
+	r.views = make([]headView, len(r.sn.heads))
+	for i, h := range r.sn.heads {
+		r.views[i] = h.view()
+		if err := r.scanHead(&r.views[i], hits); err != nil {
+			return nil, err
 		}
 	}
-	if err := r.summarize(sn.blocks, hits); err != nil {
+	if err := r.verify(r.ctx, hits); err != nil {
 		return nil, err
 	}
-	out := make([]telemetry.TraceSummary, 0, len(hits))
-	for _, f := range hits {
-		out = append(out, r.traces[f.id].finish(f.id))
+	if err := r.scanBlocks(r.sn.blocks); err != nil {
+		return nil, err
+	}
+	best := r.best.cut()
+	if len(best) == 0 {
+		return []telemetry.TraceSummary{}, r.ctx.Err()
+	}
+	traces, err := r.summaries(r.ctx, best)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]telemetry.TraceSummary, 0, len(best))
+	for _, f := range best {
+		out = append(out, traces[f.id].finish(f.id))
 	}
 	slices.SortStableFunc(out, func(a, b telemetry.TraceSummary) int { return cmp.Compare(b.Start, a.Start) })
 	return out, nil
@@ -93,56 +91,17 @@ func (r *search) scanBlocks(blocks []*blockRef) error {
 	g, ctx := errgroup.WithContext(r.ctx)
 	g.SetLimit(r.store.cfg.SearchConcurrency)
 	for _, b := range order {
-		if r.q.outside(&b.meta) {
+		if r.plan.outside(&b.meta, &b.filters) {
 			continue
 		}
-		if ctx.Err() != nil || r.enough(b) {
+		if ctx.Err() != nil || r.beyond(b.meta.startMax) {
 			break
 		}
 		g.Go(func() error {
-			if r.enough(b) {
+			if r.beyond(b.meta.startMax) {
 				return nil
 			}
 			if err := r.scanBlock(ctx, b); err != nil {
-				if ctx.Err() != nil {
-					return ctx.Err()
-				}
-				r.store.damage(b, err)
-			}
-			return nil
-		})
-	}
-	return cmp.Or(g.Wait(), r.ctx.Err())
-}
-
-// enough says that nothing in the block can be among the newest.
-func (r *search) enough(b *blockRef) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.best.at) >= r.q.limit {
-		r.best.cut()
-	}
-	return b.meta.startMax < r.best.floor
-}
-
-// summarize reads the spans of the traces found out of all blocks.
-func (r *search) summarize(blocks []*blockRef, hits []found) error {
-	ids := make([]telemetry.TraceID, len(hits))
-	for i, f := range hits {
-		ids[i] = f.id
-	}
-	slices.SortFunc(ids, func(a, b telemetry.TraceID) int { return slices.Compare(a[:], b[:]) })
-	g, ctx := errgroup.WithContext(r.ctx)
-	g.SetLimit(r.store.cfg.SearchConcurrency)
-	for _, b := range blocks {
-		if b.meta.spans == 0 {
-			continue
-		}
-		if ctx.Err() != nil {
-			break
-		}
-		g.Go(func() error {
-			if err := r.summarizeBlock(ctx, b, ids); err != nil {
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}

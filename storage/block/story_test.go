@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/telemetry/filter"
 	"github.com/cockroachdb/datadriven"
 )
 
@@ -122,6 +123,7 @@ func storySpan(t *testing.T, b *telemetry.Batch, line string) {
 func storySearch(t *testing.T, s *Store, d *datadriven.TestData) string {
 	t.Helper()
 	q := telemetry.SpanQuery{Limit: 20}
+	var parts []filter.Filter
 	for _, a := range d.CmdArgs {
 		v := ""
 		if len(a.Vals) > 0 {
@@ -136,17 +138,17 @@ func storySearch(t *testing.T, s *Store, d *datadriven.TestData) string {
 		}
 		switch a.Key {
 		case "service":
-			q.Service = v
+			parts = append(parts, textIs(filter.Service, v))
 		case "operation":
-			q.Operation = v
+			parts = append(parts, textIs(filter.Name, v))
 		case "kind":
-			q.Kind = v
+			parts = append(parts, textIs(filter.Kind, v))
 		case "status":
-			q.Status = v
+			parts = append(parts, textIs(filter.Status, v))
 		case "min":
-			q.MinDuration = time.Duration(ms()) * time.Millisecond
+			parts = append(parts, lasts(filter.GreaterEqual, time.Duration(ms())*time.Millisecond))
 		case "max":
-			q.MaxDuration = time.Duration(ms()) * time.Millisecond
+			parts = append(parts, lasts(filter.LessEqual, time.Duration(ms())*time.Millisecond))
 		case "from":
 			q.From = baseTime + ms()*1e6
 		case "to":
@@ -154,9 +156,10 @@ func storySearch(t *testing.T, s *Store, d *datadriven.TestData) string {
 		case "limit":
 			q.Limit = int(ms())
 		default:
-			q.Attributes = append(q.Attributes, telemetry.AttributeMatch{Key: strings.TrimPrefix(a.Key, "@"), Value: v})
+			parts = append(parts, attrIs(strings.TrimPrefix(a.Key, "@"), v))
 		}
 	}
+	q.Filter = filter.All(parts...)
 	found, stats, err := s.Search(context.Background(), q)
 	if err != nil {
 		return err.Error() + "\n"

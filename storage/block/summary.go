@@ -5,8 +5,10 @@ import (
 	"context"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
+	"golang.org/x/sync/errgroup"
 )
 
 // summary gathers what a search shows of a trace.
@@ -86,11 +88,72 @@ func (s *summary) addHead(v *headView, row uint32) {
 	})
 }
 
-// summarizeBlock adds the spans that a block has of the traces, which come in
-// order.
-func (r *search) summarizeBlock(ctx context.Context, b *blockRef, ids []telemetry.TraceID) (err error) {
+// summaries gathers traces out of all heads and blocks.
+func (r *search) summaries(ctx context.Context, traces []found) (map[telemetry.TraceID]*summary, error) {
+	all := &gathering{store: r.store, traces: make(map[telemetry.TraceID]*summary, len(traces))}
+	ids := make([]telemetry.TraceID, len(traces))
+	for i, f := range traces {
+		ids[i] = f.id
+		all.traces[f.id] = &summary{}
+	}
+	slices.SortFunc(ids, func(a, b telemetry.TraceID) int { return slices.Compare(a[:], b[:]) })
+	for i, h := range r.sn.heads {
+		for _, id := range ids {
+			for _, row := range h.traceRows(&h.spans, id) {
+				if int(row) < r.views[i].spans.n {
+					all.traces[id].addHead(&r.views[i], row)
+				}
+			}
+		}
+	}
+	g, going := errgroup.WithContext(ctx)
+	g.SetLimit(r.store.cfg.SearchConcurrency)
+	for _, b := range r.sn.blocks {
+		held := b.held(ids)
+		if len(held) == 0 {
+			continue
+		}
+		if going.Err() != nil {
+			break
+		}
+		g.Go(func() error {
+			if err := all.block(going, b, held); err != nil {
+				if going.Err() != nil {
+					return going.Err()
+				}
+				r.store.damage(b, err)
+			}
+			return nil
+		})
+	}
+	return all.traces, cmp.Or(g.Wait(), ctx.Err())
+}
+
+// held is those of the traces that a block may have spans of, by its filter.
+func (b *blockRef) held(ids []telemetry.TraceID) []telemetry.TraceID {
+	if b.meta.spans == 0 {
+		return nil
+	}
+	var out []telemetry.TraceID
+	for i := range ids {
+		if b.filters.mayHold(spansFile, &ids[i]) {
+			out = append(out, ids[i])
+		}
+	}
+	return out
+}
+
+// gathering is summaries while they grow.
+type gathering struct {
+	store  *Store
+	mu     sync.Mutex
+	traces map[telemetry.TraceID]*summary
+}
+
+// block adds the spans that a block has of the traces, which come in order.
+func (g *gathering) block(ctx context.Context, b *blockRef, ids []telemetry.TraceID) (err error) {
 	defer guard(&err)
-	rd, err := r.store.read(b, spansFile, spanColumns())
+	rd, err := g.store.read(b, spansFile, spanColumns())
 	if err != nil {
 		return err
 	}
@@ -110,11 +173,11 @@ func (r *search) summarizeBlock(ctx context.Context, b *blockRef, ids []telemetr
 			if err != nil {
 				return err
 			}
-			r.mu.Lock()
+			g.mu.Lock()
 			for _, l := range spans {
-				r.traces[ids[i]].add(l)
+				g.traces[ids[i]].add(l)
 			}
-			r.mu.Unlock()
+			g.mu.Unlock()
 			from = end
 		}
 	}

@@ -17,6 +17,10 @@ import (
 func (s *Store) Trace(ctx context.Context, id telemetry.TraceID) (*telemetry.Batch, error) {
 	sn := s.snapshot()
 	defer sn.done()
+	return s.traceIn(ctx, sn, id)
+}
+
+func (s *Store) traceIn(ctx context.Context, sn *snapshot, id telemetry.TraceID) (*telemetry.Batch, error) {
 	a := newAssembler()
 	for _, h := range sn.heads {
 		if err := a.headTrace(h, id); err != nil {
