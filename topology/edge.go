@@ -155,8 +155,7 @@ func (t *Topology) edge(src, dst uint32, p telemetry.Protocol) uint32 {
 		es.list = append(es.list, e)
 	}
 	es.byKey[key] = id
-	ns.list[e.src].edges++
-	ns.list[e.dst].edges++
+	t.nodes.tie(e, 1)
 	t.emptyEdge(id) // nothing is counted on it yet
 	if p != telemetry.ProtocolUnknown && !overflow {
 		if mute, ok := es.byKey[edgeKey{src, dst, telemetry.ProtocolUnknown}]; ok && !es.list[mute].overflow {
@@ -164,6 +163,16 @@ func (t *Topology) edge(src, dst uint32, p telemetry.Protocol) uint32 {
 		}
 	}
 	return id
+}
+
+// tie counts an edge, or with -1 no longer, at its nodes.
+func (ns *nodes) tie(e *edge, n int) {
+	src, dst := ns.list[e.src], ns.list[e.dst]
+	src.edges += n
+	dst.edges += n
+	if e.src != nowhere && src.key != callerNode() {
+		dst.callers += n
+	}
 }
 
 // removeEdge lets an edge go. Its nodes stay until the end of the batch.
@@ -176,8 +185,8 @@ func (t *Topology) removeEdge(id uint32) {
 		r = next
 	}
 	delete(es.byKey, edgeKey{e.src, e.dst, e.protocol})
+	t.nodes.tie(e, -1)
 	for _, n := range [...]uint32{e.src, e.dst} {
-		t.nodes.list[n].edges--
 		t.nodes.loose = append(t.nodes.loose, n)
 		t.touchNode(n)
 	}
@@ -414,6 +423,7 @@ func (t *Topology) cursorAt(tick int64) *signal.Cursor {
 
 // move counts a half on another route, at the time at which it came.
 func (t *Topology) move(h *pair.Half, r uint32) {
+	h.Clear(pair.Presumed)
 	if r == h.Edge {
 		return
 	}

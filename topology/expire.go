@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"github.com/binnacle-mesh/binnacle/telemetry"
 	"github.com/binnacle-mesh/binnacle/topology/pair"
 	"github.com/binnacle-mesh/binnacle/topology/signal"
 )
@@ -31,7 +32,7 @@ func (t *Topology) finish(h *pair.Half) {
 	if h.Has(pair.Void) {
 		return
 	}
-	if h.Witness()&1 == 1 && t.far(h) == nowhere {
+	if h.Witness().Side() == telemetry.SideServer && (t.far(h) == nowhere || h.Has(pair.Presumed)) {
 		t.orphan(h)
 	}
 	if !h.Has(pair.Paired) && !h.Has(pair.Named) {
@@ -55,12 +56,30 @@ const (
 )
 
 func (t *Topology) orphan(h *pair.Half) {
-	n := t.nodes.of(t.near(h))
+	near := t.near(h)
+	n := t.nodes.of(near)
 	n.orphaned++
-	if n.met == 0 || n.orphaned >= fewOrphans && n.orphaned*orphanShare > n.met+n.orphaned {
-		t.move(h, t.route(t.anyone(), t.near(h), t.edges.routes[h.Edge].protocol))
+	p := t.edges.routes[h.Edge].protocol
+	switch {
+	case n.met == 0 || n.orphaned >= fewOrphans && n.orphaned*orphanShare > n.met+n.orphaned:
+		t.move(h, t.route(t.anyone(), near, p))
+	case h.Has(pair.Presumed):
+		t.move(h, t.route(nowhere, near, p))
+	default:
 	}
 	n.fade()
+}
+
+// presumed is where a server half is counted whose caller may still be heard of:
+// nowhere; or at the unknown client, so that its edge shows what is going on now and not only
+// what ten seconds ago was made final, where that is how all have ended so far and no
+// other caller is in sight.
+func (t *Topology) presumed(h *pair.Half, near uint32) uint32 {
+	if n := t.nodes.of(near); n.met > 0 || n.orphaned == 0 || n.callers > 0 {
+		return nowhere
+	}
+	h.Set(pair.Presumed)
+	return t.anyone()
 }
 
 // metCaller notes that a server half of n found its caller.

@@ -226,8 +226,7 @@ func (l *loader) edges() {
 		if !e.overflow {
 			es.live++
 		}
-		ns.list[e.src].edges++
-		ns.list[e.dst].edges++
+		ns.tie(e, 1)
 		l.t.touchEdge(id)
 	}
 }

@@ -264,7 +264,7 @@ func got(t *Topology) map[told]counted {
 
 // check asks what must hold of any state.
 func check(top *rapid.T, t *Topology) {
-	touching := map[uint32]int{}
+	touching, callers := map[uint32]int{}, map[uint32]int{}
 	for r := 1; r < len(t.edges.routes); r++ {
 		rt := &t.edges.routes[r]
 		if rt.edge == 0 {
@@ -289,6 +289,9 @@ func check(top *rapid.T, t *Topology) {
 		}
 		touching[e.src]++
 		touching[e.dst]++
+		if e.src != nowhere && t.nodes.list[e.src].key != callerNode() {
+			callers[e.dst]++
+		}
 		for r := e.routes; r != 0 && e.overflow; r = t.edges.routes[r].next {
 			touching[t.nodes.endpoints[t.edges.routes[r].src].node]++
 			touching[t.nodes.endpoints[t.edges.routes[r].dst].node]++
@@ -300,6 +303,9 @@ func check(top *rapid.T, t *Topology) {
 		}
 		if n.edges != touching[uint32(id)] {
 			top.Fatalf("node %s thinks that %d edges touch it, they are %d", n.key.ID(), n.edges, touching[uint32(id)])
+		}
+		if n.callers != callers[uint32(id)] {
+			top.Fatalf("node %s thinks that %d callers are known, they are %d", n.key.ID(), n.callers, callers[uint32(id)])
 		}
 		if n.edges == 0 && !n.reporter {
 			top.Fatalf("node %s is nobody's and still there", n.key.ID())

@@ -29,6 +29,7 @@ type node struct {
 	reporter bool  // has sent telemetry itself
 	reported int64 // when it last did
 	edges    int   // that touch it, and routes on overflow edges that do
+	callers  int   // edges that lead to it from a node that has a name
 	bare     uint32
 	variants []uint32 // its endpoints, bare first
 

@@ -54,13 +54,8 @@ type drawnNode struct {
 
 // gather adds to tr what the best witness of each window saw: the one with the
 // most requests, of equals the first.
-//
-// A rate is over the window, or over the time since the edge began where that is less: what
-// began ten seconds ago has in five minutes no lower rate than in ten seconds.
 func (e *edge) gather(tr *traffic, now int64) {
 	tick := now / signal.Tick
-	const least = 10.0 // seconds: one request is no burst
-	age := max(least, float64(now-e.first)/1e9)
 	for w := range signal.Window(signal.Windows) {
 		var best *signal.Acc
 		var most uint64
@@ -81,27 +76,38 @@ func (e *edge) gather(tr *traffic, now int64) {
 		tr.sums[w].Errors += s.Errors
 		tr.sums[w].Throttled += s.Throttled
 		best.AddTo(&tr.dist[w], w)
-		r, per := &tr.rates[w], 1/min(age, signal.Seconds(w, now))
+		r, per := &tr.rates[w], perSecond(w, e.first, now)
 		r.requests += float64(s.Requests) * per
 		r.errors += float64(s.Errors) * per
 		r.throttled += float64(s.Throttled) * per
 	}
 }
 
-// show makes what is shown of traffic.
+// perSecond is what a request in a window counts for in a rate. A rate is over
+// the window, or over the time since its edge began where that is less: what began ten seconds
+// ago has in five minutes no lower rate than in ten seconds.
+func perSecond(w signal.Window, first, now int64) float64 {
+	const least = 10.0 // seconds: one request is no burst
+	return 1 / min(max(least, float64(now-first)/1e9), signal.Seconds(w, now))
+}
+
+// show makes what is shown of an edge's traffic.
 func (tr *traffic) show() (out [signal.Windows]shown) {
-	for w := range signal.Window(signal.Windows) {
-		if tr.sums[w].Requests == 0 {
-			continue
-		}
-		r, v := &tr.rates[w], &out[w]
-		v.rate, v.errors, v.throttled = round3(r.requests), round3(r.errors), round3(r.throttled)
-		qs := [...]float64{0.5, 0.9, 0.99}
-		var ms [3]float64
-		v.some = tr.dist[w].Quantiles(qs[:], ms[:])
-		v.p50, v.p90, v.p99 = round3(ms[0]), round3(ms[1]), round3(ms[2])
+	for w := range out {
+		r := &tr.rates[w]
+		out[w] = shown{rate: r.requests, errors: r.errors, throttled: r.throttled}
+		out[w].finish(&tr.dist[w])
 	}
 	return out
+}
+
+// finish rounds the rates and takes the quantiles from d.
+func (v *shown) finish(d *signal.Dist) {
+	v.rate, v.errors, v.throttled = round3(v.rate), round3(v.errors), round3(v.throttled)
+	qs := [...]float64{0.5, 0.9, 0.99}
+	var ms [3]float64
+	v.some = d.Quantiles(qs[:], ms[:])
+	v.p50, v.p90, v.p99 = round3(ms[0]), round3(ms[1]), round3(ms[2])
 }
 
 // round3 keeps three digits; the last is below what the windows and the sketch
@@ -278,10 +284,9 @@ func (t *Topology) renderNode(n *node, in, out []*edge) (changed bool) {
 	tr.reset()
 	last := n.reported
 	for _, e := range in {
-		e.gather(tr, t.now)
 		last = max(last, e.last)
 	}
-	windows := tr.show()
+	windows := t.renderInbound(in, tr)
 	is := telemetry.GraphNode{
 		ID: n.drawnID(), Name: n.key.Name, Namespace: n.key.Namespace, Cluster: n.cluster,
 		Kind: n.key.Kind, System: n.system, Versions: t.versions(n),

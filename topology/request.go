@@ -193,6 +193,9 @@ func (t *Topology) serverLogged(h *pair.Half, near, far uint32, owner, first pai
 		far = nowhere // a call to itself is believed when both halves say so
 	}
 	src, sure, p := t.loggedCaller(h, near, far, owner, first)
+	if src == nowhere {
+		src = t.presumed(h, near)
+	}
 	t.count(h, t.route(src, near, p))
 	if sure {
 		t.pairUp(h)
@@ -212,7 +215,7 @@ func (t *Topology) loggedCaller(h *pair.Half, near, far uint32, owner, first pai
 			if !o.Has(pair.Paired) && !o.Has(pair.Named) && far != nowhere && !t.tellsCaller(o) {
 				t.move(o, t.route(far, t.near(o), p))
 			}
-			if src = t.far(o); src != nowhere {
+			if src = t.far(o); src != nowhere && !o.Has(pair.Presumed) {
 				return src, o.Has(pair.Paired), p
 			}
 			return far, false, p
@@ -233,7 +236,7 @@ func (t *Topology) loggedCaller(h *pair.Half, near, far uint32, owner, first pai
 			return src, true, p
 		}
 		for n, r := 0, first; r != 0 && n < maxKin; n, r = n+1, tb.Next(r) {
-			if o := tb.At(r); hop(o, telemetry.ServerSpan) && t.same(near, t.near(o)) && t.far(o) != nowhere {
+			if o := tb.At(r); hop(o, telemetry.ServerSpan) && t.same(near, t.near(o)) && t.far(o) != nowhere && !o.Has(pair.Presumed) {
 				return t.far(o), o.Has(pair.Paired), t.spoken(o, p)
 			}
 		}

@@ -50,7 +50,11 @@ func (t *Topology) serverSpan(s *telemetry.Span, k *keys) {
 	}
 
 	c := t.callerOf(&h, near, owner, parent, siblings, first)
-	t.count(&h, t.route(c.src, near, c.p))
+	src := c.src
+	if src == nowhere {
+		src = t.presumed(&h, near)
+	}
+	t.count(&h, t.route(src, near, c.p))
 	if c.sure {
 		t.pairUp(&h)
 		t.emit(&h)

@@ -19,7 +19,8 @@ import (
 //	batch at=1s          each line is a span or a log entry, written as key=value
 //	tick at=12s          time passes
 //	graph                the edges: totals of the best witness, counts by witness
-//	nodes                the nodes with their inbound totals
+//	nodes                the nodes with their inbound rates over a minute
+//	inbound window=10s   each node's inbound rate/errors/throttled, and what its drawn edges sum to
 //	observed             what Consume and Tick have returned since the last time
 //	throttled            rules' rates are reported: source target rule rate
 //	stats                counters that are not zero
@@ -67,6 +68,10 @@ func TestStories(t *testing.T) {
 				return edgesText(s.t)
 			case "nodes":
 				return nodesText(s.t)
+			case "inbound":
+				var window string
+				d.ScanArgs(t, "window", &window)
+				return inboundText(s.t, window)
 			case "observed":
 				slices.Sort(s.observed)
 				out := strings.Join(s.observed, "\n")

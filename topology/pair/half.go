@@ -30,11 +30,12 @@ type Flags uint16
 
 // The flags. The low nine bits are the witness, outcome, TLS and protocol.
 const (
-	Emitted Flags = 1 << (9 + iota) // its observation is out, or never will be
-	Void                            // not a hop of its own; counted nowhere
-	Paired                          // both ends of its edge are known from their own reports
-	Named                           // its far end is a queue or database, and needs no other half
-	owner                           // Table.Look finds it as the owner of its span id
+	Emitted  Flags = 1 << (9 + iota) // its observation is out, or never will be
+	Void                             // not a hop of its own; counted nowhere
+	Paired                           // both ends of its edge are known from their own reports
+	Named                            // its far end is a queue or database, and needs no other half
+	owner                            // Table.Look finds it as the owner of its span id
+	Presumed                         // its far end is a guess, which any word replaces
 )
 
 const maxTook = 1<<48 - 1
