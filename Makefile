@@ -19,7 +19,7 @@ FUZZTIME ?= 30s
 
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: demo run test test-go test-e2e test-ui test-browser crash race bench fuzz lint build ui envoy clean help
+.PHONY: demo run test parts chromium test-go test-e2e test-ui test-browser crash race bench fuzz lint build ui envoy clean help
 
 ## demo: build all, start Binnacle with a real Envoy mesh under load beside it, print the address to open
 demo: $(BINARY) $(ENVOY)
@@ -30,14 +30,27 @@ demo: $(BINARY) $(ENVOY)
 run: $(BINARY)
 	$(BINARY) serve --data ./data
 
-## test: all tests, the real Envoy and the browser among them
-test: test-go test-ui test-e2e test-browser
+## test: all tests, the real Envoy and the browser among them (BINNACLE_SKIP_BROWSER=1 leaves out the latter)
+test: parts
+	$(MAKE) --no-print-directory test-go
+	$(MAKE) --no-print-directory test-ui
+	$(MAKE) --no-print-directory test-e2e
+	$(MAKE) --no-print-directory test-browser
 	$(call say,all tests passed)
 
+## parts: what tests need that is not in the repository, fetched and built side by side
+parts:
+	$(call say,fetching and building what the tests need)
+	$(MAKE) --no-print-directory -j4 $(BINARY) $(ENVOY) ui/node_modules chromium
+
+## chromium: the browser of the browser tests
+chromium:
+	[ -n "$${BINNACLE_SKIP_BROWSER:-}" ] || tools/chromium
+
 ## test-go: unit, model, story and fuzz-seed tests of every package
-test-go: ui/dist/index.html
+test-go: ui/dist/index.html $(ENVOY)
 	$(call say,Go tests)
-	go test -timeout 15m $$(go list ./... | grep -v /test/)
+	BINNACLE_ENVOY=$(abspath $(ENVOY)) go test -timeout 15m $$(go list ./... | grep -v '/test/[ce]')
 
 ## test-e2e: the server with real Envoys, killed and started again, and every dashboard against it
 test-e2e: $(BINARY) $(ENVOY)
@@ -58,12 +71,10 @@ test-browser: ui/dist/index.html $(BINARY) $(ENVOY)
 crash: $(BINARY)
 	BINNACLE_BIN=$(abspath $(BINARY)) BINNACLE_CRASHES=$${BINNACLE_CRASHES:-50} go test -count=1 -timeout 60m -v ./test/crash
 
-## race: the concurrent packages under the race detector
+## race: every package but those that wait for other programs, under the race detector
 race:
 	$(call say,race detector)
-	CGO_ENABLED=1 go test -race -timeout 20m ./collector ./collector/otlp ./collector/envoyals ./topology/... ./aggregator ./quota/... \
-		./storage/wal ./storage/checkpoint ./internal/api ./internal/app ./internal/query ./internal/wire
-	CGO_ENABLED=1 go test -race -timeout 20m -run 'TestConcurrent|TestRetention|TestBackPressure|TestCancel|TestIdleHead|TestManyFiles' ./storage/block
+	tools/race
 
 ## bench: what a span, a log entry, a quota decision and a query cost; VS=OTHER/BINARY compares with that, BENCH=-quick is for trying out
 bench: $(BINARY)

@@ -142,12 +142,10 @@ func TestLive(t *testing.T) {
 	check(t, c, func(Expression) bool { return false })
 }
 
-// peerDashboards are Istio's own, of 1.4 and of today.
-func peerDashboards(t *testing.T) []*Dashboard {
+// parseAll reads peers' dashboards, which were written for other tools' metrics. Those in testdata are ours; Istio's own, of 1.4 and
+// of today, lie on the shelf.
+func parseAll(t *testing.T, files map[string][]byte) []*Dashboard {
 	t.Helper()
-	files := shelf.Files(t, shelf.PeerConfigs, func(name string) bool {
-		return strings.Contains(name, "dashboards/istio-") && path.Ext(name) == ".json"
-	})
 	var out []*Dashboard
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		d, err := Parse(path.Base(path.Dir(name))+"/"+path.Base(name), files[name])
@@ -159,15 +157,50 @@ func peerDashboards(t *testing.T) []*Dashboard {
 	return out
 }
 
+// peerValues are those of the variables in peers' dashboards.
+func peerValues() map[string]string {
+	return map[string]string{
+		"service": "cart.shop.svc.cluster.local", "namespace": "shop", "workload": "cart-v1|cart-v2", "adhoc": "",
+	}
+}
+
+// Dashboards that we wrote for the metrics of Istio, of Tempo and of OpenTelemetry's connectors, after their documentation:
+// every variable has values and every expression has data.
+func TestPeersDashboards(t *testing.T) {
+	t.Parallel()
+	c, ran := startMesh(t), 0
+	for _, d := range parseAll(t, shelf.Own(t, "peers")) {
+		for _, v := range d.Templating.List {
+			if q := v.QueryText(); v.Type == "query" && strings.HasPrefix(q, "label_values") {
+				if values, err := c.labelValues(Substitute(q, peerValues())); err != nil || len(values) == 0 {
+					t.Errorf("%s, variable %s: %d values, %v", d.Title, v.Name, len(values), err)
+				}
+			}
+		}
+		for _, e := range d.Expressions(peerValues()) {
+			ran++
+			if a, err := c.run(e.PromQL, e.Instant); err != nil || !a.hasData() {
+				t.Errorf("%s: %s\nhas no data, %v", d.File, e, err)
+			}
+		}
+	}
+	if ran < 30 {
+		t.Errorf("only %d expressions ran", ran)
+	}
+}
+
 // Istio's Mesh, Service and Workload dashboards work unchanged: every expression
 // is understood, and those about requests and their duration have data.
 func TestIstiosDashboards(t *testing.T) {
 	t.Parallel()
-	ds := peerDashboards(t)
-	c := startMesh(t)
-	values := map[string]string{
-		"service": "cart.shop.svc.cluster.local", "namespace": "shop", "workload": "cart-v1|cart-v2", "adhoc": "",
+	files, ok := shelf.Others(t, shelf.PeerConfigs, func(name string) bool {
+		return strings.Contains(name, "dashboards/istio-") && path.Ext(name) == ".json"
+	})
+	if !ok {
+		return
 	}
+	ds, values := parseAll(t, files), peerValues()
+	c := startMesh(t)
 	served := regexp.MustCompile(`istio_requests_total|istio_request_duration_milliseconds`)
 	// The source side does not know the policy: Istio itself says "unknown" there, and
 	// these of its panels are empty on any Istio.

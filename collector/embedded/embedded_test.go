@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -283,34 +285,55 @@ func TestConfigErrors(t *testing.T) {
 	}
 }
 
-// TestRealZipkin posts the traces that the zipkin project keeps as samples, as
-// far as they are in Zipkin's JSON.
-func TestRealZipkin(t *testing.T) {
-	files := shelf.Files(t, shelf.Fixtures, func(name string) bool {
-		return strings.Contains(name, "/zipkin-lens/testdata/") && strings.HasSuffix(name, ".json")
-	})
+// TestZipkinPayloads posts lists of spans in Zipkin's JSON: our own, of which we know what must arrive, and those that the zipkin
+// project keeps as samples, where the shelf is.
+func TestZipkinPayloads(t *testing.T) {
 	p, user := ownPorts(t)
 	w := start(t, user)
 	defer w.stop(t)
+	send := func(name string, body []byte, want int) {
+		t.Helper()
+		if code := post(t, "http://"+p.zipkin+"/api/v2/spans", "application/json", body); code != want {
+			t.Errorf("%s is answered %d, want %d", name, code, want)
+		}
+	}
+	own := shelf.Own(t, "zipkin")
+	for _, name := range slices.Sorted(maps.Keys(own)) {
+		send(name, own[name], http.StatusAccepted)
+	}
+	want := []string{ // in no order: the Collector groups them by service
+		"basket/get /basket/server", "basket/select/client", "mailer/receive/consumer", "mailer/render/internal", "orders/send/producer",
+		"web/get /basket/client",
+	}
+	if diff := cmp.Diff(want, slices.Sorted(slices.Values(w.log.take()))); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	send("an address that is none", bytes.ReplaceAll(own["shop.json"], []byte("192.0.2.20"), []byte("192.0.2.020")), http.StatusBadRequest)
+	send("an id that is none", bytes.ReplaceAll(own["shop.json"], []byte(`"id": "b4`), []byte(`"id": "x4`)), http.StatusBadRequest)
+	if got := w.log.take(); len(got) > 0 {
+		t.Errorf("of lists that were refused arrived %v", got)
+	}
+
+	samples, _ := shelf.Others(t, shelf.Fixtures, func(name string) bool {
+		return strings.Contains(name, "/zipkin-lens/testdata/") && strings.HasSuffix(name, ".json")
+	})
 	posted := 0
-	for name, body := range files {
+	for name, body := range samples {
 		var spans []struct {
 			Timestamp int64 `json:"timestamp"`
 		}
 		if json.Unmarshal(body, &spans) != nil || len(spans) == 0 {
 			continue
 		}
-		want := http.StatusAccepted
-		if bytes.Contains(body, []byte(`"52.0.0.04"`)) {
-			want = http.StatusBadRequest // somebody made this address unreadable, and the Collector says so
-		}
-		if code := post(t, "http://"+p.zipkin+"/api/v2/spans", "application/json", body); code != want {
-			t.Errorf("%s is answered %d, want %d", name, code, want)
-		}
 		posted++
+		if bytes.Contains(body, []byte(`"52.0.0.04"`)) {
+			send(name, body, http.StatusBadRequest) // somebody made this address unreadable, and the Collector says so
+		} else {
+			send(name, body, http.StatusAccepted)
+		}
 	}
-	if posted == 0 {
+	if posted == 0 && len(samples) > 0 {
 		t.Error("no sample was a list of spans")
 	}
-	t.Logf("%d samples, %d spans", posted, len(w.log.take()))
+	t.Logf("%d samples of Zipkin's, %d spans", posted, len(w.log.take()))
 }

@@ -154,4 +154,4 @@ func otlpJSON(t testing.TB, req *collectorpb.ExportTraceServiceRequest) []byte {
 	})
 }
 
-var base64ID = regexp.MustCompile(`"(traceId|spanId|parentSpanId)": *"[^"]*"`)
+var base64ID = regexp.MustCompile(`"(traceId|spanId|parentSpanId)" *: *"[^"]*"`)

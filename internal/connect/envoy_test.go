@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/binnacle-mesh/binnacle/internal/demo"
+	"github.com/binnacle-mesh/binnacle/internal/shelf"
 )
 
 func sample(host string) Envoy {
@@ -132,15 +133,12 @@ func TestUnknownPart(t *testing.T) {
 	}
 }
 
-// envoy is the path of the real Envoy, or skips the test. BINNACLE_ENVOY makes it a must.
+// envoy is the path of the real Envoy.
 func envoy(t *testing.T) string {
 	t.Helper()
 	path, err := demo.FindEnvoy("")
-	if err != nil && os.Getenv("BINNACLE_ENVOY") != "" {
-		t.Fatal(err)
-	}
 	if err != nil {
-		t.Skipf("NOT TESTED, there is no real Envoy: %v", err)
+		shelf.Missing(t, "Envoy", err)
 	}
 	return path
 }

@@ -15,6 +15,8 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	datav3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
+
+	"github.com/binnacle-mesh/binnacle/internal/shelf"
 )
 
 // sink stands where Binnacle's mesh port will: it keeps what real Envoys and the demo's services send, so that tests can
@@ -148,7 +150,7 @@ func envoyOrSkip(t testing.TB) string {
 	t.Helper()
 	path, err := FindEnvoy("")
 	if err != nil {
-		t.Skipf("NOT TESTED, there is no real Envoy: %v", err)
+		shelf.Missing(t, "Envoy", err)
 	}
 	return path
 }

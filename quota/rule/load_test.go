@@ -51,7 +51,10 @@ func entries(pairs string) []Entry {
 // TestFind: which rule of the original's sample files applies to a descriptor, and under which name it is counted.
 func TestFind(t *testing.T) {
 	t.Parallel()
-	content := corpus(t)
+	content, ok := corpus(t)
+	if !ok {
+		return
+	}
 	for _, tt := range []struct{ file, domain, entries, rule, patterns, metric string }{
 		{"basic_config.yaml", "test-domain", "key1=value1 subkey1=other", "test-domain/key1_value1/subkey1", "", "key1_value1.subkey1"},
 		{"basic_config.yaml", "test-domain", "key1=value1 subkey1=subvalue1", "test-domain/key1_value1/subkey1_subvalue1", "", "key1_value1.subkey1_subvalue1"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,7 +62,7 @@ func (b *bench) measure(ctx context.Context, m *measurement) error {
 	if m.all != nil {
 		return m.all(b, ctx)
 	}
-	for range b.rounds {
+	for round := range b.rounds {
 		var floor float64
 		var err error
 		if m.floor != nil {
@@ -70,7 +71,8 @@ func (b *bench) measure(ctx context.Context, m *measurement) error {
 			}
 			fmt.Printf("  %-4s %-44s %9.2f µs\n", "", "floor", floor)
 		}
-		for who, s := range b.subjects {
+		for _, who := range b.order(round) {
+			s := b.subjects[who]
 			readings, err := m.take(b, ctx, s, floor)
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.binary, err)
@@ -79,6 +81,16 @@ func (b *bench) measure(ctx context.Context, m *measurement) error {
 		}
 	}
 	return nil
+}
+
+// order is which subject comes first and which next in a round: each comes first as often, lest what one leaves behind (files to
+// be written, a warm cache) always be the other's.
+func (b *bench) order(round int) []int {
+	order := []int{0, 1}[:len(b.subjects)]
+	if round%2 == 1 {
+		slices.Reverse(order)
+	}
+	return order
 }
 
 // note prints what was read of a subject, and keeps it for the verdict.

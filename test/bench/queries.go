@@ -18,6 +18,8 @@ import (
 // turn.
 func (b *bench) queries(ctx context.Context) error {
 	servers, ids := make([]*server, len(b.subjects)), make([][]string, len(b.subjects))
+	b.serial++ // all get the same spans
+	seed := b.serial
 	for i, s := range b.subjects {
 		srv, err := b.serve(ctx, s)
 		if err != nil {
@@ -25,7 +27,7 @@ func (b *bench) queries(ctx context.Context) error {
 		}
 		defer func() { servers[i].clear() }()
 		servers[i] = srv
-		sent, err := b.spansOf().Send(ctx, srv.otlp, load.Plan{Length: time.Hour, Limit: b.searched, Sample: 2000})
+		sent, err := load.NewSpans(b.shop, seed).Send(ctx, srv.otlp, load.Plan{Length: time.Hour, Limit: b.searched, Sample: 2000})
 		if err != nil {
 			return err
 		}
@@ -42,8 +44,8 @@ func (b *bench) queries(ctx context.Context) error {
 			{"trace by id", "10", "/api/v1/traces/{id}"},
 			{"search: service, error, duration", "40", "/api/v1/traces?service={service}&status=error&min_duration=5ms&limit=20"},
 		} {
-			for i, srv := range servers {
-				readings, err := lookUp(ctx, srv, q.name, q.path, q.limit, ids[i], uint64(round)) //nolint:gosec // not negative
+			for _, i := range b.order(round) {
+				readings, err := lookUp(ctx, servers[i], q.name, q.path, q.limit, ids[i], uint64(round)) //nolint:gosec // not negative
 				if err != nil {
 					return fmt.Errorf("%s: %w", q.name, err)
 				}
@@ -56,7 +58,7 @@ func (b *bench) queries(ctx context.Context) error {
 
 // lookUp asks one question after another, and takes only answers that have what was asked for.
 func lookUp(ctx context.Context, srv *server, name, path, limit string, ids []string, seed uint64) ([]reading, error) {
-	const warm, asked = 20, 200
+	const warm, asked = 20, 300
 	if len(ids) == 0 {
 		return nil, errors.New("no trace was acknowledged")
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/binnacle-mesh/binnacle/internal/demo"
+	"github.com/binnacle-mesh/binnacle/internal/shelf"
 )
 
 // server is a running binnacle.
@@ -58,7 +59,7 @@ func envoyOrSkip(t *testing.T) string {
 	t.Helper()
 	path, err := demo.FindEnvoy("")
 	if err != nil {
-		t.Skipf("NOT TESTED, there is no real Envoy: %v", err)
+		shelf.Missing(t, "Envoy", err)
 	}
 	return path
 }
