@@ -37,8 +37,8 @@ type Collector struct {
 	serial   atomic.Uint64
 }
 
-// New makes a collector in front of log. now is the wall's clock; batches carry
-// it on as their time of admission. Close ends it.
+// New makes a collector that appends to log. now is the wall clock, by which batches are
+// stamped with the time of their arrival (Batch.Received). Close ends it.
 func New(cfg Config, log Appender, pool *Pool, reg prometheus.Registerer, now func() time.Time) (*Collector, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("collector: %w", err)
@@ -58,7 +58,8 @@ func New(cfg Config, log Appender, pool *Pool, reg prometheus.Registerer, now fu
 // They must be valid, see [Config.Validate].
 func (c *Collector) SetLimits(l Limits) { c.limits.Store(&l) }
 
-// Intake is the way in for one protocol; the name is its label in the counters.
+// Intake returns the way in for the receiver of one protocol, whose name is the label
+// protocol of the counters.
 func (c *Collector) Intake(protocol string) *Intake {
 	return &Intake{c: c, counters: c.vectors.of(protocol)}
 }
@@ -101,8 +102,8 @@ func (in *Intake) Refuse(r *Refusal) *Refusal {
 	return r
 }
 
-// Begin readies f to take what a message holds: an empty batch out of the
-// pool, the limits, and no counts.
+// Begin prepares f for the content of a message: an empty batch out of the pool, the
+// limits in force, and all counts at zero.
 func (in *Intake) Begin(f *Fill) {
 	*f = Fill{Batch: in.c.pool.Get(), Limits: in.c.limits.Load(), Serial: in.c.serial.Add(1), in: in, messages: 1}
 	f.Batch.Received = in.c.now().UnixNano()
@@ -142,6 +143,11 @@ func (in *Intake) count(f *Fill) {
 			in.counters.dropped[i].Add(float64(n))
 		}
 	}
+	for i, n := range f.omitted {
+		if n != 0 {
+			in.counters.omitted[i].Add(float64(n))
+		}
+	}
 	for i, n := range f.repaired {
 		if n != 0 {
 			in.counters.repaired[i].Add(float64(n))
@@ -149,6 +155,6 @@ func (in *Intake) count(f *Fill) {
 	}
 }
 
-// Dropped counts n log entries that were lost for a reason outside the message
-// that held them.
+// Dropped counts n access log entries that were lost though nothing was wrong with
+// them: there was no room, or the log could not be written.
 func (in *Intake) Dropped(d Drop, n int) { in.counters.dropped[d].Add(float64(n)) }

@@ -7,24 +7,25 @@ import (
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
-// A Fill is one message on its way into a batch: the batch, the limits that
-// hold for it, and the count of what had to be dropped or repaired. A decoder
-// works through its methods, so that every protocol treats the same fault alike.
-// It belongs to one goroutine.
+// A Fill is what a decoder fills: the batch that a message is decoded into, the limits
+// that hold for it, and the counts of what had to be dropped or repaired. Decoders use
+// its methods, so that every protocol treats the same fault alike. It belongs to one
+// goroutine.
 type Fill struct {
 	Batch  *telemetry.Batch
 	Limits *Limits
 
-	// Serial tells batches apart, so that a sender may remember where in one it has put its
-	// resource. It is never 0.
+	// Serial is another number for each batch, never 0. A decoder that serves one sender for
+	// long remembers by it that the current batch has the sender's resource already.
 	Serial uint64
 
 	in       *Intake
-	offset   int // of the message's first request in the batch
-	messages int // that went into the batch
+	offset   int // where the requests of the message begin in the batch, which may hold those of others before
+	messages int // how many messages the batch holds
 	dropped  [numDrops]uint32
+	omitted  [numOmissions]uint32
 	repaired [numRepairs]uint32
-	first    string // what was wrong with the first span dropped
+	first    string // what was wrong with the first span or entry that was dropped
 }
 
 // Text interns a text off the wire: invalid UTF-8 is replaced, what exceeds
@@ -75,12 +76,19 @@ func (f *Fill) Drop(d Drop, name telemetry.StrID) {
 	}
 }
 
-// Skip counts a log entry that is left out on purpose, which is no fault of
-// its sender.
-func (f *Fill) Skip(d Drop) { f.dropped[d]++ }
+// Omit counts an access log entry that is not kept by design.
+func (f *Fill) Omit(o Omission) { f.omitted[o]++ }
 
-// Rejected is how many spans or log entries were left out by Drop or Skip,
-// and what was wrong with the first of those dropped.
+// Omitted is how many entries were omitted.
+func (f *Fill) Omitted() (n int) {
+	for _, k := range f.omitted {
+		n += int(k)
+	}
+	return n
+}
+
+// Rejected is how many spans or log entries were dropped, and what was wrong with
+// the first.
 func (f *Fill) Rejected() (n int, first string) {
 	for _, k := range f.dropped {
 		n += int(k)
@@ -122,8 +130,8 @@ func (f *Fill) Interval(start, end uint64) (at, duration int64, ok bool) {
 	return at, int64(end - start), true
 }
 
-// Moment is a time within a span, Unix nanoseconds, or the span's start where
-// it is absurd.
+// Moment returns t, the time of an event within a span in Unix nanoseconds, or the span's
+// start where t is zero or beyond limits.max_future.
 func (f *Fill) Moment(t uint64, start int64) int64 {
 	switch {
 	case t == 0:

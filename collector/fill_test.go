@@ -82,15 +82,13 @@ func TestInterval(t *testing.T) {
 		if ok && (testNow.UnixNano()-at != c.at || time.Duration(duration) != c.duration) {
 			t.Errorf("%s: %d before now for %v, want %d for %v", name, testNow.UnixNano()-at, time.Duration(duration), c.at, c.duration)
 		}
-		got := ""
-		var gotSb83 strings.Builder
+		var repaired []string
 		for i, n := range f.repaired {
 			if n > 0 {
-				gotSb83.WriteString(repairNames[i])
+				repaired = append(repaired, repairNames[i])
 			}
 		}
-		got += gotSb83.String()
-		if got != c.repair {
+		if got := strings.Join(repaired, " "); got != c.repair {
 			t.Errorf("%s: repaired %q, want %q", name, got, c.repair)
 		}
 		in.Abandon(&f)

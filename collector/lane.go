@@ -7,29 +7,29 @@ import (
 )
 
 // The problem: an Envoy flushes its access log once a second or every 16 KiB, some thirty
-// entries; a mesh has thousands of them. Each message by itself would be a batch: a record, a
-// place in the queue, a wake-up of the log and of the sinks, and the first sight of every string
-// in it. That costs more than the entries do.
+// entries, and a mesh has thousands of Envoys. If each message were a batch of its own, each
+// would cost a record, a place in the queue, a wake-up of the log and of those who follow it,
+// and an entry in the string table for every string in it: more than its entries cost.
 //
-// The form: nobody waits for an answer to them, so messages share batches. A lane is the open
+// The design: nobody waits for an answer to them, so messages share batches. A lane is the open
 // batch of some of the streams: a message is decoded into it under the lane's lock, and the batch
 // goes to the log when it is full, or laneTime after it was opened. A message that turns out to be
 // malformed is taken back out. Locks are taken in the order lanes, Lane.mu, queue.mu.
 //
-// Not chosen: a batch a stream (a sidecar that sends once a second finds no company in it); a
-// goroutine that merges batches (each string would be looked up twice).
+// Not chosen: one batch for each stream (that of a sidecar that sends once a second would hold one
+// message); a goroutine that merges batches (each string would be looked up twice).
 
 const (
-	// laneTime is how long a batch waits for company. It is part of the time to the graph,
-	// which shows changes every 250 ms.
+	// laneTime is how long a batch stays open for more messages. It adds to the time until a
+	// request is seen in the graph, which shows changes every 250 ms.
 	laneTime    = 10 * time.Millisecond
 	laneRecords = 4096
 	laneBytes   = 2 << 20
 	maxLanes    = 8
 )
 
-// A Lane gathers the messages of senders that do not wait for an answer. It is safe for
-// concurrent use.
+// A Lane gathers messages of senders that wait for no answer into one batch. It is safe
+// for concurrent use.
 type Lane struct {
 	in    *Intake
 	timer *time.Timer
@@ -39,8 +39,8 @@ type Lane struct {
 	size int
 }
 
-// Lanes are as many lanes as are of use on this machine: streams that decode at the same time
-// should not wait for one another.
+// Lanes makes a lane for each processor, at most eight, so that streams that decode at the same
+// time seldom wait for one another.
 func (in *Intake) Lanes() []*Lane {
 	out := make([]*Lane, min(runtime.GOMAXPROCS(0), maxLanes))
 	for i := range out {
@@ -49,7 +49,7 @@ func (in *Intake) Lanes() []*Lane {
 	return out
 }
 
-// lane makes a lane, of which Close will know.
+// lane makes a lane, which Close will flush.
 func (in *Intake) lane() *Lane {
 	c, l := in.c, &Lane{in: in}
 	l.timer = time.AfterFunc(time.Hour, func() {
@@ -64,9 +64,10 @@ func (in *Intake) lane() *Lane {
 	return l
 }
 
-// Add decodes a message of size admitted bytes into the lane's batch. decode must touch
-// nothing but what it appends, and must not keep the Fill. Where it fails, the batch is as it was, the admission still
-// the caller's, and the error is returned. After Close, Add says so.
+// Add decodes a message, for which size bytes were admitted, into the lane's batch. decode may
+// only append to the batch, and must not keep the Fill. Where decode fails, Add returns its error,
+// the batch is as it was before, and the caller must still give the admitted bytes back; otherwise
+// the lane does. After Close the error is a *Refusal.
 func (l *Lane) Add(size int, decode func(*Fill) error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -6,12 +6,12 @@ import (
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
-// keepBytes is how large a batch may be and still go back to the pool: beyond
-// it one extraordinary message would hold its memory for ever.
+// keepBytes is how large a batch may be and still go back to the pool. A larger one is left
+// to the garbage collector: otherwise one extraordinary message would hold its memory for ever.
 const keepBytes = 8 << 20
 
-// Pool lends batches: decoders take them, the appender gives them back when
-// the last sink has returned (I3). It is safe for concurrent use.
+// Pool lends batches: decoders take them, and the appender gives them back when nobody
+// uses them any more (I3). It is safe for concurrent use.
 type Pool struct{ p sync.Pool }
 
 // NewPool returns a pool that makes batches as they are asked for.

@@ -7,16 +7,17 @@ import (
 )
 
 const (
-	// queueLength is how many messages that nobody waits for may wait for the log;
-	// their bytes are admitted, so that max_inflight_bytes bounds them as well.
+	// queueLength is how many batches of access logs may wait for the log. The bytes of their
+	// messages are admitted until they are written, so that max_inflight_bytes bounds them too.
 	queueLength = 1024
-	// appenders is how many of them are in the log's hands at once: enough for its
-	// group commit to find company while a disk syncs.
+	// appenders is how many of them are appended at the same time: while the disk syncs one,
+	// the others gather, and the log's next group commit syncs them together.
 	appenders = 32
 )
 
-// queue takes the messages of senders that do not wait for an answer to the
-// log, so that whoever reads from those senders never waits either.
+// queue holds batches of access logs until the log has them. Their senders wait for no
+// answer, and drop what they cannot send; so whoever reads from them must not wait for the
+// disk either.
 type queue struct {
 	jobs chan job
 	done sync.WaitGroup
@@ -47,10 +48,9 @@ func (q *queue) start() {
 	}
 }
 
-// Enqueue makes what f holds durable in its own time, for a sender that is not
-// answered. It takes f's batch, and the admission of size bytes, and does not
-// wait: what does not fit into the queue is dropped, and counted. After Close it
-// drops all, and says so.
+// Enqueue queues f's batch for the log and returns at once. It takes over the batch, and
+// the size bytes that were admitted for it. A batch that does not fit into the queue is
+// dropped, and counted. After Close all are, and the error is a *Refusal.
 func (in *Intake) Enqueue(f *Fill, size int) error {
 	j := job{in: in, fill: *f, size: size}
 	n := f.Batch.Len()

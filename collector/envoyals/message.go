@@ -16,7 +16,7 @@ type decoder struct {
 	last  [numFields]lastText
 }
 
-// The fields that say the same in most entries of a message, for again.
+// The fields that have the same text in most entries of a message; see usualText.
 const (
 	fieldRoute = iota
 	fieldCluster
@@ -27,14 +27,15 @@ const (
 	numFields
 )
 
-// lastText is what a field said last in this message.
+// lastText is the text that a field had last in this message.
 type lastText struct {
 	text []byte
 	id   telemetry.StrID
 }
 
-// again is Text for a field that mostly says what it said before.
-func (d *decoder) again(field int, s []byte) telemetry.StrID {
+// usualText is Text for a field that mostly has the same text as in the entry before, which
+// saves looking it up.
+func (d *decoder) usualText(field int, s []byte) telemetry.StrID {
 	l := &d.last[field]
 	if l.id != 0 && string(l.text) == string(s) {
 		return l.id

@@ -51,7 +51,8 @@ type target struct {
 	service, namespace, version telemetry.StrID
 }
 
-// targetOf is the target of an entry. A sender has few clusters, and remembers what their names mean.
+// targetOf returns the target of an entry. A sender has few clusters, so it keeps the targets of those it
+// named last.
 func (d *decoder) targetOf(from *sender, e *entry, r *telemetry.Request, c *certs) target {
 	t := &from.targets[r.Cluster%telemetry.StrID(len(from.targets))]
 	if t.cluster == r.Cluster && t.serial == d.Serial && t.cluster != 0 {
@@ -66,14 +67,15 @@ func (d *decoder) targetOf(from *sender, e *entry, r *telemetry.Request, c *cert
 		is.service, is.namespace = b.InternString(name), b.InternString(namespace)
 		is.version = b.InternString(telemetry.ParseClusterName(b.Str(r.Cluster)).Subset)
 	}
-	if !passes(b.Str(r.Cluster)) {
+	if !goesAnywhere(b.Str(r.Cluster)) {
 		*t = is
 	}
 	return is
 }
 
-// passes says that a cluster of Istio's goes wherever a request's authority says.
-func passes(cluster string) bool {
+// goesAnywhere says that a cluster is one of Istio's that stand for no service: the request
+// goes to the host that its authority names.
+func goesAnywhere(cluster string) bool {
 	return cluster == "PassthroughCluster" || cluster == "BlackHoleCluster"
 }
 
@@ -87,7 +89,7 @@ func (d *decoder) target(from *sender, e *entry, r *telemetry.Request, c *certs)
 	switch {
 	case cluster.Inbound, strings.HasPrefix(name, "InboundPassthroughCluster"):
 		return "", true
-	case passes(name):
+	case goesAnywhere(name):
 		return b.Str(r.Authority), false
 	case name != "":
 		plain := cluster.Port == "" && cluster.Host == name
@@ -116,7 +118,7 @@ func (s *sender) means(cluster string) bool {
 	return ok && service == s.Service && ns == s.Namespace
 }
 
-// served appends r as the server saw it.
+// served appends r as a request that the proxy's own workload served.
 func (d *decoder) served(e *entry, c *certs, r telemetry.Request) error {
 	b := d.Batch
 	r.Side, r.TLS = telemetry.SideServer, c.tls()
@@ -141,8 +143,8 @@ func (d *decoder) served(e *entry, c *certs, r telemetry.Request) error {
 	return nil
 }
 
-// peerMetadata reads what Istio's proxies exchange of themselves, an Any of a
-// google.protobuf.Struct; it is surer than any host's name.
+// peerMetadata reads what Istio's proxies tell one another about themselves, an Any of a
+// google.protobuf.Struct. It is more reliable than what a host's name suggests.
 func (d *decoder) peerMetadata(msg []byte, id *telemetry.Identity) error {
 	if msg == nil {
 		return nil

@@ -11,8 +11,9 @@ import (
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
-// last says that this entry is the one by which its request or connection is
-// counted: a long one may be logged many times.
+// last says whether this entry was logged at the end of its request or connection, which
+// is the one that is counted: a long one may be logged at its start and many times while
+// it lasts.
 func (e *entry) last() bool {
 	const tcpConnectionEnd, downstreamEnd, udpSessionEnd = 3, 6, 13 // AccessLogType
 	switch e.logType {
@@ -29,7 +30,7 @@ func (e *entry) last() bool {
 // a gateway reports.
 func (d *decoder) request(from *sender, e *entry) error {
 	if !e.last() {
-		d.Skip(collector.DropIntermediate)
+		d.Omit(collector.OmitIntermediate)
 		return nil
 	}
 	b := d.Batch
@@ -37,8 +38,8 @@ func (d *decoder) request(from *sender, e *entry) error {
 		Resource: from.resource,
 		Method:   b.InternString(methodName(e.method)),
 		Path:     d.Text(withoutQuery(e.path)),
-		Route:    d.again(fieldRoute, e.route),
-		Cluster:  d.again(fieldCluster, e.cluster),
+		Route:    d.usualText(fieldRoute, e.route),
+		Cluster:  d.usualText(fieldCluster, e.cluster),
 		Attempts: uint32(min(e.attempts, 1<<16)),
 		BytesIn:  e.bytesIn,
 		BytesOut: e.bytesOut,
@@ -52,12 +53,12 @@ func (d *decoder) request(from *sender, e *entry) error {
 		}
 		start, end = uint64(at), uint64(at)+uint64(took.nanoseconds())
 	}
-	var young bool
-	if r.Start, r.Duration, young = d.Interval(start, end); !young {
+	var recent bool
+	if r.Start, r.Duration, recent = d.Interval(start, end); !recent {
 		d.Drop(collector.DropOld, r.Path)
 		return nil
 	}
-	r.Authority = d.again(fieldAuthority, e.authority)
+	r.Authority = d.usualText(fieldAuthority, e.authority)
 	var isUUID bool
 	if r.RequestID.UUID, isUUID = telemetry.ParseUUID(e.requestID); !isUUID {
 		r.RequestID.Text = d.Text(e.requestID)
@@ -182,7 +183,7 @@ func (d *decoder) attributes(e *entry) (telemetry.Range, error) {
 		}
 	}
 	if len(e.userAgent) != 0 && room(telemetry.KeyUserAgentOriginal) {
-		add(telemetry.KeyUserAgentOriginal, d.again(fieldUserAgent, e.userAgent))
+		add(telemetry.KeyUserAgentOriginal, d.usualText(fieldUserAgent, e.userAgent))
 	}
 	if len(e.details) != 0 && string(e.details) != "via_upstream" {
 		if key := b.InternString("response_code_details"); room(key) {
@@ -249,7 +250,7 @@ func (d *decoder) socketAddress(field int, msg []byte) (a telemetry.Address, err
 	for r.Next() {
 		switch r.Tag {
 		case 2<<3 | pb.Bytes:
-			a.Host = d.again(field, r.Bytes())
+			a.Host = d.usualText(field, r.Bytes())
 		case 3<<3 | pb.Varint:
 			if r.Uint <= math.MaxUint16 {
 				a.Port = uint16(r.Uint)

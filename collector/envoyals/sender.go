@@ -16,15 +16,15 @@ type sender struct {
 	identity.Workload
 	lane    *collector.Lane
 	gateway bool
-	counted bool // that it does not say who it is, is counted
+	counted bool // that the sender does not say who it is was counted
 
-	serial   uint64 // of the batch in which it has
-	resource uint32 // this resource
+	serial   uint64 // of the batch that has the sender's resource already,
+	resource uint32 // at this index
 	targets  [16]target
 }
 
-// identify takes note of who sends msg, if it says so. Only what identity has
-// use for is kept: an Envoy lists 50 KiB of extensions beside it.
+// identify reads who sends msg, if the message says so. Only what identity uses is kept: an
+// Envoy also lists its extensions, which may be 50 KiB.
 func (s *sender) identify(msg []byte) error {
 	r := pb.Over(msg)
 	for r.Next() {

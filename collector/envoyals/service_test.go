@@ -4,6 +4,7 @@ import (
 	"net"
 	"testing"
 
+	logpb "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
 	alspb "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
@@ -56,6 +57,32 @@ func send(t *testing.T, conn *grpc.ClientConn, msgs ...*alspb.StreamAccessLogsMe
 	}
 	_, err = stream.CloseAndRecv()
 	return err
+}
+
+// TestStreamLeavesOut has an Envoy that logs a request at its start, while it lasts and at its end: the request is
+// counted once, and nothing is said to be lost.
+func TestStreamLeavesOut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	conn, stop := start(t, r)
+	var entries []*logpb.HTTPAccessLogEntry
+	for _, at := range []logpb.AccessLogType{logpb.AccessLogType_DownstreamStart, logpb.AccessLogType_DownstreamPeriodic, logpb.AccessLogType_DownstreamEnd} {
+		e := httpEntry("outbound|80||pricing.shop.svc.cluster.local", "GET", "/", 200)
+		e.CommonProperties.AccessLogType = at
+		entries = append(entries, e)
+	}
+	if err := send(t, conn, httpMessage(istioNode("sidecar", "cart", "shop", "v1"), entries...)); err != nil {
+		t.Error(err)
+	}
+	stop()
+	if _, requests := r.Log.Count(t); requests != 1 {
+		t.Errorf("%d requests, want 1", requests)
+	}
+	for name, want := range map[string]float64{"left_out": 2, "dropped": 0, "refused_messages": 0} {
+		if got := countertest.Value(t, r.Reg, name, ""); got != want {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
 }
 
 // TestStream has two proxies, each of which says who it is in its first

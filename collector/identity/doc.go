@@ -1,8 +1,8 @@
 // Package identity says which workload a message comes from.
 //
-// The same workload introduces itself in several tongues: its own SDK by
-// OpenTelemetry's resource attributes, its proxy's tracer by a service name in
-// Istio's form, its proxy's access log by Envoy's node, its certificate by a
+// The same workload is named differently by each of its parts: by its own SDK in
+// OpenTelemetry's resource attributes, by its proxy's tracer with a service name in
+// Istio's form, by its proxy's access log in Envoy's node, by its certificate in a
 // SPIFFE id. All must yield the same service and namespace, or the graph would
 // show one service as two.
 //

@@ -6,13 +6,14 @@ import (
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
-// A Workload is an identity outside any batch: what a stream keeps of who is
-// at its other end. The fields are those of telemetry.Identity.
+// A Workload is an identity with texts of its own, where telemetry.Identity has references
+// into a batch: a stream keeps it for as long as its sender stays. The fields are those of
+// telemetry.Identity.
 type Workload struct {
 	Cluster, Namespace, Workload, Service, App, Version, Instance, Principal string
 }
 
-// Intern is w as b names it.
+// Intern puts w's texts into batch b and returns the references to them.
 func (w *Workload) Intern(b *telemetry.Batch) telemetry.Identity {
 	return telemetry.Identity{
 		Cluster:   b.InternString(w.Cluster),
@@ -37,7 +38,7 @@ type Node struct {
 	CanonicalName, CanonicalRevision, AppName, App, Version string // of LABELS
 }
 
-// Set takes one entry of the metadata; what identity has no use for is left out.
+// Set takes one entry of the metadata; keys that say nothing of identity are ignored.
 func (n *Node) Set(key, value string) {
 	switch key {
 	case "NAME":

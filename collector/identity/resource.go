@@ -6,8 +6,8 @@ import (
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
-// unnamedCluster is what Istio calls a cluster that nobody has named; who
-// sends without a proxy's help does not name it at all.
+// unnamedCluster is what Istio calls a cluster that nobody has given a name. It is read as no
+// name, which is what an SDK says of such a cluster.
 const unnamedCluster = "Kubernetes"
 
 // OfResource reads the identity out of a resource's attributes, and what these

@@ -32,7 +32,8 @@ func (d *decoder) add(a telemetry.Attr) {
 	d.Batch.Attrs = append(d.Batch.Attrs, a)
 }
 
-// full says, and counts, that the run that begins at start takes no more.
+// full says whether the attributes that begin at start are as many as one owner may have, and
+// then counts the next as left out.
 func (d *decoder) full(start int) bool {
 	if len(d.Batch.Attrs)-start < d.Limits.Attributes {
 		return false

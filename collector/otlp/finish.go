@@ -6,9 +6,9 @@ import (
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
-// What both encodings do once the parts of a span, link or resource are known.
+// What is done with a span, link or resource once its fields are read, be it from protobuf or JSON.
 
-// run is the range from start to end of one of a batch's arrays.
+// run is the range of one of a batch's arrays from index start up to end.
 func run(start, end int) telemetry.Range {
 	if start == end {
 		return telemetry.Range{}
@@ -16,9 +16,8 @@ func run(start, end int) telemetry.Range {
 	return telemetry.Range{Start: uint32(start), Len: uint32(end - start)}
 }
 
-// beyond says, and counts, that the message has more spans than it may have:
-// the next is passed over, since decoding it would cost its sender nothing and us
-// much.
+// beyond says whether the message has as many spans as it may have, and then counts the
+// next as dropped. The caller passes over it without decoding it.
 func (d *decoder) beyond() bool {
 	if len(d.Batch.Spans) < d.Limits.Records {
 		return false
@@ -27,9 +26,9 @@ func (d *decoder) beyond() bool {
 	return true
 }
 
-// endSpan checks ids and times of span i, and derives what its attributes
-// say. A span that cannot be kept is taken back, with its attributes, which begin at
-// attrs; false says so.
+// endSpan checks ids and times of span i, and derives the fields that follow from its
+// attributes. A span that cannot be kept is removed from the batch, with its attributes,
+// which begin at attrs, and the result is false.
 func (d *decoder) endSpan(i, attrs int, trace, id, parent []byte, start, end uint64) bool {
 	b := d.Batch
 	s := &b.Spans[i]
@@ -45,14 +44,14 @@ func (d *decoder) endSpan(i, attrs int, trace, id, parent []byte, start, end uin
 	case len(parent) != 0:
 		d.Repair(collector.RepairParent)
 	}
-	var young bool
-	s.Start, s.Duration, young = d.Interval(start, end)
+	var recent bool
+	s.Start, s.Duration, recent = d.Interval(start, end)
 	switch {
 	case s.TraceID.IsZero():
 		return d.takeBack(collector.DropTraceID, i, attrs)
 	case s.SpanID.IsZero():
 		return d.takeBack(collector.DropSpanID, i, attrs)
-	case !young:
+	case !recent:
 		return d.takeBack(collector.DropOld, i, attrs)
 	}
 	b.FinishSpan(i)
@@ -66,7 +65,7 @@ func (d *decoder) takeBack(why collector.Drop, i, attrs int) bool {
 	return false
 }
 
-// endLink appends a link, if it says where to.
+// endLink appends a link, unless it lacks the ids of the span that it leads to.
 func (d *decoder) endLink(attrs telemetry.Range, trace, id []byte) {
 	if len(trace) != 16 || len(id) != 8 {
 		d.Repair(collector.RepairLinks)
@@ -77,8 +76,8 @@ func (d *decoder) endLink(attrs telemetry.Range, trace, id []byte) {
 	})
 }
 
-// endResource says who resource res is, whose spans begin at first; a
-// resource of which no span was kept is taken back.
+// endResource derives the identity of resource res, whose spans begin at first. A resource
+// of which no span was kept is removed from the batch.
 func (d *decoder) endResource(res, first int) {
 	b := d.Batch
 	if len(b.Spans) == first {

@@ -41,7 +41,7 @@ type decoder struct {
 	bytes   []byte // JSON's base64, decoded
 }
 
-// begin readies the decoder for a message.
+// begin prepares the decoder for a message.
 func (d *decoder) begin(in *collector.Intake) {
 	in.Begin(&d.Fill)
 	d.attrs.reset()
