@@ -5,7 +5,7 @@ import "github.com/binnacle-mesh/binnacle/telemetry"
 // adopt is called when a service becomes known: by its own telemetry, or
 // because a mesh names it. Nodes that were drawn for its name before are merged into
 // it: their edges are re-homed, with all that was counted there.
-func (t *Topology) adopt(service uint32) {
+func (t *Topology) adopt(service nodeID) {
 	ns := &t.nodes
 	key := ns.list[service].key
 	t.scratch.epoch++ // what names meant may have changed
@@ -13,7 +13,7 @@ func (t *Topology) adopt(service uint32) {
 		clear(t.scratch.peers)
 		t.scratch.epoch = 1
 	}
-	strays := append([]uint32(nil), ns.strays[key.Name]...)
+	strays := append([]nodeID(nil), ns.strays[key.Name]...)
 	for _, id := range ns.services[key.Name] {
 		if id != service && !ns.list[id].reporter {
 			strays = append(strays, id)
@@ -27,7 +27,7 @@ func (t *Topology) adopt(service uint32) {
 }
 
 // adoptStray moves those edges of a node to which a service is now found.
-func (t *Topology) adoptStray(stray uint32) {
+func (t *Topology) adoptStray(stray nodeID) {
 	ns := &t.nodes
 	n := ns.list[stray]
 	for id := 1; id < len(t.edges.list); id++ {
@@ -43,13 +43,13 @@ func (t *Topology) adoptStray(stray uint32) {
 		if is == nowhere || is == stray || is == far {
 			continue
 		}
-		t.rehomeEdge(uint32(id), stray, is) //nolint:gosec // an index
+		t.rehomeEdge(edgeID(id), stray, is) //nolint:gosec // an index
 	}
 }
 
 // rehomeEdge merges an edge into the one that has node to where it has from.
 // Halves that are counted there follow, as they refer to it through its routes.
-func (t *Topology) rehomeEdge(id, from, to uint32) {
+func (t *Topology) rehomeEdge(id edgeID, from, to nodeID) {
 	es := &t.edges
 	e := es.list[id]
 	src, dst := e.src, e.dst
@@ -66,7 +66,7 @@ func (t *Topology) rehomeEdge(id, from, to uint32) {
 
 // mergeEdge adds all of an edge to another, and removes it. Routes with an
 // endpoint of node from are those of node to from now on.
-func (t *Topology) mergeEdge(id, target, from, to uint32) {
+func (t *Topology) mergeEdge(id, target edgeID, from, to nodeID) {
 	ns, es := &t.nodes, &t.edges
 	e, into := es.list[id], es.list[target]
 	for r := e.routes; r != 0; {
@@ -100,6 +100,6 @@ func (t *Topology) mergeEdge(id, target, from, to uint32) {
 	into.first, into.last = min(into.first, e.first), max(into.last, e.last)
 	into.slow.slower(e.slow)
 	into.failed.latest(e.failed)
-	t.touchEdge(target)
+	t.markEdgeDirty(target)
 	t.removeEdge(id)
 }

@@ -18,7 +18,7 @@ import (
 
 // edge is an edge of the graph.
 type edge struct {
-	src, dst   uint32 // nodes
+	src, dst   nodeID
 	protocol   telemetry.Protocol
 	overflow   bool
 	dirty      bool // counted on since it was last rendered
@@ -26,7 +26,7 @@ type edge struct {
 	first      int64
 	last       int64 // when it last had traffic
 	acc        [telemetry.Witnesses]*signal.Acc
-	routes     uint32 // the first of its routes
+	routes     routeID // the first of its routes
 	routeCount int
 	slow       exemplar // the slowest of the last minute
 	failed     exemplar // the latest error
@@ -35,10 +35,10 @@ type edge struct {
 
 // route is a pair of endpoints that share an edge.
 type route struct {
-	edge     uint32
-	src, dst uint32 // endpoints
-	next     uint32 // of the same edge
-	last     int64  // when it was last counted on
+	edge     edgeID
+	src, dst endpointID
+	next     routeID // of the same edge
+	last     int64   // when it was last counted on
 	protocol telemetry.Protocol
 	is       *telemetry.Edge
 }
@@ -71,7 +71,7 @@ func (e *exemplar) latest(o exemplar) {
 func (e *exemplar) after(o *exemplar) bool { return string(e.span[:]) > string(o.span[:]) }
 
 type edgeKey struct {
-	src, dst uint32
+	src, dst nodeID
 	protocol telemetry.Protocol
 }
 
@@ -79,7 +79,7 @@ type edgeKey struct {
 // fastest. There are far fewer than 2^30 endpoints.
 type routeKey uint64
 
-func keyOf(src, dst uint32, p telemetry.Protocol) routeKey {
+func keyOf(src, dst endpointID, p telemetry.Protocol) routeKey {
 	return routeKey(src)<<34 | routeKey(dst)<<4 | routeKey(p)
 }
 
@@ -91,14 +91,14 @@ type interned struct {
 
 type edges struct {
 	list    []*edge // 0 is none
-	free    []uint32
-	byKey   map[edgeKey]uint32
+	free    []edgeID
+	byKey   map[edgeKey]edgeID
 	live    int // without the overflow edges
-	emptied []uint32
+	emptied []edgeID
 
 	routes    []route // 0 is none
-	freeRoute []uint32
-	byRoute   map[routeKey]uint32
+	freeRoute []routeID
+	byRoute   map[routeKey]routeID
 	interned  map[telemetry.Edge]interned
 }
 
@@ -106,8 +106,8 @@ const maxRoutesPerEdge = 256
 
 func (es *edges) init() {
 	*es = edges{
-		list: []*edge{nil}, byKey: map[edgeKey]uint32{},
-		routes: make([]route, 1), byRoute: map[routeKey]uint32{}, interned: map[telemetry.Edge]interned{},
+		list: []*edge{nil}, byKey: map[edgeKey]edgeID{},
+		routes: make([]route, 1), byRoute: map[routeKey]routeID{}, interned: map[telemetry.Edge]interned{},
 	}
 }
 
@@ -121,7 +121,7 @@ var known = [...]telemetry.Protocol{ //nolint:gochecknoglobals // immutable
 // the overflow edge of the target's kind if there are too many. Two nodes never have an edge
 // of unknown protocol beside one of a known: what does not tell its protocol is
 // counted on the other.
-func (t *Topology) edge(src, dst uint32, p telemetry.Protocol) uint32 {
+func (t *Topology) edge(src, dst nodeID, p telemetry.Protocol) edgeID {
 	es, ns := &t.edges, &t.nodes
 	key := edgeKey{src, dst, p}
 	if id, ok := es.byKey[key]; ok {
@@ -146,12 +146,12 @@ func (t *Topology) edge(src, dst uint32, p telemetry.Protocol) uint32 {
 		es.live++
 	}
 	e := &edge{src: key.src, dst: key.dst, protocol: key.protocol, overflow: overflow, first: t.now, last: t.now}
-	var id uint32
+	var id edgeID
 	if n := len(es.free); n > 0 {
 		id, es.free = es.free[n-1], es.free[:n-1]
 		es.list[id] = e
 	} else {
-		id = uint32(len(es.list)) //nolint:gosec // bounded by MaxEdges
+		id = edgeID(len(es.list)) //nolint:gosec // bounded by MaxEdges
 		es.list = append(es.list, e)
 	}
 	es.byKey[key] = id
@@ -176,7 +176,7 @@ func (ns *nodes) tie(e *edge, n int) {
 }
 
 // removeEdge lets an edge go. Its nodes stay until the end of the batch.
-func (t *Topology) removeEdge(id uint32) {
+func (t *Topology) removeEdge(id edgeID) {
 	es := &t.edges
 	e := es.list[id]
 	for r := e.routes; r != 0; {
@@ -186,9 +186,9 @@ func (t *Topology) removeEdge(id uint32) {
 	}
 	delete(es.byKey, edgeKey{e.src, e.dst, e.protocol})
 	t.nodes.tie(e, -1)
-	for _, n := range [...]uint32{e.src, e.dst} {
+	for _, n := range [...]nodeID{e.src, e.dst} {
 		t.nodes.loose = append(t.nodes.loose, n)
-		t.touchNode(n)
+		t.markNodeDirty(n)
 	}
 	if !e.overflow {
 		es.live--
@@ -200,7 +200,7 @@ func (t *Topology) removeEdge(id uint32) {
 
 // emptyEdge has the edge looked at when the batch is done: if nothing is
 // counted on it then, it goes.
-func (t *Topology) emptyEdge(id uint32) {
+func (t *Topology) emptyEdge(id edgeID) {
 	if e := t.edges.list[id]; !e.emptied {
 		e.emptied = true
 		t.edges.emptied = append(t.edges.emptied, id)
@@ -243,7 +243,7 @@ func (e *edge) requests() uint64 {
 }
 
 // route is the number of the route between two endpoints.
-func (t *Topology) route(src, dst uint32, p telemetry.Protocol) uint32 {
+func (t *Topology) route(src, dst endpointID, p telemetry.Protocol) routeID {
 	es, ns := &t.edges, &t.nodes
 	key := keyOf(src, dst, p)
 	if r, ok := es.byRoute[key]; ok {
@@ -266,12 +266,12 @@ func (t *Topology) route(src, dst uint32, p telemetry.Protocol) uint32 {
 		t.stats.Dropped.Edges++
 	}
 	n := route{edge: id, src: src, dst: dst, protocol: p, next: e.routes, last: t.now}
-	var r uint32
+	var r routeID
 	if l := len(es.freeRoute); l > 0 {
 		r, es.freeRoute = es.freeRoute[l-1], es.freeRoute[:l-1]
 		es.routes[r] = n
 	} else {
-		r = uint32(len(es.routes)) //nolint:gosec // bounded
+		r = routeID(len(es.routes)) //nolint:gosec // bounded
 		es.routes = append(es.routes, n)
 	}
 	e.routes = r
@@ -283,7 +283,7 @@ func (t *Topology) route(src, dst uint32, p telemetry.Protocol) uint32 {
 
 // edgeOf is what observations on a route say. A caller that is not known is
 // the unknown client; an overflow edge hides its routes.
-func (t *Topology) edgeOf(r uint32) telemetry.Edge {
+func (t *Topology) edgeOf(r routeID) telemetry.Edge {
 	es, ns := &t.edges, &t.nodes
 	rt := &es.routes[r]
 	e := es.list[rt.edge]
@@ -302,7 +302,7 @@ func (t *Topology) edgeOf(r uint32) telemetry.Edge {
 }
 
 // nameRoute gives a route its interned edge and its place in the index.
-func (es *edges) nameRoute(r uint32, is telemetry.Edge) {
+func (es *edges) nameRoute(r routeID, is telemetry.Edge) {
 	rt := &es.routes[r]
 	in := es.interned[is]
 	if in.is == nil {
@@ -318,7 +318,7 @@ func (es *edges) nameRoute(r uint32, is telemetry.Edge) {
 }
 
 // forgetRoute undoes nameRoute.
-func (es *edges) forgetRoute(r uint32) {
+func (es *edges) forgetRoute(r routeID) {
 	rt := &es.routes[r]
 	if key := keyOf(rt.src, rt.dst, rt.protocol); es.byRoute[key] == r {
 		delete(es.byRoute, key)
@@ -332,7 +332,7 @@ func (es *edges) forgetRoute(r uint32) {
 }
 
 // dropRoute lets a route go.
-func (t *Topology) dropRoute(r uint32) {
+func (t *Topology) dropRoute(r routeID) {
 	es := &t.edges
 	es.forgetRoute(r)
 	t.hold(r, -1)
@@ -342,12 +342,12 @@ func (t *Topology) dropRoute(r uint32) {
 
 // hold keeps the nodes of a route on an overflow edge, which no edge of their
 // own keeps, as long as the route is there.
-func (t *Topology) hold(r uint32, n int) {
+func (t *Topology) hold(r routeID, n int) {
 	rt := &t.edges.routes[r]
 	if !t.edges.list[rt.edge].overflow {
 		return
 	}
-	for _, ep := range [...]uint32{rt.src, rt.dst} {
+	for _, ep := range [...]endpointID{rt.src, rt.dst} {
 		id := t.nodes.endpoints[ep].node
 		t.nodes.list[id].edges += n
 		if n < 0 {
@@ -361,8 +361,8 @@ func sample(h *pair.Half) signal.Sample {
 }
 
 // count counts a half that has just come on a route.
-func (t *Topology) count(h *pair.Half, r uint32) {
-	h.Edge = r
+func (t *Topology) count(h *pair.Half, r routeID) {
+	h.SetRoute(r)
 	rt := &t.edges.routes[r]
 	rt.last = t.now
 	e := t.edges.list[rt.edge]
@@ -373,7 +373,7 @@ func (t *Topology) count(h *pair.Half, r uint32) {
 	e.acc[w].Add(&t.cursor, sample(h))
 	e.last = t.now
 	if !e.dirty {
-		t.touchEdge(rt.edge)
+		t.markEdgeDirty(rt.edge)
 	}
 	t.exemplify(e, h)
 }
@@ -399,7 +399,7 @@ func (t *Topology) exemplify(e *edge, h *pair.Half) {
 
 // uncount takes a half off its route, as if it had never been counted there.
 func (t *Topology) uncount(h *pair.Half) {
-	id := t.edges.routes[h.Edge].edge
+	id := t.edges.routes[h.Route()].edge
 	e := t.edges.list[id]
 	e.acc[h.Witness()].Remove(&t.cursor, t.cursorAt(t.tick-h.Age(t.tick)), sample(h))
 	if e.slow.span == h.Span && e.slow.trace == h.Trace {
@@ -409,7 +409,7 @@ func (t *Topology) uncount(h *pair.Half) {
 		e.failed = exemplar{}
 	}
 	t.emptyEdge(id)
-	t.touchEdge(id)
+	t.markEdgeDirty(id)
 }
 
 // cursorAt is the cursor of a tick in the past. Halves that are moved one after the
@@ -422,26 +422,26 @@ func (t *Topology) cursorAt(tick int64) *signal.Cursor {
 }
 
 // move counts a half on another route, at the time at which it came.
-func (t *Topology) move(h *pair.Half, r uint32) {
+func (t *Topology) move(h *pair.Half, r routeID) {
 	h.Clear(pair.Presumed)
-	if r == h.Edge {
+	if r == h.Route() {
 		return
 	}
-	from, to := t.edges.routes[h.Edge].edge, t.edges.routes[r].edge
+	from, to := t.edges.routes[h.Route()].edge, t.edges.routes[r].edge
 	t.edges.routes[r].last = t.now
 	if from == to {
-		h.Edge = r
+		h.SetRoute(r)
 		return
 	}
 	t.uncount(h)
-	h.Edge = r
+	h.SetRoute(r)
 	t.countPast(h)
 }
 
 // countPast counts a half on the route that it has, at the time at which it
 // came.
 func (t *Topology) countPast(h *pair.Half) {
-	rt := &t.edges.routes[h.Edge]
+	rt := &t.edges.routes[h.Route()]
 	rt.last = t.now
 	e := t.edges.list[rt.edge]
 	w := h.Witness()
@@ -451,6 +451,6 @@ func (t *Topology) countPast(h *pair.Half) {
 	tick := t.tick - h.Age(t.tick)
 	e.acc[w].AddPast(&t.cursor, t.cursorAt(tick), sample(h))
 	e.last = max(e.last, tick*signal.Tick)
-	t.touchEdge(rt.edge)
+	t.markEdgeDirty(rt.edge)
 	t.exemplify(e, h)
 }

@@ -14,8 +14,8 @@ func (t *Topology) expire(tick int64) {
 	ahead := 0
 	for r := t.pending.Oldest(); r != 0; r = t.pending.Oldest() {
 		if ahead == 0 {
-			ahead = touchAhead
-			t.touched += t.pending.TouchOldest(ahead)
+			ahead = prefetchAhead
+			t.prefetched += t.pending.PrefetchOldest(ahead)
 		}
 		ahead--
 		h := t.pending.At(r)
@@ -59,7 +59,7 @@ func (t *Topology) orphan(h *pair.Half) {
 	near := t.near(h)
 	n := t.nodes.of(near)
 	n.orphaned++
-	p := t.edges.routes[h.Edge].protocol
+	p := t.edges.routes[h.Route()].protocol
 	switch {
 	case n.met == 0 || n.orphaned >= fewOrphans && n.orphaned*orphanShare > n.met+n.orphaned:
 		t.move(h, t.route(t.anyone(), near, p))
@@ -74,7 +74,7 @@ func (t *Topology) orphan(h *pair.Half) {
 // nowhere; or at the unknown client, so that its edge shows what is going on now and not only
 // what ten seconds ago was made final, where that is how all have ended so far and no
 // other caller is in sight.
-func (t *Topology) presumed(h *pair.Half, near uint32) uint32 {
+func (t *Topology) presumed(h *pair.Half, near endpointID) endpointID {
 	if n := t.nodes.of(near); n.met > 0 || n.orphaned == 0 || n.callers > 0 {
 		return nowhere
 	}
@@ -106,7 +106,7 @@ func (t *Topology) forget() {
 		switch {
 		case e == nil:
 		case e.last <= old:
-			t.removeEdge(uint32(id)) //nolint:gosec // an index
+			t.removeEdge(edgeID(id)) //nolint:gosec // an index
 		default:
 			t.forgetRoutes(e, old, used)
 		}
@@ -118,7 +118,7 @@ func (t *Topology) forget() {
 		}
 		if n.reporter && n.reported <= old && n.edges == 0 {
 			n.reporter = false
-			ns.loose = append(ns.loose, uint32(id)) //nolint:gosec // an index
+			ns.loose = append(ns.loose, nodeID(id)) //nolint:gosec // an index
 		}
 		kept := n.variants[:1]
 		for _, ep := range n.variants[1:] {
@@ -127,7 +127,7 @@ func (t *Topology) forget() {
 				continue
 			}
 			ns.removeEndpoint(ep)
-			t.touchNode(uint32(id)) //nolint:gosec // an index
+			t.markNodeDirty(nodeID(id)) //nolint:gosec // an index
 		}
 		n.variants = kept
 	}

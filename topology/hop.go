@@ -31,28 +31,23 @@ import (
 // and shared ids give it no fixed size); counting a hop when it is complete (half of the graph
 // would be late by the wait, and lone halves, the most telling ones, later still).
 
-// maxKin bounds how many halves that refer to one id are looked at when
-// another comes: a trace that hangs ten thousand spans on one parent costs no more
-// than this for each.
-const maxKin = 64
-
 // near is the endpoint that a half reports of itself.
-func (t *Topology) near(h *pair.Half) uint32 {
+func (t *Topology) near(h *pair.Half) endpointID {
 	if h.Has(pair.Void) {
-		return h.Edge
+		return h.Reporter()
 	}
-	if h.Witness()&1 == 0 {
-		return t.edges.routes[h.Edge].src
+	if h.Witness().Side() == telemetry.SideClient {
+		return t.edges.routes[h.Route()].src
 	}
-	return t.edges.routes[h.Edge].dst
+	return t.edges.routes[h.Route()].dst
 }
 
 // far is the other end, as far as it is known.
-func (t *Topology) far(h *pair.Half) uint32 {
-	if h.Witness()&1 == 0 {
-		return t.edges.routes[h.Edge].dst
+func (t *Topology) far(h *pair.Half) endpointID {
+	if h.Witness().Side() == telemetry.SideClient {
+		return t.edges.routes[h.Route()].dst
 	}
-	return t.edges.routes[h.Edge].src
+	return t.edges.routes[h.Route()].src
 }
 
 // hop says that a half is w's report of a hop of its own: not void. Whether its
@@ -71,7 +66,7 @@ var rank = [...]uint8{ //nolint:gochecknoglobals // immutable
 func (t *Topology) spoken(h *pair.Half, p telemetry.Protocol) telemetry.Protocol {
 	q := h.Protocol()
 	if !h.Has(pair.Void) {
-		q = t.edges.routes[h.Edge].protocol
+		q = t.edges.routes[h.Route()].protocol
 	}
 	if rank[q] > rank[p] {
 		return q
@@ -80,7 +75,7 @@ func (t *Topology) spoken(h *pair.Half, p telemetry.Protocol) telemetry.Protocol
 }
 
 // settle puts a half where it belongs for good.
-func (t *Topology) settle(h *pair.Half, src, dst uint32, p telemetry.Protocol) {
+func (t *Topology) settle(h *pair.Half, src, dst endpointID, p telemetry.Protocol) {
 	t.move(h, t.route(src, dst, t.spoken(h, p)))
 	t.pairUp(h)
 	t.emit(h)
@@ -92,7 +87,7 @@ func (t *Topology) pairUp(h *pair.Half) {
 	}
 	h.Set(pair.Paired)
 	t.stats.Paired++
-	if h.Witness()&1 == 1 && !h.Refers.IsZero() {
+	if h.Witness().Side() == telemetry.SideServer && !h.Refers.IsZero() {
 		t.metCaller(t.nodes.of(t.near(h)))
 	}
 }
@@ -100,8 +95,8 @@ func (t *Topology) pairUp(h *pair.Half) {
 // push takes a new half in, which is counted already, and makes room first.
 func (t *Topology) push(h *pair.Half, own, refers uint64) pair.Ref {
 	for t.pending.Full() {
-		if t.stats.Early%touchAhead == 0 {
-			t.touched += t.pending.TouchOldest(touchAhead)
+		if t.stats.Early%prefetchAhead == 0 {
+			t.prefetched += t.pending.PrefetchOldest(prefetchAhead)
 		}
 		t.stats.Early++
 		t.finish(t.pending.At(t.pending.Oldest()))
@@ -114,8 +109,7 @@ func (t *Topology) push(h *pair.Half, own, refers uint64) pair.Ref {
 func (t *Topology) void(h *pair.Half) {
 	near := t.near(h)
 	t.uncount(h)
-	h.Set(pair.Void | pair.Emitted)
-	h.Edge = near
+	h.MakeVoid(near)
 	t.stats.Void++
 }
 
@@ -134,15 +128,15 @@ func covers(child, parent *pair.Half) (childVoid, parentVoid bool) {
 }
 
 // alone counts a half that nothing can meet, and is done with it.
-func (t *Topology) alone(h *pair.Half, src, dst uint32) {
+func (t *Topology) alone(h *pair.Half, src, dst endpointID) {
 	t.count(h, t.route(src, dst, h.Protocol()))
 	t.emit(h)
 }
 
 // unknown is the endpoint of a peer of whom nothing is said.
-func (t *Topology) unknown() uint32 {
+func (t *Topology) unknown() endpointID {
 	return t.endpoint(telemetry.Endpoint{Node: telemetry.Node{Kind: telemetry.NodeUnknown, Name: unknownName}})
 }
 
 // anyone is the endpoint of callers that send no telemetry.
-func (t *Topology) anyone() uint32 { return t.endpoint(telemetry.Endpoint{Node: callerNode()}) }
+func (t *Topology) anyone() endpointID { return t.endpoint(telemetry.Endpoint{Node: callerNode()}) }

@@ -43,7 +43,7 @@ func inboundText(t *Topology, window string) string {
 func near(a, b float64) bool { return math.Abs(a-b) <= 0.006*math.Max(a, b)+1e-9 }
 
 // hiddenRequests is how many halves of a witness lie on the undrawn edges to a node.
-func hiddenRequests(t *Topology, id uint32) (n uint64) {
+func hiddenRequests(t *Topology, id nodeID) (n uint64) {
 	for _, e := range t.edges.list {
 		if e != nil && e.dst == id && e.src == nowhere {
 			n += e.requests()
@@ -59,7 +59,7 @@ func checkInbound(rt *rapid.T, t *Topology) {
 	hidden := map[string]uint64{}
 	for id, n := range t.nodes.list {
 		if n != nil && id != nowhere {
-			hidden[n.key.ID()] = hiddenRequests(t, uint32(id))
+			hidden[n.key.ID()] = hiddenRequests(t, nodeID(id))
 		}
 	}
 	for w := range signal.Window(signal.Windows) {

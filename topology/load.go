@@ -45,7 +45,7 @@ func (t *Topology) Load(r io.Reader) error {
 	defer t.mu.Unlock()
 	t.applied, t.now, t.tick, t.cursor, t.nextSweep = n.applied, n.now, n.tick, n.cursor, n.nextSweep
 	t.pending, t.nodes, t.edges = n.pending, n.nodes, n.edges
-	t.pub.dirty, t.pub.touched = n.pub.dirty, n.pub.touched
+	t.pub.dirtyEdges, t.pub.dirtyNodes = n.pub.dirtyEdges, n.pub.dirtyNodes
 	t.pub.changed, t.pub.reorder, t.pub.last = true, true, 0
 	for i := range l.spilled { // the limit is lower than it was
 		t.stats.Early++
@@ -165,7 +165,7 @@ func (l *loader) nodes() {
 			l.fail(errNonsense)
 		}
 		n := &node{key: key, cluster: l.str(), system: l.str(), reporter: l.bool(), reported: l.int(), met: l.uint(), orphaned: l.uint()}
-		id := uint32(len(ns.list)) //nolint:gosec // bounded by the bytes there are
+		id := nodeID(len(ns.list)) //nolint:gosec // bounded by the bytes there are
 		variants := l.count(5)
 		if variants == 0 {
 			l.fail(errNonsense)
@@ -187,18 +187,18 @@ func (l *loader) nodes() {
 		ns.byKey[key] = id
 		ns.live++
 		ns.index(id)
-		l.t.touchNode(id)
+		l.t.markNodeDirty(id)
 	}
 	for range l.count(2) {
 		p := l.str()
-		ns.principals[p] = l.index(0, len(ns.list))
+		ns.principals[p] = nodeID(l.index(0, len(ns.list)))
 	}
 }
 
 func (l *loader) edges() {
 	es, ns := &l.t.edges, &l.t.nodes
 	for range l.count(10) {
-		e := &edge{src: l.index(0, len(ns.list)), dst: l.index(1, len(ns.list)), protocol: telemetry.Protocol(l.byte(uint8(telemetry.ProtocolMessaging))), overflow: l.bool()}
+		e := &edge{src: nodeID(l.index(0, len(ns.list))), dst: nodeID(l.index(1, len(ns.list))), protocol: telemetry.Protocol(l.byte(uint8(telemetry.ProtocolMessaging))), overflow: l.bool()}
 		e.first, e.last = l.int(), l.int()
 		l.exemplar(&e.slow)
 		l.exemplar(&e.failed)
@@ -220,14 +220,14 @@ func (l *loader) edges() {
 		if l.err != nil {
 			return
 		}
-		id := uint32(len(es.list)) //nolint:gosec // bounded by the bytes there are
+		id := edgeID(len(es.list)) //nolint:gosec // bounded by the bytes there are
 		es.list = append(es.list, e)
 		es.byKey[key] = id
 		if !e.overflow {
 			es.live++
 		}
 		ns.tie(e, 1)
-		l.t.touchEdge(id)
+		l.t.markEdgeDirty(id)
 	}
 }
 
@@ -243,8 +243,8 @@ func (l *loader) exemplar(x *exemplar) {
 func (l *loader) routes() {
 	es, ns := &l.t.edges, &l.t.nodes
 	for range l.count(5) {
-		rt := route{src: l.index(0, len(ns.endpoints)), dst: l.index(1, len(ns.endpoints)), protocol: telemetry.Protocol(l.byte(uint8(telemetry.ProtocolMessaging)))}
-		rt.edge = l.index(1, len(es.list))
+		rt := route{src: endpointID(l.index(0, len(ns.endpoints))), dst: endpointID(l.index(1, len(ns.endpoints))), protocol: telemetry.Protocol(l.byte(uint8(telemetry.ProtocolMessaging)))}
+		rt.edge = edgeID(l.index(1, len(es.list)))
 		rt.last = l.int()
 		if l.err != nil {
 			return
@@ -255,7 +255,7 @@ func (l *loader) routes() {
 			return
 		}
 		rt.next = e.routes
-		e.routes = uint32(len(es.routes)) //nolint:gosec // bounded by the bytes there are
+		e.routes = routeID(len(es.routes)) //nolint:gosec // bounded by the bytes there are
 		e.routeCount++
 		es.routes = append(es.routes, rt)
 		es.nameRoute(e.routes, l.t.edgeOf(e.routes))
@@ -296,13 +296,13 @@ func (l *loader) accept(h *pair.Half) error {
 	case !h.Valid():
 		return errNonsense
 	case h.Has(pair.Void):
-		if h.Edge >= uint32(len(t.nodes.endpoints)) { //nolint:gosec // bounded
+		if int(h.Reporter()) >= len(t.nodes.endpoints) {
 			return errNonsense
 		}
-	case h.Edge == 0 || h.Edge >= uint32(len(t.edges.routes)): //nolint:gosec // bounded
+	case h.Route() == 0 || int(h.Route()) >= len(t.edges.routes):
 		return errNonsense
 	default:
-		l.counted[t.edges.routes[h.Edge].edge][h.Witness()]++
+		l.counted[t.edges.routes[h.Route()].edge][h.Witness()]++
 	}
 	return nil
 }

@@ -264,7 +264,7 @@ func got(t *Topology) map[told]counted {
 
 // check asks what must hold of any state.
 func check(top *rapid.T, t *Topology) {
-	touching, callers := map[uint32]int{}, map[uint32]int{}
+	touching, callers := map[nodeID]int{}, map[nodeID]int{}
 	for r := 1; r < len(t.edges.routes); r++ {
 		rt := &t.edges.routes[r]
 		if rt.edge == 0 {
@@ -273,7 +273,7 @@ func check(top *rapid.T, t *Topology) {
 		listed := false
 		if e := t.edges.list[rt.edge]; e != nil {
 			for at := e.routes; at != 0; at = t.edges.routes[at].next {
-				listed = listed || at == uint32(r)
+				listed = listed || at == routeID(r)
 			}
 		}
 		if !listed {
@@ -301,11 +301,11 @@ func check(top *rapid.T, t *Topology) {
 		if n == nil || id == nowhere {
 			continue
 		}
-		if n.edges != touching[uint32(id)] {
-			top.Fatalf("node %s thinks that %d edges touch it, they are %d", n.key.ID(), n.edges, touching[uint32(id)])
+		if n.edges != touching[nodeID(id)] {
+			top.Fatalf("node %s thinks that %d edges touch it, they are %d", n.key.ID(), n.edges, touching[nodeID(id)])
 		}
-		if n.callers != callers[uint32(id)] {
-			top.Fatalf("node %s thinks that %d callers are known, they are %d", n.key.ID(), n.callers, callers[uint32(id)])
+		if n.callers != callers[nodeID(id)] {
+			top.Fatalf("node %s thinks that %d callers are known, they are %d", n.key.ID(), n.callers, callers[nodeID(id)])
 		}
 		if n.edges == 0 && !n.reporter {
 			top.Fatalf("node %s is nobody's and still there", n.key.ID())
@@ -338,7 +338,7 @@ func TestModel(t *testing.T) {
 func anew(t *Topology) *telemetry.Graph {
 	for id, e := range t.edges.list {
 		if e != nil {
-			t.touchEdge(uint32(id))
+			t.markEdgeDirty(edgeID(id))
 		}
 	}
 	return fresh(t)

@@ -13,10 +13,6 @@ const (
 	overflowName = "overflow"
 )
 
-// nowhere is the endpoint, and node, of a caller that is not known yet. Edges
-// from it are not drawn, but count as their target's inbound traffic.
-const nowhere = 0
-
 // maxVariants is how many endpoints (versions, workloads, ...) a node may
 // have at a time; what exceeds it is counted at the node's bare endpoint.
 const maxVariants = 64
@@ -30,8 +26,8 @@ type node struct {
 	reported int64 // when it last did
 	edges    int   // that touch it, and routes on overflow edges that do
 	callers  int   // edges that lead to it from a node that has a name
-	bare     uint32
-	variants []uint32 // its endpoints, bare first
+	bare     endpointID
+	variants []endpointID // its endpoints, bare first
 
 	// Of the server halves that reported a caller: how many found it, and how
 	// many never did. See expire.go.
@@ -43,7 +39,7 @@ type node struct {
 // endpoint is a node with the details of a workload.
 type endpoint struct {
 	is   telemetry.Endpoint
-	node uint32
+	node nodeID
 	seen int64 // when last reported or counted
 }
 
@@ -51,37 +47,37 @@ type endpoint struct {
 // while it lives. Numbers are given anew after their owner has gone.
 type nodes struct {
 	list      []*node
-	free      []uint32
-	byKey     map[telemetry.Node]uint32
+	free      []nodeID
+	byKey     map[telemetry.Node]nodeID
 	live      int
-	loose     []uint32 // nodes that may have no edge left, or none yet
+	loose     []nodeID // nodes that may have no edge left, or none yet
 	endpoints []endpoint
-	freeEP    []uint32
-	byDetail  map[telemetry.Endpoint]uint32
+	freeEP    []endpointID
+	byDetail  map[telemetry.Endpoint]endpointID
 
 	// services are the nodes that mesh or telemetry call services, by bare
 	// name. strays are the others that a service may turn out to be, by the
 	// part of their name before the first dot.
-	services map[string][]uint32
-	strays   map[string][]uint32
+	services map[string][]nodeID
+	strays   map[string][]nodeID
 	// principals says which node proved which identity; nowhere if several did.
-	principals map[string]uint32
+	principals map[string]nodeID
 }
 
 func (ns *nodes) init() {
 	*ns = nodes{
-		byKey:      map[telemetry.Node]uint32{},
-		byDetail:   map[telemetry.Endpoint]uint32{},
-		services:   map[string][]uint32{},
-		strays:     map[string][]uint32{},
-		principals: map[string]uint32{},
+		byKey:      map[telemetry.Node]nodeID{},
+		byDetail:   map[telemetry.Endpoint]endpointID{},
+		services:   map[string][]nodeID{},
+		strays:     map[string][]nodeID{},
+		principals: map[string]nodeID{},
 	}
-	ns.list = append(ns.list, &node{variants: []uint32{nowhere}})
+	ns.list = append(ns.list, &node{variants: []endpointID{nowhere}})
 	ns.endpoints = append(ns.endpoints, endpoint{})
 }
 
 // of is the node of an endpoint.
-func (ns *nodes) of(ep uint32) *node { return ns.list[ns.endpoints[ep].node] }
+func (ns *nodes) of(ep endpointID) *node { return ns.list[ns.endpoints[ep].node] }
 
 // caller is the node that stands for callers of whom nothing is known.
 func callerNode() telemetry.Node {
@@ -92,7 +88,7 @@ func callerNode() telemetry.Node {
 // strings of is are borrowed. Its node has no cluster: a service of one name
 // and namespace is one service wherever it runs, and one witness often knows the
 // cluster where the other does not.
-func (t *Topology) endpoint(is telemetry.Endpoint) uint32 {
+func (t *Topology) endpoint(is telemetry.Endpoint) endpointID {
 	ns := &t.nodes
 	is.Node.Cluster, is.System = "", ""
 	if ep, ok := ns.byDetail[is]; ok {
@@ -114,19 +110,19 @@ func (t *Topology) endpoint(is telemetry.Endpoint) uint32 {
 	is.Version, is.Principal = strings.Clone(is.Version), strings.Clone(is.Principal)
 	ep := t.newEndpoint(is, id)
 	n.variants = append(n.variants, ep)
-	t.touchNode(id)
+	t.markNodeDirty(id)
 	return ep
 }
 
-func (t *Topology) newEndpoint(is telemetry.Endpoint, node uint32) uint32 {
+func (t *Topology) newEndpoint(is telemetry.Endpoint, node nodeID) endpointID {
 	ns := &t.nodes
 	e := endpoint{is: is, node: node, seen: t.now}
-	var ep uint32
+	var ep endpointID
 	if n := len(ns.freeEP); n > 0 {
 		ep, ns.freeEP = ns.freeEP[n-1], ns.freeEP[:n-1]
 		ns.endpoints[ep] = e
 	} else {
-		ep = uint32(len(ns.endpoints)) //nolint:gosec // bounded by nodes times variants
+		ep = endpointID(len(ns.endpoints)) //nolint:gosec // bounded by nodes times variants
 		ns.endpoints = append(ns.endpoints, e)
 	}
 	ns.byDetail[is] = ep
@@ -135,7 +131,7 @@ func (t *Topology) newEndpoint(is telemetry.Endpoint, node uint32) uint32 {
 
 // node is the number of a node, which it makes if need be; the overflow node
 // of its kind if there are too many.
-func (t *Topology) node(key telemetry.Node) uint32 {
+func (t *Topology) node(key telemetry.Node) nodeID {
 	ns := &t.nodes
 	if id, ok := ns.byKey[key]; ok {
 		return id
@@ -146,12 +142,12 @@ func (t *Topology) node(key telemetry.Node) uint32 {
 	}
 	key.Name, key.Namespace = strings.Clone(key.Name), strings.Clone(key.Namespace)
 	n := &node{key: key}
-	var id uint32
+	var id nodeID
 	if l := len(ns.free); l > 0 {
 		id, ns.free = ns.free[l-1], ns.free[:l-1]
 		ns.list[id] = n
 	} else {
-		id = uint32(len(ns.list)) //nolint:gosec // bounded by MaxNodes
+		id = nodeID(len(ns.list)) //nolint:gosec // bounded by MaxNodes
 		ns.list = append(ns.list, n)
 	}
 	ns.byKey[key] = id
@@ -160,7 +156,7 @@ func (t *Topology) node(key telemetry.Node) uint32 {
 	n.variants = append(n.variants, n.bare)
 	ns.index(id)
 	ns.loose = append(ns.loose, id)
-	t.touchNode(id)
+	t.markNodeDirty(id)
 	if key.Kind == telemetry.NodeService && key.Name != overflowName {
 		t.adopt(id)
 	}
@@ -178,7 +174,7 @@ func firstLabel(name string) string {
 	return label
 }
 
-func (ns *nodes) index(id uint32) {
+func (ns *nodes) index(id nodeID) {
 	if ns.list[id].key.Name == overflowName {
 		return // nobody means it
 	}
@@ -191,9 +187,9 @@ func (ns *nodes) index(id uint32) {
 	}
 }
 
-func (ns *nodes) unindex(id uint32) {
-	drop := func(m map[string][]uint32, name string) {
-		if m[name] = slices.DeleteFunc(m[name], func(v uint32) bool { return v == id }); len(m[name]) == 0 {
+func (ns *nodes) unindex(id nodeID) {
+	drop := func(m map[string][]nodeID, name string) {
+		if m[name] = slices.DeleteFunc(m[name], func(v nodeID) bool { return v == id }); len(m[name]) == 0 {
 			delete(m, name)
 		}
 	}
@@ -207,7 +203,7 @@ func (ns *nodes) unindex(id uint32) {
 }
 
 // removeNode lets a node go that no edge touches.
-func (t *Topology) removeNode(id uint32) {
+func (t *Topology) removeNode(id nodeID) {
 	ns := &t.nodes
 	n := ns.list[id]
 	ns.unindex(id)
@@ -226,7 +222,7 @@ func (t *Topology) removeNode(id uint32) {
 	ns.live--
 }
 
-func (ns *nodes) removeEndpoint(ep uint32) {
+func (ns *nodes) removeEndpoint(ep endpointID) {
 	delete(ns.byDetail, ns.endpoints[ep].is)
 	ns.endpoints[ep] = endpoint{}
 	ns.freeEP = append(ns.freeEP, ep)
@@ -234,7 +230,7 @@ func (ns *nodes) removeEndpoint(ep uint32) {
 
 // learnPrincipal remembers who proved to be p, so that a peer's certificate
 // names a node whose service account is not called like its service.
-func (ns *nodes) learnPrincipal(p string, node uint32) {
+func (ns *nodes) learnPrincipal(p string, node nodeID) {
 	switch known, ok := ns.principals[p]; {
 	case !ok:
 		if len(ns.principals) < 4*ns.live+64 {
@@ -249,8 +245,8 @@ func (ns *nodes) learnPrincipal(p string, node uint32) {
 // nowhere. kind is what the name looks like: a Kubernetes service's host says the
 // namespace; a bare name means the caller's own namespace, as DNS has it, or the only
 // service of that name; a dotted name may be a service with its namespace.
-func (ns *nodes) find(kind telemetry.NodeKind, namespace, name, from string) uint32 {
-	service := func(namespace, name string) uint32 {
+func (ns *nodes) find(kind telemetry.NodeKind, namespace, name, from string) nodeID {
+	service := func(namespace, name string) nodeID {
 		return ns.byKey[telemetry.Node{Kind: telemetry.NodeService, Namespace: namespace, Name: name}]
 	}
 	if namespace != "" || kind == telemetry.NodeService {

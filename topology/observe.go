@@ -46,7 +46,7 @@ func (t *Topology) emit(h *pair.Half) {
 	t.stats.Observations++
 	w := h.Witness()
 	o := telemetry.Observation{
-		Edge:     t.edges.routes[h.Edge].is,
+		Edge:     t.edges.routes[h.Route()].is,
 		At:       h.Start,
 		Duration: h.Duration(),
 		TraceID:  h.Trace,

@@ -29,13 +29,13 @@ func (c *claim) name() telemetry.StrID {
 type peer struct {
 	claim claim
 	from  telemetry.StrID // the namespace of who claims
-	ep    uint32
+	ep    endpointID
 	epoch uint32
 }
 
 // claimed is the endpoint that a claim in a resource's telemetry means, nowhere
 // if it says nothing. Answers are kept for the batch by the claim's name.
-func (t *Topology) claimed(c *claim, resource uint32) uint32 {
+func (t *Topology) claimed(c *claim, resource uint32) endpointID {
 	name := c.name()
 	if name == 0 {
 		return nowhere
@@ -52,7 +52,7 @@ func (t *Topology) claimed(c *claim, resource uint32) uint32 {
 }
 
 // resolve finds out what a claim from a namespace means.
-func (t *Topology) resolve(c *claim, from string) uint32 {
+func (t *Topology) resolve(c *claim, from string) endpointID {
 	b := t.scratch.b
 	is := telemetry.Endpoint{
 		Workload: b.Str(c.id.Workload), App: b.Str(c.id.App), Version: b.Str(c.id.Version), Principal: b.Str(c.id.Principal),
@@ -69,7 +69,7 @@ func (t *Topology) resolve(c *claim, from string) uint32 {
 		ep := t.endpoint(is)
 		if n := t.nodes.of(ep); n.system == "" && c.system != 0 {
 			n.system = b.CopyStr(c.system)
-			t.touchNode(t.nodes.endpoints[ep].node)
+			t.markNodeDirty(t.nodes.endpoints[ep].node)
 		}
 		return ep
 	case telemetry.NodeClient:
@@ -79,7 +79,7 @@ func (t *Topology) resolve(c *claim, from string) uint32 {
 		return t.endpoint(is)
 	default:
 	}
-	id := uint32(nowhere)
+	id := nodeID(nowhere)
 	if is.Principal != "" {
 		id = t.proven(is.Principal, &is.Node)
 	}
@@ -97,7 +97,7 @@ func (t *Topology) resolve(c *claim, from string) uint32 {
 
 // proven is the node that proved to be principal, nowhere if that is not
 // known. Where nothing else names the node, the service account does.
-func (t *Topology) proven(principal string, n *telemetry.Node) uint32 {
+func (t *Topology) proven(principal string, n *telemetry.Node) nodeID {
 	if id := t.nodes.principals[principal]; id != nowhere && (n.Name == "" || n.Kind != telemetry.NodeService) {
 		return id
 	}
@@ -118,6 +118,6 @@ func splitPrincipal(p string) (namespace, account string) {
 }
 
 // same says that two endpoints are of one node.
-func (t *Topology) same(a, b uint32) bool {
+func (t *Topology) same(a, b endpointID) bool {
 	return t.nodes.endpoints[a].node == t.nodes.endpoints[b].node
 }

@@ -9,7 +9,7 @@ import (
 
 // publisher keeps what has changed since the last snapshot.
 //
-// Invariant: all that has changed is in dirty or touched, was removed with
+// Invariant: all that has changed is dirty, was removed with
 // reorder set, or is due.
 type publisher struct {
 	changed bool // anything may have
@@ -18,21 +18,21 @@ type publisher struct {
 	version uint64
 	current atomic.Pointer[telemetry.Graph]
 
-	dirty   []uint32 // edges
-	touched []uint32 // nodes
+	dirtyEdges []edgeID
+	dirtyNodes []nodeID
 
 	edgeOrder []*edge // the visible, by id
 	nodeOrder []*node
 	throttled map[edgeKey][]telemetry.RuleRate
 
 	traffic  traffic // scratch
-	in, out  map[uint32][]*edge
+	in, out  map[nodeID][]*edge
 	nextLook int64
 }
 
 func (p *publisher) init() {
 	p.current.Store(&telemetry.Graph{Origin: telemetry.OriginLive, Nodes: []telemetry.GraphNode{}, Edges: []telemetry.GraphEdge{}})
-	p.in, p.out = map[uint32][]*edge{}, map[uint32][]*edge{}
+	p.in, p.out = map[nodeID][]*edge{}, map[nodeID][]*edge{}
 }
 
 func (p *publisher) removedEdge(e *edge) {
@@ -45,38 +45,38 @@ func (p *publisher) removedNode(n *node) {
 	p.reorder = p.reorder || n.drawn.visible
 }
 
-// touchEdge has an edge rendered anew with the next snapshot.
-func (t *Topology) touchEdge(id uint32) {
+// markEdgeDirty has an edge rendered anew with the next snapshot.
+func (t *Topology) markEdgeDirty(id edgeID) {
 	if e := t.edges.list[id]; !e.dirty {
 		e.dirty = true
-		t.pub.dirty = append(t.pub.dirty, id)
+		t.pub.dirtyEdges = append(t.pub.dirtyEdges, id)
 	}
 }
 
-// touchNode has a node rendered anew with the next snapshot.
-func (t *Topology) touchNode(id uint32) {
+// markNodeDirty has a node rendered anew with the next snapshot.
+func (t *Topology) markNodeDirty(id nodeID) {
 	if n := t.nodes.list[id]; !n.drawn.dirty {
 		n.drawn.dirty = true
-		t.pub.touched = append(t.pub.touched, id)
+		t.pub.dirtyNodes = append(t.pub.dirtyNodes, id)
 	}
 }
 
 // compact keeps the lists of what is to be rendered from growing while nothing
 // is published, as in a long replay.
 func (p *publisher) compact(t *Topology) {
-	if len(p.dirty) > 2*len(t.edges.list)+1024 {
-		p.dirty = p.dirty[:0]
+	if len(p.dirtyEdges) > 2*len(t.edges.list)+1024 {
+		p.dirtyEdges = p.dirtyEdges[:0]
 		for id, e := range t.edges.list {
 			if e != nil && e.dirty {
-				p.dirty = append(p.dirty, uint32(id)) //nolint:gosec // an index
+				p.dirtyEdges = append(p.dirtyEdges, edgeID(id)) //nolint:gosec // an index
 			}
 		}
 	}
-	if len(p.touched) > 2*len(t.nodes.list)+1024 {
-		p.touched = p.touched[:0]
+	if len(p.dirtyNodes) > 2*len(t.nodes.list)+1024 {
+		p.dirtyNodes = p.dirtyNodes[:0]
 		for id, n := range t.nodes.list {
 			if n != nil && n.drawn.dirty {
-				p.touched = append(p.touched, uint32(id)) //nolint:gosec // an index
+				p.dirtyNodes = append(p.dirtyNodes, nodeID(id)) //nolint:gosec // an index
 			}
 		}
 	}
@@ -126,17 +126,17 @@ func (t *Topology) renderEdges() (some bool) {
 		p.nextLook = t.tick + 10
 		for id, e := range es.list {
 			if e != nil && e.drawn.due != 0 && t.tick >= e.drawn.due {
-				t.touchEdge(uint32(id)) //nolint:gosec // an index
+				t.markEdgeDirty(edgeID(id)) //nolint:gosec // an index
 			}
 		}
 	}
-	for _, id := range p.dirty {
+	for _, id := range p.dirtyEdges {
 		e := es.list[id]
 		if e == nil || !e.dirty {
 			continue
 		}
 		e.dirty = false
-		t.touchNode(e.dst)
+		t.markNodeDirty(e.dst)
 		if e.src == nowhere {
 			e.drawn.due = t.tick + 10
 			if t.tick-e.last/1e8 > 3100 {
@@ -150,18 +150,18 @@ func (t *Topology) renderEdges() (some bool) {
 			some = true
 			p.reorder = p.reorder || !was
 			if health != e.drawn.is.Health {
-				t.touchNode(e.src)
+				t.markNodeDirty(e.src)
 			}
 		}
 	}
-	p.dirty = p.dirty[:0]
+	p.dirtyEdges = p.dirtyEdges[:0]
 	return some
 }
 
-// renderNodes renders the nodes that are touched.
+// renderNodes renders the dirty nodes.
 func (t *Topology) renderNodes() (some bool) {
 	p, ns := &t.pub, &t.nodes
-	if len(p.touched) == 0 {
+	if len(p.dirtyNodes) == 0 {
 		return false
 	}
 	clear(p.in)
@@ -177,7 +177,7 @@ func (t *Topology) renderNodes() (some bool) {
 			p.out[e.src] = append(p.out[e.src], e)
 		}
 	}
-	for _, id := range p.touched {
+	for _, id := range p.dirtyNodes {
 		n := ns.list[id]
 		if n == nil || !n.drawn.dirty {
 			continue
@@ -192,7 +192,7 @@ func (t *Topology) renderNodes() (some bool) {
 			p.reorder = p.reorder || !was
 		}
 	}
-	p.touched = p.touched[:0]
+	p.dirtyNodes = p.dirtyNodes[:0]
 	return some
 }
 

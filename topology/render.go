@@ -47,7 +47,7 @@ type drawnEdge struct {
 type drawnNode struct {
 	id      string
 	visible bool
-	dirty   bool // is in publisher.touched
+	dirty   bool // is in publisher.dirtyNodes
 	windows [signal.Windows]shown
 	is      telemetry.GraphNode
 }

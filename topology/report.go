@@ -7,10 +7,10 @@ import (
 // scratch is what is worked out once a batch and used for each of its spans.
 type scratch struct {
 	b     *telemetry.Batch
-	own   []uint32 // by resource: its endpoint
-	peers []peer   // by string: what the peer of that name is; see peer.go
-	epoch uint32   // peers of another epoch are stale
-	keys  [touchAhead]keys
+	own   []endpointID // by resource: its endpoint
+	peers []peer       // by string: what the peer of that name is; see peer.go
+	epoch uint32       // peers of another epoch are stale
+	keys  [prefetchAhead]keys
 }
 
 // begin resolves a batch's resources. It does so before the first span is
@@ -33,7 +33,7 @@ func (t *Topology) begin(b *telemetry.Batch) {
 }
 
 // reporter is the endpoint of a workload that sends telemetry.
-func (t *Topology) reporter(id *telemetry.Identity) uint32 {
+func (t *Topology) reporter(id *telemetry.Identity) endpointID {
 	b := t.scratch.b
 	name := b.Str(id.Service)
 	if name == "" {
@@ -61,7 +61,7 @@ func (t *Topology) reporter(id *telemetry.Identity) uint32 {
 	n.reported = t.now
 	if !n.reporter {
 		n.reporter = true
-		t.touchNode(t.nodes.endpoints[ep].node)
+		t.markNodeDirty(t.nodes.endpoints[ep].node)
 		if kind == telemetry.NodeService {
 			t.adopt(t.nodes.endpoints[ep].node)
 		}

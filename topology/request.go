@@ -55,7 +55,7 @@ func (t *Topology) request(r *telemetry.Request, named uint64) {
 }
 
 // orUnknown is far, unless that is nobody or the caller itself.
-func (t *Topology) orUnknown(far, near uint32) uint32 {
+func (t *Topology) orUnknown(far, near endpointID) endpointID {
 	if far == nowhere || t.same(far, near) {
 		return t.unknown()
 	}
@@ -63,7 +63,7 @@ func (t *Topology) orUnknown(far, near uint32) uint32 {
 }
 
 // orAnyone is far, unless that is nobody or the callee itself.
-func (t *Topology) orAnyone(far, near uint32) uint32 {
+func (t *Topology) orAnyone(far, near endpointID) endpointID {
 	if far == nowhere || t.same(far, near) {
 		return t.anyone()
 	}
@@ -72,12 +72,12 @@ func (t *Topology) orAnyone(far, near uint32) uint32 {
 
 // turn makes an entry that was taken for the caller's, and names nobody, the
 // callee's: the span that it names is another service's call.
-func (t *Topology) turn(l *pair.Half, src uint32, p telemetry.Protocol) {
+func (t *Topology) turn(l *pair.Half, src endpointID, p telemetry.Protocol) {
 	near := t.near(l)
 	p = t.spoken(l, p)
 	t.uncount(l)
 	l.SetWhat(telemetry.ServerLog, l.Outcome(), l.TLS(), l.Protocol())
-	l.Edge = t.route(src, near, p)
+	l.SetRoute(t.route(src, near, p))
 	t.countPast(l)
 	t.pairUp(l)
 	t.emit(l)
@@ -90,7 +90,7 @@ func (t *Topology) nameless(l *pair.Half) bool {
 }
 
 // peerOf is the far end as the entry names it, or nowhere.
-func (t *Topology) peerOf(r *telemetry.Request) uint32 {
+func (t *Topology) peerOf(r *telemetry.Request) endpointID {
 	c := claim{id: r.Peer, kind: r.PeerKind}
 	c.id.Instance = 0
 	if r.Side == telemetry.SideClient && c.id.Service == 0 {
@@ -102,7 +102,7 @@ func (t *Topology) peerOf(r *telemetry.Request) uint32 {
 // logKey is the id by which an entry meets others: its span's, or else that of
 // the request at its callee. A request id alone is no hop's: proxies pass it on along
 // the whole trace.
-func (t *Topology) logKey(r *telemetry.Request, h *pair.Half, named uint64, near, far uint32, side telemetry.Side) uint64 {
+func (t *Topology) logKey(r *telemetry.Request, h *pair.Half, named uint64, near, far endpointID, side telemetry.Side) uint64 {
 	if named != 0 {
 		h.Refers = r.SpanID
 		return named
@@ -129,9 +129,8 @@ func (t *Topology) logKey(r *telemetry.Request, h *pair.Half, named uint64, near
 }
 
 // loggedTwice says that the very entry has come before.
-func (t *Topology) loggedTwice(h *pair.Half, near uint32, first pair.Ref) bool {
-	for n, r := 0, first; r != 0 && n < maxKin; n, r = n+1, t.pending.Next(r) {
-		o := t.pending.At(r)
+func (t *Topology) loggedTwice(h *pair.Half, near endpointID, first pair.Ref) bool {
+	for _, o := range t.pending.Kin(first) {
 		if o.Witness() == h.Witness() && o.Start == h.Start && o.Duration() == h.Duration() && t.near(o) == near {
 			return true
 		}
@@ -140,7 +139,7 @@ func (t *Topology) loggedTwice(h *pair.Half, near uint32, first pair.Ref) bool {
 }
 
 // clientLogged counts an entry of a caller's proxy and meets its like.
-func (t *Topology) clientLogged(h *pair.Half, near, far uint32, owner, first pair.Ref) {
+func (t *Topology) clientLogged(h *pair.Half, near, far endpointID, owner, first pair.Ref) {
 	tb := t.pending
 	p := h.Protocol()
 	if owner != 0 {
@@ -160,13 +159,13 @@ func (t *Topology) clientLogged(h *pair.Half, near, far uint32, owner, first pai
 	}
 	// No span of the caller: whoever answered tells the target.
 	var met pair.Ref
-	for n, r := 0, first; r != 0 && n < maxKin && met == 0; n, r = n+1, tb.Next(r) {
-		o := tb.At(r)
+	for r, o := range tb.Kin(first) {
 		span := hop(o, telemetry.ServerSpan) && !o.Has(pair.Named)
 		log := hop(o, telemetry.ServerLog) && !o.Has(pair.Paired)
 		if (span || log) && (far == nowhere || t.same(far, t.near(o)) || t.nodes.of(far).key.Kind != telemetry.NodeService) &&
 			(!o.Has(pair.Paired) || t.same(near, t.far(o))) {
 			met = r
+			break
 		}
 	}
 	if met == 0 {
@@ -188,7 +187,7 @@ func (t *Topology) clientLogged(h *pair.Half, near, far uint32, owner, first pai
 }
 
 // serverLogged counts an entry of a callee's proxy and meets its like.
-func (t *Topology) serverLogged(h *pair.Half, near, far uint32, owner, first pair.Ref) {
+func (t *Topology) serverLogged(h *pair.Half, near, far endpointID, owner, first pair.Ref) {
 	if far != nowhere && t.same(far, near) {
 		far = nowhere // a call to itself is believed when both halves say so
 	}
@@ -205,7 +204,7 @@ func (t *Topology) serverLogged(h *pair.Half, near, far uint32, owner, first pai
 
 // loggedCaller finds the caller of a server's entry, and tells those who have
 // waited for a word from the server's side.
-func (t *Topology) loggedCaller(h *pair.Half, near, far uint32, owner, first pair.Ref) (src uint32, sure bool, p telemetry.Protocol) {
+func (t *Topology) loggedCaller(h *pair.Half, near, far endpointID, owner, first pair.Ref) (src endpointID, sure bool, p telemetry.Protocol) {
 	tb := t.pending
 	p = h.Protocol()
 	if owner != 0 {
@@ -235,8 +234,8 @@ func (t *Topology) loggedCaller(h *pair.Half, near, far uint32, owner, first pai
 			t.settle(l, src, near, p)
 			return src, true, p
 		}
-		for n, r := 0, first; r != 0 && n < maxKin; n, r = n+1, tb.Next(r) {
-			if o := tb.At(r); hop(o, telemetry.ServerSpan) && t.same(near, t.near(o)) && t.far(o) != nowhere && !o.Has(pair.Presumed) {
+		for _, o := range tb.Kin(first) {
+			if hop(o, telemetry.ServerSpan) && t.same(near, t.near(o)) && t.far(o) != nowhere && !o.Has(pair.Presumed) {
 				return t.far(o), o.Has(pair.Paired), t.spoken(o, p)
 			}
 		}

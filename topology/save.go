@@ -43,22 +43,22 @@ func (t *Topology) encode() []byte {
 	e.edges()
 	e.routes()
 	e.uint(uint64(t.pending.Count())) //nolint:gosec // not negative
-	e.b = t.pending.Append(slices.Grow(e.b, t.pending.Count()*pair.EncodedSize+4), func(h *pair.Half) uint32 {
-		if h.Has(pair.Void) {
-			return e.endpoint[h.Edge]
-		}
-		return e.route[h.Edge]
-	})
+	e.b = t.pending.Append(slices.Grow(e.b, t.pending.Count()*pair.EncodedSize+4),
+		func(r routeID) routeID { return e.route[r] }, func(ep endpointID) endpointID { return e.endpoint[ep] })
 	return binary.LittleEndian.AppendUint32(e.b, crc32.Checksum(e.b, crc32.MakeTable(crc32.Castagnoli)))
 }
 
 // saver numbers all things anew as it writes them. The slices say by old number
 // what the new one is, the counts how many have one.
 type saver struct {
-	t                           *Topology
-	b                           []byte
-	node, endpoint, edge, route []uint32
-	nodeCount, endpointCount    uint32
+	t             *Topology
+	b             []byte
+	node          []nodeID
+	endpoint      []endpointID
+	edge          []edgeID
+	route         []routeID
+	nodeCount     nodeID
+	endpointCount endpointID
 }
 
 func (e *saver) uint(v uint64) { e.b = binary.AppendUvarint(e.b, v) }
@@ -84,14 +84,14 @@ func compareNodes(a, b telemetry.Node) int {
 
 func (e *saver) nodes() {
 	ns := &e.t.nodes
-	e.node, e.endpoint = make([]uint32, len(ns.list)), make([]uint32, len(ns.endpoints))
-	var ids []uint32
+	e.node, e.endpoint = make([]nodeID, len(ns.list)), make([]endpointID, len(ns.endpoints))
+	var ids []nodeID
 	for id, n := range ns.list {
 		if n != nil && id != nowhere {
-			ids = append(ids, uint32(id)) //nolint:gosec // an index
+			ids = append(ids, nodeID(id)) //nolint:gosec // an index
 		}
 	}
-	slices.SortFunc(ids, func(a, b uint32) int { return compareNodes(ns.list[a].key, ns.list[b].key) })
+	slices.SortFunc(ids, func(a, b nodeID) int { return compareNodes(ns.list[a].key, ns.list[b].key) })
 	e.uint(uint64(len(ids)))
 	for _, id := range ids {
 		n := ns.list[id]
@@ -107,7 +107,7 @@ func (e *saver) nodes() {
 		e.uint(n.met)
 		e.uint(n.orphaned)
 		variants := slices.Clone(n.variants)
-		slices.SortFunc(variants[1:], func(a, b uint32) int {
+		slices.SortFunc(variants[1:], func(a, b endpointID) int {
 			x, y := &ns.endpoints[a].is, &ns.endpoints[b].is
 			for _, c := range [...]int{
 				strings.Compare(x.Workload, y.Workload), strings.Compare(x.App, y.App),
@@ -144,14 +144,14 @@ func (e *saver) nodes() {
 
 func (e *saver) edges() {
 	list := e.t.edges.list
-	e.edge = make([]uint32, len(list))
-	var ids []uint32
+	e.edge = make([]edgeID, len(list))
+	var ids []edgeID
 	for id, ed := range list {
 		if ed != nil {
-			ids = append(ids, uint32(id)) //nolint:gosec // an index
+			ids = append(ids, edgeID(id)) //nolint:gosec // an index
 		}
 	}
-	slices.SortFunc(ids, func(a, b uint32) int {
+	slices.SortFunc(ids, func(a, b edgeID) int {
 		x, y := list[a], list[b]
 		for _, c := range [...]int{
 			int(e.node[x.src]) - int(e.node[y.src]), int(e.node[x.dst]) - int(e.node[y.dst]),
@@ -165,7 +165,7 @@ func (e *saver) edges() {
 	e.uint(uint64(len(ids)))
 	for i, id := range ids {
 		ed := list[id]
-		e.edge[id] = uint32(i + 1) //nolint:gosec // bounded
+		e.edge[id] = edgeID(i + 1) //nolint:gosec // bounded
 		e.uint(uint64(e.node[ed.src]))
 		e.uint(uint64(e.node[ed.dst]))
 		e.b = append(e.b, byte(ed.protocol))
@@ -200,16 +200,16 @@ func (e *saver) exemplar(x *exemplar) {
 // on an overflow edge, the one that new halves take comes first.
 func (e *saver) routes() {
 	es := &e.t.edges
-	e.route = make([]uint32, len(es.routes))
+	e.route = make([]routeID, len(es.routes))
 	type numbered struct {
-		src, dst uint32
-		edge     uint32 // 0 for the edge that new halves take
-		id       uint32
+		src, dst endpointID
+		edge     edgeID // 0 for the edge that new halves take
+		id       routeID
 	}
 	var all []numbered
 	for id := range es.routes {
 		if rt := &es.routes[id]; rt.edge != 0 {
-			n := numbered{e.endpoint[rt.src], e.endpoint[rt.dst], e.edge[rt.edge], uint32(id)} //nolint:gosec // an index
+			n := numbered{e.endpoint[rt.src], e.endpoint[rt.dst], e.edge[rt.edge], routeID(id)} //nolint:gosec // an index
 			if taken := es.byRoute[keyOf(rt.src, rt.dst, rt.protocol)]; es.routes[taken].edge == rt.edge {
 				n.edge = 0
 			}
@@ -241,7 +241,7 @@ func (e *saver) routes() {
 	for i, g := range groups {
 		var last int64
 		for _, n := range g {
-			e.route[n.id] = uint32(i + 1) //nolint:gosec // bounded
+			e.route[n.id] = routeID(i + 1) //nolint:gosec // bounded
 			last = max(last, es.routes[n.id].last)
 		}
 		rt := &es.routes[g[0].id]

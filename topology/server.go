@@ -7,10 +7,10 @@ import (
 
 // caller is who a server half was called by, as far as can be told.
 type caller struct {
-	src    uint32   // endpoint; nowhere while it may still come
-	sure   bool     // by its own report
-	client pair.Ref // the caller's span, to be told who answered
-	log    pair.Ref // or the caller's log entry
+	src    endpointID // nowhere while it may still come
+	sure   bool       // by its own report
+	client pair.Ref   // the caller's span, to be told who answered
+	log    pair.Ref   // or the caller's log entry
 	p      telemetry.Protocol
 }
 
@@ -42,8 +42,7 @@ func (t *Topology) serverSpan(s *telemetry.Span, k *keys) {
 		return
 	}
 	if owner == 0 && parent != 0 && tb.At(parent).Witness() == telemetry.ServerSpan && t.same(near, t.near(tb.At(parent))) {
-		h.Set(pair.Void | pair.Emitted)
-		h.Edge = near
+		h.MakeVoid(near)
 		t.stats.Void++
 		t.push(&h, key, refers)
 		return
@@ -81,12 +80,12 @@ func (t *Topology) serverSpan(s *telemetry.Span, k *keys) {
 
 // shareTwice says that a server span which shares its client's id has come
 // before: it does not own its id, but is among those with the same parent.
-func (t *Topology) shareTwice(near uint32, owner, siblings pair.Ref, id *telemetry.SpanID) bool {
+func (t *Topology) shareTwice(near endpointID, owner, siblings pair.Ref, id *telemetry.SpanID) bool {
 	if owner == 0 {
 		return false
 	}
-	for n, r := 0, siblings; r != 0 && n < maxKin; n, r = n+1, t.pending.Next(r) {
-		if o := t.pending.At(r); o.Witness() == telemetry.ServerSpan && o.Span == *id && t.same(near, t.near(o)) {
+	for _, o := range t.pending.Kin(siblings) {
+		if o.Witness() == telemetry.ServerSpan && o.Span == *id && t.same(near, t.near(o)) {
 			return true
 		}
 	}
@@ -94,7 +93,7 @@ func (t *Topology) shareTwice(near uint32, owner, siblings pair.Ref, id *telemet
 }
 
 // consumedFrom is the queue that a span names, or else what is given.
-func (t *Topology) consumedFrom(s *telemetry.Span, otherwise uint32) uint32 {
+func (t *Topology) consumedFrom(s *telemetry.Span, otherwise endpointID) endpointID {
 	if s.PeerKind != telemetry.NodeQueue {
 		return otherwise
 	}
@@ -108,7 +107,7 @@ func (t *Topology) consumedFrom(s *telemetry.Span, otherwise uint32) uint32 {
 
 // consumer takes in a span that says from which queue it came: it needs no
 // other half. A producer that does not name the queue learns it here.
-func (t *Topology) consumer(s *telemetry.Span, h *pair.Half, near uint32, parent pair.Ref, key, refers uint64) {
+func (t *Topology) consumer(s *telemetry.Span, h *pair.Half, near endpointID, parent pair.Ref, key, refers uint64) {
 	queue := t.consumedFrom(s, t.anyone())
 	h.Set(pair.Named)
 	t.count(h, t.route(queue, near, h.Protocol()))
@@ -122,7 +121,7 @@ func (t *Topology) consumer(s *telemetry.Span, h *pair.Half, near uint32, parent
 }
 
 // callerOf finds who called, by the best that is known now.
-func (t *Topology) callerOf(h *pair.Half, near uint32, owner, parent, siblings, first pair.Ref) caller {
+func (t *Topology) callerOf(h *pair.Half, near endpointID, owner, parent, siblings, first pair.Ref) caller {
 	tb := t.pending
 	p := h.Protocol()
 	client := owner
@@ -148,8 +147,7 @@ func (t *Topology) callerOf(h *pair.Half, near uint32, owner, parent, siblings, 
 		return caller{src: t.near(tb.At(l)), sure: true, log: l, p: t.spoken(tb.At(l), p)}
 	}
 	// What the own proxy's log says of the caller.
-	for n, r := 0, first; r != 0 && n < maxKin; n, r = n+1, tb.Next(r) {
-		l := tb.At(r)
+	for _, l := range tb.Kin(first) {
 		if hop(l, telemetry.ServerLog) && t.same(near, t.near(l)) && t.tellsCaller(l) {
 			return caller{src: t.far(l), p: t.spoken(l, p)}
 		}
@@ -168,9 +166,8 @@ func (t *Topology) tellsCaller(h *pair.Half) bool {
 
 // clientLog is a caller's log entry among those that refer to an id, which
 // can have been answered by node dst.
-func (t *Topology) clientLog(first pair.Ref, dst uint32) pair.Ref {
-	for n, r := 0, first; r != 0 && n < maxKin; n, r = n+1, t.pending.Next(r) {
-		l := t.pending.At(r)
+func (t *Topology) clientLog(first pair.Ref, dst endpointID) pair.Ref {
+	for r, l := range t.pending.Kin(first) {
 		if hop(l, telemetry.ClientLog) && !l.Has(pair.Paired) && t.believes(l, dst) {
 			return r
 		}
@@ -179,7 +176,7 @@ func (t *Topology) clientLog(first pair.Ref, dst uint32) pair.Ref {
 }
 
 // answer tells a client half, and the log entries beside it, who answered.
-func (t *Topology) answer(c *pair.Half, near uint32, siblings pair.Ref, p telemetry.Protocol, shared bool, first pair.Ref) {
+func (t *Topology) answer(c *pair.Half, near endpointID, siblings pair.Ref, p telemetry.Protocol, shared bool, first pair.Ref) {
 	src := t.near(c)
 	if !c.Has(pair.Paired) {
 		t.settle(c, src, near, p)
@@ -193,9 +190,8 @@ func (t *Topology) answer(c *pair.Half, near uint32, siblings pair.Ref, p teleme
 }
 
 // tellRefused tells the callee's log entries that name the caller's span.
-func (t *Topology) tellRefused(src, near uint32, siblings pair.Ref, p telemetry.Protocol) {
-	for n, r := 0, siblings; r != 0 && n < maxKin; n, r = n+1, t.pending.Next(r) {
-		l := t.pending.At(r)
+func (t *Topology) tellRefused(src, near endpointID, siblings pair.Ref, p telemetry.Protocol) {
+	for _, l := range t.pending.Kin(siblings) {
 		if l.Has(pair.Void) || l.Has(pair.Paired) || !t.same(near, t.near(l)) {
 			continue
 		}
@@ -212,8 +208,7 @@ func (t *Topology) tellRefused(src, near uint32, siblings pair.Ref, p telemetry.
 // span was called by h's, and the own proxy's log has h's caller.
 func (t *Topology) meetInner(h *pair.Half, c caller, first pair.Ref) {
 	near := t.near(h)
-	for n, r := 0, first; r != 0 && n < maxKin; n, r = n+1, t.pending.Next(r) {
-		o := t.pending.At(r)
+	for _, o := range t.pending.Kin(first) {
 		if o.Has(pair.Void) || o.Has(pair.Named) {
 			continue
 		}

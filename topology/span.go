@@ -62,8 +62,7 @@ func (t *Topology) clientSpan(s *telemetry.Span, k *keys) {
 		void = true
 	}
 	if void {
-		h.Set(pair.Void | pair.Emitted)
-		h.Edge = near
+		h.MakeVoid(near)
 		t.stats.Void++
 		t.push(&h, key, refers)
 		return
@@ -93,7 +92,7 @@ func (t *Topology) clientSpan(s *telemetry.Span, k *keys) {
 
 // callee is whom a client span says it calls. A service that names itself
 // names nobody: a call to itself is believed when both halves say so.
-func (t *Topology) callee(s *telemetry.Span, near uint32) uint32 {
+func (t *Topology) callee(s *telemetry.Span, near endpointID) endpointID {
 	c := claim{kind: s.PeerKind, system: s.PeerSys}
 	c.id.Service, c.id.Namespace = s.Peer, s.PeerNamespace
 	if far := t.claimed(&c, s.Resource); far != nowhere && !t.same(near, far) {
@@ -104,9 +103,8 @@ func (t *Topology) callee(s *telemetry.Span, near uint32) uint32 {
 
 // coveredByChild looks among those who refer to h for client spans of its own
 // service.
-func (t *Topology) coveredByChild(h *pair.Half, near uint32, first pair.Ref) (void bool) {
-	for n, r := 0, first; r != 0 && n < maxKin; n, r = n+1, t.pending.Next(r) {
-		o := t.pending.At(r)
+func (t *Topology) coveredByChild(h *pair.Half, near endpointID, first pair.Ref) (void bool) {
+	for _, o := range t.pending.Kin(first) {
 		if o.Witness() != telemetry.ClientSpan || !t.same(near, t.near(o)) {
 			continue
 		}
@@ -121,7 +119,7 @@ func (t *Topology) coveredByChild(h *pair.Half, near uint32, first pair.Ref) (vo
 
 // coveredByParent looks at h's parent: if it is a client span of the same
 // service, one of the two is void.
-func (t *Topology) coveredByParent(h *pair.Half, near uint32, refers uint64) (void bool) {
+func (t *Topology) coveredByParent(h *pair.Half, near endpointID, refers uint64) (void bool) {
 	r, _ := t.pending.Look(refers)
 	if r == 0 {
 		return false
@@ -144,8 +142,8 @@ func (t *Topology) answered(h *pair.Half, owner, first pair.Ref) pair.Ref {
 		return owner
 	}
 	var span, log pair.Ref
-	for n, r := 0, first; r != 0 && n < maxKin; n, r = n+1, t.pending.Next(r) {
-		switch o := t.pending.At(r); {
+	for r, o := range t.pending.Kin(first) {
+		switch {
 		case hop(o, telemetry.ServerSpan):
 			if span == 0 || string(o.Span[:]) < string(t.pending.At(span).Span[:]) {
 				span = r
@@ -185,8 +183,8 @@ func (t *Topology) meetServers(h *pair.Half, owner, first pair.Ref, p telemetry.
 			server(o)
 		}
 	}
-	for n, r := 0, first; r != 0 && n < maxKin; n, r = n+1, t.pending.Next(r) {
-		switch o := t.pending.At(r); {
+	for _, o := range t.pending.Kin(first) {
+		switch {
 		case hop(o, telemetry.ServerSpan):
 			server(o)
 		case hop(o, telemetry.ServerLog) && !o.Has(pair.Paired) && t.believes(h, t.near(o)):
@@ -203,7 +201,7 @@ func (t *Topology) meetServers(h *pair.Half, owner, first pair.Ref, p telemetry.
 // believes says that a client half can have called node dst, of whose log the
 // only link to it is an id that may have been passed on unchanged: unless it has met, or
 // names, another service.
-func (t *Topology) believes(h *pair.Half, dst uint32) bool {
+func (t *Topology) believes(h *pair.Half, dst endpointID) bool {
 	if h.Has(pair.Void) {
 		return true
 	}
@@ -212,11 +210,11 @@ func (t *Topology) believes(h *pair.Half, dst uint32) bool {
 }
 
 // tellLogs tells the log entries that name server span o who its caller is.
-func (t *Topology) tellLogs(o *pair.Half, src uint32, p telemetry.Protocol) {
+func (t *Topology) tellLogs(o *pair.Half, src endpointID, p telemetry.Protocol) {
 	_, first := t.pending.Look(t.pending.Key(&o.Trace, o.Span))
 	near := t.near(o)
-	for n, r := 0, first; r != 0 && n < maxKin; n, r = n+1, t.pending.Next(r) {
-		if l := t.pending.At(r); hop(l, telemetry.ServerLog) && t.same(near, t.near(l)) {
+	for _, l := range t.pending.Kin(first) {
+		if hop(l, telemetry.ServerLog) && t.same(near, t.near(l)) {
 			t.settle(l, src, t.near(l), p)
 		}
 	}
@@ -224,9 +222,9 @@ func (t *Topology) tellLogs(o *pair.Half, src uint32, p telemetry.Protocol) {
 
 // tellClientLogs tells the log entries that name the hop of a client half,
 // whose list begins at first, who answered.
-func (t *Topology) tellClientLogs(client, dst uint32, first pair.Ref, p telemetry.Protocol) {
-	for n, r := 0, first; r != 0 && n < maxKin; n, r = n+1, t.pending.Next(r) {
-		if l := t.pending.At(r); hop(l, telemetry.ClientLog) && !l.Has(pair.Paired) && t.same(client, t.near(l)) {
+func (t *Topology) tellClientLogs(client, dst endpointID, first pair.Ref, p telemetry.Protocol) {
+	for _, l := range t.pending.Kin(first) {
+		if hop(l, telemetry.ClientLog) && !l.Has(pair.Paired) && t.same(client, t.near(l)) {
 			t.settle(l, t.near(l), dst, p)
 		}
 	}

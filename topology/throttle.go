@@ -28,13 +28,11 @@ func (t *Topology) SetThrottledBy(now int64, entries []ThrottledBy) {
 	t.advance(now)
 	rates := map[edgeKey]map[string]float64{}
 	for _, e := range entries {
-		var src, dst int
-		if c := telemetry.ParseClusterName(e.Target); c.Inbound {
-			src, dst = nowhere, int(t.named(e.Source))
-		} else {
-			src, dst = int(t.named(e.Source)), int(t.named(e.Target))
+		src, dst := t.named(e.Source), t.named(e.Target)
+		if telemetry.ParseClusterName(e.Target).Inbound {
+			src, dst = nowhere, src
 		}
-		if dst == nowhere || !t.share(rates, uint32(src), uint32(dst), e) { //nolint:gosec // node numbers
+		if dst == nowhere || !t.share(rates, src, dst, e) {
 			t.stats.Dropped.Throttlers++
 		}
 	}
@@ -49,7 +47,7 @@ func (t *Topology) SetThrottledBy(now int64, entries []ThrottledBy) {
 	t.pub.throttled = throttled
 	for k, id := range t.edges.byKey {
 		if !sameRates(old[k], throttled[k]) {
-			t.touchEdge(id)
+			t.markEdgeDirty(id)
 			t.pub.changed = true
 		}
 	}
@@ -57,7 +55,7 @@ func (t *Topology) SetThrottledBy(now int64, entries []ThrottledBy) {
 }
 
 // named is the node that a name means to anybody, or nowhere.
-func (t *Topology) named(name string) uint32 {
+func (t *Topology) named(name string) nodeID {
 	if name == "" {
 		return nowhere
 	}
@@ -70,7 +68,7 @@ func (t *Topology) named(name string) uint32 {
 
 // share distributes a rule's rate over the edges that it can mean; false says
 // that there are none.
-func (t *Topology) share(rates map[edgeKey]map[string]float64, src, dst uint32, by ThrottledBy) bool {
+func (t *Topology) share(rates map[edgeKey]map[string]float64, src, dst nodeID, by ThrottledBy) bool {
 	weights := map[edgeKey]float64{}
 	var sum float64
 	for k, id := range t.edges.byKey {

@@ -36,7 +36,8 @@ type Topology struct {
 	observed observations
 	scratch  scratch
 	stats    Stats
-	touched  uint64 // a sum that keeps the compiler from leaving out the touching
+	// A sum of what was prefetched: it keeps the compiler from leaving that out.
+	prefetched uint64
 
 	nextSweep int64 // when the old are next looked for
 
@@ -78,11 +79,11 @@ func (t *Topology) Consume(e telemetry.Entry) telemetry.Observed {
 	t.begin(e.Batch)
 	spans := e.Batch.Spans
 	for i := range spans {
-		if i%touchAhead == 0 {
-			t.touch(spans[i:min(i+touchAhead, len(spans))])
+		if i%prefetchAhead == 0 {
+			t.prefetchSpans(spans[i:min(i+prefetchAhead, len(spans))])
 		}
 		s := &spans[i]
-		k := &t.scratch.keys[i%touchAhead]
+		k := &t.scratch.keys[i%prefetchAhead]
 		switch s.Kind {
 		case telemetry.KindClient, telemetry.KindProducer:
 			t.clientSpan(s, k)
@@ -94,10 +95,10 @@ func (t *Topology) Consume(e telemetry.Entry) telemetry.Observed {
 	}
 	requests := e.Batch.Requests
 	for i := range requests {
-		if i%touchAhead == 0 {
-			t.touchRequests(requests[i:min(i+touchAhead, len(requests))])
+		if i%prefetchAhead == 0 {
+			t.prefetchRequests(requests[i:min(i+prefetchAhead, len(requests))])
 		}
-		t.request(&requests[i], t.scratch.keys[i%touchAhead].refers)
+		t.request(&requests[i], t.scratch.keys[i%prefetchAhead].refers)
 	}
 	t.sweepEmptied()
 	t.applied = e.Position
@@ -105,15 +106,15 @@ func (t *Topology) Consume(e telemetry.Entry) telemetry.Observed {
 	return t.observed.lend(before, e.Position)
 }
 
-// touchAhead is for how many spans the table is touched at a time.
-const touchAhead = 64
+// prefetchAhead is for how many spans the table's places are fetched at a time.
+const prefetchAhead = 64
 
 // keys are the ids of a span and its parent as the table knows them.
 type keys struct{ own, refers uint64 }
 
-// touch works out the next spans' keys, and has the places where the table
+// prefetchSpans works out the next spans' keys, and has the places where the table
 // keeps them fetched together.
-func (t *Topology) touch(spans []telemetry.Span) {
+func (t *Topology) prefetchSpans(spans []telemetry.Span) {
 	var sum uint64
 	for i := range spans {
 		s := &spans[i]
@@ -122,28 +123,28 @@ func (t *Topology) touch(spans []telemetry.Span) {
 		}
 		k := &t.scratch.keys[i]
 		k.own, k.refers = t.pending.Key(&s.TraceID, s.SpanID), 0
-		sum += t.pending.Touch(k.own)
+		sum += t.pending.Prefetch(k.own)
 		if !s.ParentID.IsZero() {
 			k.refers = t.pending.Key(&s.TraceID, s.ParentID)
-			sum += t.pending.Touch(k.refers)
+			sum += t.pending.Prefetch(k.refers)
 		}
 	}
-	t.touched += sum
+	t.prefetched += sum
 }
 
-// touchRequests is touch for entries of logs: what they refer to is the span that
-// they name.
-func (t *Topology) touchRequests(requests []telemetry.Request) {
+// prefetchRequests does the same for entries of logs: what they refer to is the span
+// that they name.
+func (t *Topology) prefetchRequests(requests []telemetry.Request) {
 	var sum uint64
 	for i := range requests {
 		r := &requests[i]
 		k := &t.scratch.keys[i]
 		if k.refers = 0; !r.TraceID.IsZero() && !r.SpanID.IsZero() {
 			k.refers = t.pending.Key(&r.TraceID, r.SpanID)
-			sum += t.pending.Touch(k.refers)
+			sum += t.pending.Prefetch(k.refers)
 		}
 	}
-	t.touched += sum
+	t.prefetched += sum
 }
 
 // Tick tells the time, in Unix nanoseconds, while nothing arrives: halves

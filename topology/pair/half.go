@@ -6,6 +6,14 @@ import (
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
+// Numbers of the table's owner, which alone knows what they lead to.
+type (
+	// Route is where a half is counted; 0 is nowhere.
+	Route uint32
+	// Endpoint is who reported a half.
+	Endpoint uint32
+)
+
 // Half is one report of one request by one witness: 64 bytes, and nothing
 // that the garbage collector must follow.
 type Half struct {
@@ -13,13 +21,11 @@ type Half struct {
 	Span  telemetry.SpanID // the span's own id; for a log entry the id that it names
 	// Refers is the id under which the other half is looked for: the parent of
 	// a span, the id that a log entry names. Zero refers to nothing.
-	Refers telemetry.SpanID
-	Start  int64  // Unix nanoseconds
-	took   uint64 // 48 bits of nanoseconds, then 16 bits of tick
-	// Edge says where the half is counted. What the number means, and that 0
-	// is nowhere, is the owner's business.
-	Edge     uint32
-	next     Ref // the half before this one that refers to the same id
+	Refers   telemetry.SpanID
+	Start    int64  // Unix nanoseconds
+	took     uint64 // 48 bits of nanoseconds, then 16 bits of tick
+	place    uint32 // its Route; of a void half its Endpoint
+	next     Ref    // the half before this one that refers to the same id
 	Response uint32
 	Code     int16
 	flags    uint16
@@ -70,6 +76,27 @@ func (h *Half) Set(f Flags) { h.flags |= uint16(f) }
 
 // Clear clears f.
 func (h *Half) Clear(f Flags) { h.flags &^= uint16(f) }
+
+// Route is where the half is counted; 0 if it is void.
+func (h *Half) Route() Route {
+	if h.Has(Void) {
+		return 0
+	}
+	return Route(h.place)
+}
+
+// SetRoute says where the half, which is not void, is counted.
+func (h *Half) SetRoute(r Route) { h.place = uint32(r) }
+
+// MakeVoid has the half be counted nowhere and observed never. Who reported it
+// is remembered: it still says whose span its id is.
+func (h *Half) MakeVoid(reporter Endpoint) {
+	h.Set(Void | Emitted)
+	h.place = uint32(reporter)
+}
+
+// Reporter is who reported the half, if it is void; of others the route tells.
+func (h *Half) Reporter() Endpoint { return Endpoint(h.place) }
 
 // SetTook keeps a duration in nanoseconds, three days at most, and the tick in
 // which the half was counted.

@@ -11,10 +11,10 @@ const EncodedSize = 16 + 8 + 8 + 8 + 8 + 4 + 4 + 2 + 2
 
 var errSize = errors.New("pending halves end in the middle of one")
 
-// Append writes the halves in order of arrival, with edge mapping what their
-// Edge means to what it will mean to the reader. Slots and links are not
-// written: they follow from the order, and from who owns its id.
-func (t *Table) Append(dst []byte, edge func(*Half) uint32) []byte {
+// Append writes the halves in order of arrival. The owner's numbers are written
+// as route and reporter have them, which say what the reader will call them. Slots and
+// links are not written: they follow from the order, and from who owns its id.
+func (t *Table) Append(dst []byte, route func(Route) Route, reporter func(Endpoint) Endpoint) []byte {
 	dst = slices.Grow(dst, t.Count()*EncodedSize)
 	for r := t.tail; r != t.head; r++ {
 		if r == 0 {
@@ -26,7 +26,13 @@ func (t *Table) Append(dst []byte, edge func(*Half) uint32) []byte {
 		dst = append(dst, h.Refers[:]...)
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(h.Start)) //nolint:gosec // bits
 		dst = binary.LittleEndian.AppendUint64(dst, h.took)
-		dst = binary.LittleEndian.AppendUint32(dst, edge(h))
+		var place uint32
+		if h.Has(Void) {
+			place = uint32(reporter(h.Reporter()))
+		} else {
+			place = uint32(route(h.Route()))
+		}
+		dst = binary.LittleEndian.AppendUint32(dst, place)
 		dst = binary.LittleEndian.AppendUint32(dst, h.Response)
 		dst = binary.LittleEndian.AppendUint16(dst, uint16(h.Code)) //nolint:gosec // bits
 		dst = binary.LittleEndian.AppendUint16(dst, h.flags)
@@ -49,7 +55,7 @@ func (t *Table) Restore(b []byte, accept func(*Half) error, spill func(*Half)) e
 		copy(h.Refers[:], b[24:])
 		h.Start = int64(binary.LittleEndian.Uint64(b[32:])) //nolint:gosec // bits
 		h.took = binary.LittleEndian.Uint64(b[40:])
-		h.Edge = binary.LittleEndian.Uint32(b[48:])
+		h.place = binary.LittleEndian.Uint32(b[48:])
 		h.Response = binary.LittleEndian.Uint32(b[52:])
 		h.Code = int16(binary.LittleEndian.Uint16(b[56:])) //nolint:gosec // bits
 		h.flags = binary.LittleEndian.Uint16(b[58:])

@@ -2,6 +2,7 @@ package pair
 
 import (
 	"encoding/binary"
+	"iter"
 	"math/bits"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
@@ -116,17 +117,17 @@ func mix(a, b uint64) uint64 {
 	return hi ^ lo ^ a
 }
 
-// Touch reads the place where an id would be, and answers nothing of use. Tables
-// are larger than caches; places of many ids that are touched one right after
-// the other are fetched at once, where Look would wait for each.
-func (t *Table) Touch(key uint64) uint64 { return t.slots[key&uint64(len(t.slots)-1)].key }
+// Prefetch reads the place where an id would be, and answers nothing of use. Tables
+// are larger than caches; places of many ids that are read one right after the
+// other are fetched at once, where Look would wait for each.
+func (t *Table) Prefetch(key uint64) uint64 { return t.slots[key&uint64(len(t.slots)-1)].key }
 
-// TouchOldest touches what Pop will need for the n oldest halves.
-func (t *Table) TouchOldest(n int) (sum uint64) {
+// PrefetchOldest reads what Pop will need for the n oldest halves.
+func (t *Table) PrefetchOldest(n int) (sum uint64) {
 	n = min(n, t.Len())
 	for r := t.tail; n > 0; r, n = r+1, n-1 {
 		h := t.At(r)
-		sum += t.Touch(t.Key(&h.Trace, h.Span)) + t.Touch(t.Key(&h.Trace, h.Refers))
+		sum += t.Prefetch(t.Key(&h.Trace, h.Span)) + t.Prefetch(t.Key(&h.Trace, h.Refers))
 	}
 	return sum
 }
@@ -152,12 +153,25 @@ func (t *Table) Look(key uint64) (owner, first Ref) {
 	}
 }
 
-// Next is the half that came before r and refers to the same id, 0 if none.
-func (t *Table) Next(r Ref) Ref {
-	if n := t.At(r).next; t.live(n) {
-		return n
+// MaxKin bounds how many halves that refer to one id are looked at when
+// another comes: a trace that hangs ten thousand spans on one parent costs no more
+// than this for each.
+const MaxKin = 64
+
+// Kin walks the halves that refer to one id, of which first is the latest, from
+// there to the oldest, MaxKin at most. The table must not change meanwhile.
+func (t *Table) Kin(first Ref) iter.Seq2[Ref, *Half] {
+	return func(yield func(Ref, *Half) bool) {
+		for n, r := 0, first; r != 0 && n < MaxKin; n++ {
+			h := t.At(r)
+			if !yield(r, h) {
+				return
+			}
+			if r = h.next; !t.live(r) {
+				return
+			}
+		}
 	}
-	return 0
 }
 
 // Push takes a half in. own is the key of its span id, and asks that Look finds

@@ -95,7 +95,7 @@ func TestTableModel(t *testing.T) {
 				}
 			},
 			"save": func(rt *rapid.T) {
-				b := table.Append(nil, func(h *Half) uint32 { return h.Edge })
+				b := table.Append(nil, func(r Route) Route { return r }, func(e Endpoint) Endpoint { return e })
 				table = New(1, 8)
 				table.limit = 2048
 				if err := table.Restore(b, func(*Half) error { return nil }, func(*Half) { rt.Fatal("spilled") }); err != nil {
@@ -114,13 +114,17 @@ func TestTableModel(t *testing.T) {
 				for n := range uint64(20) {
 					id := span(n + 1)
 					owner, refers := owners[id], referring[id]
+					refers = refers[:min(len(refers), MaxKin)]
 					o, first := table.Look(key(id))
 					if (o != 0) != (owner != nil) || o != 0 && table.At(o).Refers != owner.Refers {
 						rt.Fatalf("owner of %d", n)
 					}
 					var got []telemetry.SpanID
-					for r := first; r != 0; r = table.Next(r) {
-						got = append(got, table.At(r).Span)
+					for r, h := range table.Kin(first) {
+						if h != table.At(r) {
+							rt.Fatalf("half %d of the kin of %d is another", r, n)
+						}
+						got = append(got, h.Span)
 					}
 					if diff := cmp.Diff(refers, got); diff != "" {
 						rt.Fatalf("those who refer to %d (-want +got):\n%s", n, diff)
@@ -160,7 +164,7 @@ func TestRestoreSpillsTheOldest(t *testing.T) {
 	}
 	small := New(1<<10, 1)
 	var spilled []telemetry.SpanID
-	err := small.Restore(big.Append(nil, func(*Half) uint32 { return 0 }), func(*Half) error { return nil },
+	err := small.Restore(big.Append(nil, func(Route) Route { return 0 }, nil), func(*Half) error { return nil },
 		func(h *Half) { spilled = append(spilled, h.Span) })
 	if err != nil || len(spilled) != 2000-1023 || spilled[0] != span(1) || small.Len() != 1023 {
 		t.Errorf("error %v, spilled %d, kept %d", err, len(spilled), small.Len())
