@@ -113,20 +113,6 @@ func (t *Topology) void(h *pair.Half) {
 	t.stats.Void++
 }
 
-// covers decides between a client span and its child, a client span of the
-// same service. A call to a database or queue is told best by the span that names it;
-// a database call inside another call is a call of its own.
-func covers(child, parent *pair.Half) (childVoid, parentVoid bool) {
-	switch c, p := child.Has(pair.Named), parent.Has(pair.Named); {
-	case c && !p:
-		return false, false
-	case p && !c:
-		return true, false
-	default:
-		return false, true
-	}
-}
-
 // alone counts a half that nothing can meet, and is done with it.
 func (t *Topology) alone(h *pair.Half, src, dst endpointID) {
 	t.count(h, t.route(src, dst, h.Protocol()))
@@ -140,3 +126,38 @@ func (t *Topology) unknown() endpointID {
 
 // anyone is the endpoint of callers that send no telemetry.
 func (t *Topology) anyone() endpointID { return t.endpoint(telemetry.Endpoint{Node: callerNode()}) }
+
+// half is what a span reports.
+func half(s *telemetry.Span, w telemetry.Witness, tick int64) pair.Half {
+	h := pair.Half{
+		Trace: s.TraceID, Span: s.SpanID, Refers: s.ParentID, Start: s.Start,
+		Response: uint32(s.Response), Code: code16(s.Code),
+	}
+	h.SetWhat(w, s.Outcome, telemetry.TLSUnknown, s.Protocol)
+	h.SetTook(s.Duration, tick)
+	return h
+}
+
+func code16(code int32) int16 {
+	if code < -1 || code > 1<<15-1 {
+		return -1
+	}
+	return int16(code)
+}
+
+// believes says that a client half can have called node dst, of whose log the
+// only link to it is an id that may have been passed on unchanged: unless it has met, or
+// names, another service.
+func (t *Topology) believes(h *pair.Half, dst endpointID) bool {
+	if h.Has(pair.Void) {
+		return true
+	}
+	far := t.far(h)
+	return t.same(far, dst) || !h.Has(pair.Paired) && t.nodes.of(far).key.Kind != telemetry.NodeService
+}
+
+// tellsCaller says that a server half knows its caller, be it by hearsay.
+func (t *Topology) tellsCaller(h *pair.Half) bool {
+	far := t.far(h)
+	return far != nowhere && t.nodes.of(far).key != callerNode()
+}

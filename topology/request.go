@@ -70,25 +70,6 @@ func (t *Topology) orAnyone(far, near endpointID) endpointID {
 	return far
 }
 
-// turn makes an entry that was taken for the caller's, and names nobody, the
-// callee's: the span that it names is another service's call.
-func (t *Topology) turn(l *pair.Half, src endpointID, p telemetry.Protocol) {
-	near := t.near(l)
-	p = t.spoken(l, p)
-	t.uncount(l)
-	l.SetWhat(telemetry.ServerLog, l.Outcome(), l.TLS(), l.Protocol())
-	l.SetRoute(t.route(src, near, p))
-	t.countPast(l)
-	t.pairUp(l)
-	t.emit(l)
-}
-
-// nameless says that a client's entry names nobody, so that it may be a
-// server's.
-func (t *Topology) nameless(l *pair.Half) bool {
-	return hop(l, telemetry.ClientLog) && !l.Has(pair.Paired) && t.nodes.of(t.far(l)).key == telemetry.Node{Name: unknownName}
-}
-
 // peerOf is the far end as the entry names it, or nowhere.
 func (t *Topology) peerOf(r *telemetry.Request) endpointID {
 	c := claim{id: r.Peer, kind: r.PeerKind}

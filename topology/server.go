@@ -158,23 +158,6 @@ func (t *Topology) callerOf(h *pair.Half, near endpointID, owner, parent, siblin
 	return caller{src: nowhere, p: p}
 }
 
-// tellsCaller says that a server half knows its caller, be it by hearsay.
-func (t *Topology) tellsCaller(h *pair.Half) bool {
-	far := t.far(h)
-	return far != nowhere && t.nodes.of(far).key != callerNode()
-}
-
-// clientLog is a caller's log entry among those that refer to an id, which
-// can have been answered by node dst.
-func (t *Topology) clientLog(first pair.Ref, dst endpointID) pair.Ref {
-	for r, l := range t.pending.Kin(first) {
-		if hop(l, telemetry.ClientLog) && !l.Has(pair.Paired) && t.believes(l, dst) {
-			return r
-		}
-	}
-	return 0
-}
-
 // answer tells a client half, and the log entries beside it, who answered.
 func (t *Topology) answer(c *pair.Half, near endpointID, siblings pair.Ref, p telemetry.Protocol, shared bool, first pair.Ref) {
 	src := t.near(c)
@@ -186,20 +169,6 @@ func (t *Topology) answer(c *pair.Half, near endpointID, siblings pair.Ref, p te
 	}
 	if siblings != 0 {
 		t.tellClientLogs(src, near, siblings, p)
-	}
-}
-
-// tellRefused tells the callee's log entries that name the caller's span.
-func (t *Topology) tellRefused(src, near endpointID, siblings pair.Ref, p telemetry.Protocol) {
-	for _, l := range t.pending.Kin(siblings) {
-		if l.Has(pair.Void) || l.Has(pair.Paired) || !t.same(near, t.near(l)) {
-			continue
-		}
-		if hop(l, telemetry.ServerLog) {
-			t.settle(l, src, t.near(l), p)
-		} else if t.nameless(l) && !t.same(src, near) {
-			t.turn(l, src, p)
-		}
 	}
 }
 

@@ -106,47 +106,6 @@ func (t *Topology) Consume(e telemetry.Entry) telemetry.Observed {
 	return t.observed.lend(before, e.Position)
 }
 
-// prefetchAhead is for how many spans the table's places are fetched at a time.
-const prefetchAhead = 64
-
-// keys are the ids of a span and its parent as the table knows them.
-type keys struct{ own, refers uint64 }
-
-// prefetchSpans works out the next spans' keys, and has the places where the table
-// keeps them fetched together.
-func (t *Topology) prefetchSpans(spans []telemetry.Span) {
-	var sum uint64
-	for i := range spans {
-		s := &spans[i]
-		if s.Kind <= telemetry.KindInternal {
-			continue
-		}
-		k := &t.scratch.keys[i]
-		k.own, k.refers = t.pending.Key(&s.TraceID, s.SpanID), 0
-		sum += t.pending.Prefetch(k.own)
-		if !s.ParentID.IsZero() {
-			k.refers = t.pending.Key(&s.TraceID, s.ParentID)
-			sum += t.pending.Prefetch(k.refers)
-		}
-	}
-	t.prefetched += sum
-}
-
-// prefetchRequests does the same for entries of logs: what they refer to is the span
-// that they name.
-func (t *Topology) prefetchRequests(requests []telemetry.Request) {
-	var sum uint64
-	for i := range requests {
-		r := &requests[i]
-		k := &t.scratch.keys[i]
-		if k.refers = 0; !r.TraceID.IsZero() && !r.SpanID.IsZero() {
-			k.refers = t.pending.Key(&r.TraceID, r.SpanID)
-			sum += t.pending.Prefetch(k.refers)
-		}
-	}
-	t.prefetched += sum
-}
-
 // Tick tells the time, in Unix nanoseconds, while nothing arrives: halves
 // become final, rates decay, the forgotten leaves, and a snapshot is published
 // if one is due. It returns the halves that became final. Call it every 100 to 200 ms.

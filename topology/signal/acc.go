@@ -26,37 +26,6 @@ import (
 // dense buckets for each slot (40 KB an edge instead of 3); decaying averages
 // (they cannot be taken back, and a rate that was never measured is shown).
 
-// Tick is the clock of accumulators, in nanoseconds.
-const Tick = 100_000_000
-
-// A Window is one of the sliding windows.
-type Window int
-
-// The windows.
-const (
-	Second Window = iota
-	TenSeconds
-	Minute
-	FiveMinutes
-	Windows = 4
-)
-
-var windowNames = [Windows]string{"1s", "10s", "1m", "5m"} //nolint:gochecknoglobals // immutable
-
-// String is the window's name in the HTTP API.
-func (w Window) String() string { return windowNames[w] }
-
-const columns = 11 + 11 + 7 + 11
-
-// level is the ring of slots of one window.
-type level struct {
-	width int64 // ticks a slot
-	slots int64 // one more than fill the window
-	first int   // column of slot 0
-}
-
-var levels = [Windows]level{{1, 11, 0}, {10, 11, 11}, {100, 7, 22}, {300, 11, 29}} //nolint:gochecknoglobals // immutable
-
 // Rows that are counters; a latency bucket's row follows them.
 const (
 	rowRequests = iota
@@ -89,27 +58,6 @@ type Sample struct {
 	Outcome telemetry.Outcome
 	TLS     telemetry.TLS
 }
-
-// A Cursor is a tick with its slots and columns, which are costly enough to find to be
-// found once a batch and not once a span.
-type Cursor struct {
-	tick int64
-	slot [Windows]int64 // counted from the epoch
-	col  [Windows]uint8
-}
-
-// At is the cursor of a tick.
-func At(tick int64) Cursor {
-	c := Cursor{tick: tick}
-	for i, l := range levels {
-		c.slot[i] = tick / l.width
-		c.col[i] = uint8(int64(l.first) + c.slot[i]%l.slots) //nolint:gosec // below 40
-	}
-	return c
-}
-
-// Tick is the cursor's tick.
-func (c *Cursor) Tick() int64 { return c.tick }
 
 // Total is what was counted since the beginning.
 func (a *Acc) Total() Sums { return a.total }
@@ -285,14 +233,6 @@ func (a *Acc) AddTo(d *Dist, w Window) {
 			d.add(int(id-counters), n)
 		}
 	}
-}
-
-// Seconds is how long window w is at now, in Unix nanoseconds: its whole slots
-// and what has passed of the one being filled.
-func Seconds(w Window, now int64) float64 {
-	l := levels[w]
-	slot := l.width * Tick
-	return float64((l.slots-1)*slot+now%slot) / 1e9
 }
 
 // Merge adds all that o counted to a.

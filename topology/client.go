@@ -7,24 +7,6 @@ import (
 	"github.com/binnacle-mesh/binnacle/topology/pair"
 )
 
-// half is what a span reports.
-func half(s *telemetry.Span, w telemetry.Witness, tick int64) pair.Half {
-	h := pair.Half{
-		Trace: s.TraceID, Span: s.SpanID, Refers: s.ParentID, Start: s.Start,
-		Response: uint32(s.Response), Code: code16(s.Code),
-	}
-	h.SetWhat(w, s.Outcome, telemetry.TLSUnknown, s.Protocol)
-	h.SetTook(s.Duration, tick)
-	return h
-}
-
-func code16(code int32) int16 {
-	if code < -1 || code > 1<<15-1 {
-		return -1
-	}
-	return int16(code)
-}
-
 // proxyCall says that a span is of a call that an Envoy makes on its own account
 // (rate limits, authorization): "async <method> egress".
 func (t *Topology) proxyCall(s *telemetry.Span) bool {
@@ -198,34 +180,16 @@ func (t *Topology) meetServers(h *pair.Half, owner, first pair.Ref, p telemetry.
 	}
 }
 
-// believes says that a client half can have called node dst, of whose log the
-// only link to it is an id that may have been passed on unchanged: unless it has met, or
-// names, another service.
-func (t *Topology) believes(h *pair.Half, dst endpointID) bool {
-	if h.Has(pair.Void) {
-		return true
-	}
-	far := t.far(h)
-	return t.same(far, dst) || !h.Has(pair.Paired) && t.nodes.of(far).key.Kind != telemetry.NodeService
-}
-
-// tellLogs tells the log entries that name server span o who its caller is.
-func (t *Topology) tellLogs(o *pair.Half, src endpointID, p telemetry.Protocol) {
-	_, first := t.pending.Look(t.pending.Key(&o.Trace, o.Span))
-	near := t.near(o)
-	for _, l := range t.pending.Kin(first) {
-		if hop(l, telemetry.ServerLog) && t.same(near, t.near(l)) {
-			t.settle(l, src, t.near(l), p)
-		}
-	}
-}
-
-// tellClientLogs tells the log entries that name the hop of a client half,
-// whose list begins at first, who answered.
-func (t *Topology) tellClientLogs(client, dst endpointID, first pair.Ref, p telemetry.Protocol) {
-	for _, l := range t.pending.Kin(first) {
-		if hop(l, telemetry.ClientLog) && !l.Has(pair.Paired) && t.same(client, t.near(l)) {
-			t.settle(l, t.near(l), dst, p)
-		}
+// covers decides between a client span and its child, a client span of the
+// same service. A call to a database or queue is told best by the span that names it;
+// a database call inside another call is a call of its own.
+func covers(child, parent *pair.Half) (childVoid, parentVoid bool) {
+	switch c, p := child.Has(pair.Named), parent.Has(pair.Named); {
+	case c && !p:
+		return false, false
+	case p && !c:
+		return true, false
+	default:
+		return false, true
 	}
 }

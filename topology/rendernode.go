@@ -1,0 +1,106 @@
+package topology
+
+import (
+	"sort"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/topology/signal"
+)
+
+// drawnNode is how a node was last rendered.
+type drawnNode struct {
+	id      string
+	visible bool
+	dirty   bool // is in publisher.dirtyNodes
+	windows [signal.Windows]shown
+	is      telemetry.GraphNode
+}
+
+func (n *node) drawnID() string {
+	if n.drawn.id == "" {
+		n.drawn.id = n.key.ID()
+	}
+	return n.drawn.id
+}
+
+// renderNode renders a node anew by the edges that lead to it, and those that
+// lead away.
+func (t *Topology) renderNode(n *node, in, out []*edge) (changed bool) {
+	tr := &t.pub.traffic
+	tr.reset()
+	last := n.reported
+	for _, e := range in {
+		last = max(last, e.last)
+	}
+	windows := t.renderInbound(in, tr)
+	is := telemetry.GraphNode{
+		ID: n.drawnID(), Name: n.key.Name, Namespace: n.key.Namespace, Cluster: n.cluster,
+		Kind: n.key.Kind, System: n.system, Versions: t.versions(n),
+		Health: t.judge(&tr.sums, &tr.dist),
+	}
+	for _, e := range out {
+		last = max(last, e.last)
+		if is.Health == telemetry.HealthIdle && e.drawn.is.Health != telemetry.HealthIdle && e.drawn.visible {
+			is.Health = telemetry.HealthOK // nobody calls it, but it calls
+		}
+	}
+	is.LastSeen = last
+	d := &n.drawn
+	old := &d.is
+	if d.visible && windows == d.windows && is.Cluster == old.Cluster && is.System == old.System && is.Health == old.Health &&
+		is.LastSeen == old.LastSeen && sameStrings(is.Versions, old.Versions) {
+		return false
+	}
+	is.Windows = signals(&windows)
+	d.is, d.windows, d.visible = is, windows, true
+	return true
+}
+
+// maxVersions is how many versions of a node are shown: the latest seen.
+const maxVersions = 8
+
+func (t *Topology) versions(n *node) []string {
+	type version struct {
+		name string
+		seen int64
+	}
+	var vs []version
+next:
+	for _, ep := range n.variants {
+		e := &t.nodes.endpoints[ep]
+		if e.is.Version == "" {
+			continue
+		}
+		for i := range vs {
+			if vs[i].name == e.is.Version {
+				vs[i].seen = max(vs[i].seen, e.seen)
+				continue next
+			}
+		}
+		vs = append(vs, version{e.is.Version, e.seen})
+	}
+	if len(vs) > maxVersions {
+		sort.Slice(vs, func(i, j int) bool {
+			return vs[i].seen > vs[j].seen || vs[i].seen == vs[j].seen && vs[i].name > vs[j].name
+		})
+		vs = vs[:maxVersions]
+	}
+	names := make([]string, len(vs))
+	for i, v := range vs {
+		names[i] = v.name
+	}
+	sort.Strings(names)
+	return names
+}
+
+func sameStrings(a, b []string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}

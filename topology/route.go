@@ -1,0 +1,145 @@
+package topology
+
+import (
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// route is a pair of endpoints that share an edge.
+type route struct {
+	edge     edgeID
+	src, dst endpointID
+	next     routeID // of the same edge
+	last     int64   // when it was last counted on
+	protocol telemetry.Protocol
+	is       *telemetry.Edge
+}
+
+// routeKey is source, target and protocol in one number, which maps look up
+// fastest. There are far fewer than 2^30 endpoints.
+type routeKey uint64
+
+func keyOf(src, dst endpointID, p telemetry.Protocol) routeKey {
+	return routeKey(src)<<34 | routeKey(dst)<<4 | routeKey(p)
+}
+
+// interned is a telemetry.Edge and how many routes have it.
+type interned struct {
+	is   *telemetry.Edge
+	uses int
+}
+
+const maxRoutesPerEdge = 256
+
+// route is the number of the route between two endpoints.
+func (t *Topology) route(src, dst endpointID, p telemetry.Protocol) routeID {
+	es, ns := &t.edges, &t.nodes
+	key := keyOf(src, dst, p)
+	if r, ok := es.byRoute[key]; ok {
+		return r
+	}
+	id := t.edge(ns.endpoints[src].node, ns.endpoints[dst].node, p)
+	e := es.list[id]
+	if e.routeCount >= maxRoutesPerEdge || len(es.routes)-len(es.freeRoute) > 8*t.cfg.MaxEdges {
+		bareSrc, bareDst := ns.list[e.src].bare, ns.list[e.dst].bare
+		bare := keyOf(bareSrc, bareDst, e.protocol)
+		if key != bare {
+			t.stats.Dropped.Variants++
+			if r, ok := es.byRoute[bare]; ok && es.routes[r].edge == id {
+				return r
+			}
+			src, dst, p = bareSrc, bareDst, e.protocol
+		}
+	}
+	if e.overflow {
+		t.stats.Dropped.Edges++
+	}
+	n := route{edge: id, src: src, dst: dst, protocol: p, next: e.routes, last: t.now}
+	var r routeID
+	if l := len(es.freeRoute); l > 0 {
+		r, es.freeRoute = es.freeRoute[l-1], es.freeRoute[:l-1]
+		es.routes[r] = n
+	} else {
+		r = routeID(len(es.routes)) //nolint:gosec // bounded
+		es.routes = append(es.routes, n)
+	}
+	e.routes = r
+	e.routeCount++
+	es.nameRoute(r, t.edgeOf(r))
+	t.hold(r, 1)
+	return r
+}
+
+// edgeOf is what observations on a route say. A caller that is not known is
+// the unknown client; an overflow edge hides its routes.
+func (t *Topology) edgeOf(r routeID) telemetry.Edge {
+	es, ns := &t.edges, &t.nodes
+	rt := &es.routes[r]
+	e := es.list[rt.edge]
+	is := telemetry.Edge{Source: ns.endpoints[rt.src].is, Target: ns.endpoints[rt.dst].is, Protocol: e.protocol}
+	if e.overflow {
+		is = telemetry.Edge{Protocol: e.protocol}
+		is.Source.Node, is.Target.Node = ns.list[e.src].key, ns.list[e.dst].key
+	} else {
+		is.Target.System = ns.of(rt.dst).system
+		is.Source.System = ns.of(rt.src).system
+	}
+	if rt.src == nowhere {
+		is.Source = telemetry.Endpoint{Node: callerNode()}
+	}
+	return is
+}
+
+// nameRoute gives a route its interned edge and its place in the index.
+func (es *edges) nameRoute(r routeID, is telemetry.Edge) {
+	rt := &es.routes[r]
+	in := es.interned[is]
+	if in.is == nil {
+		in.is = &is
+	}
+	in.uses++
+	es.interned[is] = in
+	rt.is = in.is
+	key := keyOf(rt.src, rt.dst, rt.protocol)
+	if _, ok := es.byRoute[key]; !ok {
+		es.byRoute[key] = r
+	}
+}
+
+// forgetRoute undoes nameRoute.
+func (es *edges) forgetRoute(r routeID) {
+	rt := &es.routes[r]
+	if key := keyOf(rt.src, rt.dst, rt.protocol); es.byRoute[key] == r {
+		delete(es.byRoute, key)
+	}
+	in := es.interned[*rt.is]
+	if in.uses--; in.uses == 0 {
+		delete(es.interned, *rt.is)
+	} else {
+		es.interned[*rt.is] = in
+	}
+}
+
+// dropRoute lets a route go.
+func (t *Topology) dropRoute(r routeID) {
+	es := &t.edges
+	es.forgetRoute(r)
+	t.hold(r, -1)
+	es.routes[r] = route{}
+	es.freeRoute = append(es.freeRoute, r)
+}
+
+// hold keeps the nodes of a route on an overflow edge, which no edge of their
+// own keeps, as long as the route is there.
+func (t *Topology) hold(r routeID, n int) {
+	rt := &t.edges.routes[r]
+	if !t.edges.list[rt.edge].overflow {
+		return
+	}
+	for _, ep := range [...]endpointID{rt.src, rt.dst} {
+		id := t.nodes.endpoints[ep].node
+		t.nodes.list[id].edges += n
+		if n < 0 {
+			t.nodes.loose = append(t.nodes.loose, id)
+		}
+	}
+}
