@@ -32,7 +32,7 @@ export interface ChartData {
 export interface ChartLook {
   ink: RGBA;
   line: RGBA;
-  brass: RGBA;
+  accent: RGBA;
 }
 
 export interface ChartEvents {

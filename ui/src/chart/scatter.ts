@@ -1,7 +1,7 @@
 import { alpha, css, type RGBA } from '../base/color';
 import { clockMillis, duration } from '../base/format';
 import { clamp } from '../base/geometry';
-import { onFrame, type PaintHandle } from '../base/raf';
+import { onFrame, type PaintHandle } from '../base/frames';
 
 // Traces as points: when, and how long (logarithmic); as large as they have spans; filled where something failed.
 
@@ -18,7 +18,7 @@ export interface ScatterLook {
   line: RGBA;
   good: RGBA;
   bad: RGBA;
-  brass: RGBA;
+  accent: RGBA;
 }
 
 const LEFT = 58;
@@ -155,7 +155,7 @@ export class Scatter {
         pen.beginPath();
         pen.arc(q.x, q.y, q.r + 4, 0, Math.PI * 2);
         pen.lineWidth = 1.6;
-        pen.strokeStyle = css(look.brass);
+        pen.strokeStyle = css(look.accent);
         pen.stroke();
       }
     }

@@ -3,7 +3,7 @@ import type { Point } from '../base/geometry';
 // Where each node stands.
 //
 // Problem: a map is learnt by place. A node must never move because data changed, must stand where it stood after a
-// reload, and yet a newcomer should land where a fresh drawing would have put it.
+// reload, and yet a newcomer should stand where a fresh drawing would have put it.
 //
 // Algorithm, in two parts:
 // 1. fresh(): callers left of callees by longest path (cycles cut in a fixed order); namespaces are blocks stacked
@@ -11,7 +11,7 @@ import type { Point } from '../base/geometry';
 //    of the blocks is improved by swaps while the total height of the edges shrinks.
 // 2. place(): whoever has a place keeps it. A newcomer takes its place of the fresh drawing, shifted by how far its
 //    neighbourhood stands from there, and from that the nearest slot that is free, not left of its caller, and not in
-//    another namespace's waters.
+//    another namespace's area.
 //
 // Invariants: the result is a function of (graph, pinned) alone, with no clock and no chance: every tie is broken by
 // id. Pinned nodes come back unchanged.
@@ -124,8 +124,8 @@ function layers(out: number[][], into: number[][]): number[] {
   return layer;
 }
 
-/** Which namespace's land each node lies on; the others lie in open water and are absent. */
-export function landOf(nodes: LayoutNode[], edges: LayoutEdge[]): Map<string, string> {
+/** In which namespace's area each node lies; nodes in none are absent. */
+export function areaOf(nodes: LayoutNode[], edges: LayoutEdge[]): Map<string, string> {
   const index = new Map(nodes.map((n, i) => [n.id, i]));
   const out: number[][] = nodes.map(() => []);
   const into: number[][] = nodes.map(() => []);

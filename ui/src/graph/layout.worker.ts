@@ -1,25 +1,24 @@
 import type { Curve, Point } from '../base/geometry';
-import { hull, type Hull } from './hull';
-import { landOf, layout, type LayoutEdge, type LayoutNode } from './layout';
+import { areaAround, type Area } from './area';
+import { areaOf, layout, type LayoutEdge, type LayoutNode } from './layout';
 import { Neighbours, route } from './route';
 
-// Everything that is computed once per shape of the graph, off the main thread: places, curves, coasts.
+// Everything that is computed once per shape of the graph, off the main thread: where the nodes stand, how the
+// edges run, and what areas the namespaces take.
 
-export interface ChartRequest {
-  serial: number;
+export interface ArrangeRequest {
   nodes: LayoutNode[];
   edges: (LayoutEdge & { id: string })[];
   pinned: [string, Point][];
 }
 
-export interface Chart {
-  serial: number;
+export interface Arrangement {
   places: [string, Point][];
   curves: [string, Curve][];
-  hulls: Hull[];
+  areas: Area[];
 }
 
-export function chart(r: ChartRequest): Chart {
+export function arrange(r: ArrangeRequest): Arrangement {
   const places = layout({ nodes: r.nodes, edges: r.edges, pinned: new Map(r.pinned) });
   const around = new Neighbours(places.values());
   const seen = new Map<string, number>();
@@ -34,7 +33,7 @@ export function chart(r: ChartRequest): Chart {
     return [[e.id, route(a, b, around, twin)]];
   });
   const groups = new Map<string, Point[]>();
-  for (const [id, group] of landOf(r.nodes, r.edges)) {
+  for (const [id, group] of areaOf(r.nodes, r.edges)) {
     const p = places.get(id);
     if (p === undefined) continue;
     const l = groups.get(group);
@@ -43,17 +42,16 @@ export function chart(r: ChartRequest): Chart {
   }
   const all = [...places.values()];
   return {
-    serial: r.serial,
     places: [...places],
     curves,
-    hulls: [...groups].map(([g, points]) => hull(g, points, all)),
+    areas: [...groups].map(([g, points]) => areaAround(g, points, all)),
   };
 }
 
-// Only in a worker: the tests import chart() where there is no such scope.
+// Only in a worker: the tests import arrange() where there is no such scope.
 if (typeof document === 'undefined' && typeof self !== 'undefined') {
-  self.onmessage = (e: MessageEvent<ChartRequest>) => {
-    const answer = chart(e.data);
-    self.postMessage(answer, { transfer: answer.hulls.map((h) => h.field.buffer) });
+  self.onmessage = (e: MessageEvent<ArrangeRequest>) => {
+    const answer = arrange(e.data);
+    self.postMessage(answer, { transfer: answer.areas.map((a) => a.field.buffer) });
   };
 }

@@ -1,18 +1,18 @@
 import type { RGBA } from '../base/color';
 import { Atlas } from './atlas';
 import type { View } from './camera';
-import type { Hull } from './hull';
+import type { Area } from './area';
 import * as glsl from './shaders';
 
-// WebGL2 behind four instance buffers. A frame binds them and draws; buffers are filled again only when the scene
+// WebGL 2 behind four buffers, one a kind of thing (edges, dots, nodes, words). A frame binds them and draws; buffers are filled again only when the scene
 // changes. A lost context is rebuilt by making a new Renderer.
 
 export interface Palette {
-  sea: RGBA;
-  graticule: RGBA;
-  land: RGBA;
-  coast: RGBA;
-  depth: RGBA;
+  backdrop: RGBA;
+  grid: RGBA;
+  area: RGBA;
+  outline: RGBA;
+  fringe: RGBA;
   ink: RGBA;
   ink2: RGBA;
   ink3: RGBA;
@@ -21,9 +21,9 @@ export interface Palette {
   failing: RGBA;
   throttled: RGBA;
   idle: RGBA;
-  brass: RGBA;
-  body: RGBA;
-  track: RGBA;
+  accent: RGBA;
+  node: RGBA;
+  gauge: RGBA;
 }
 
 /** Floats an instance: edges 16, dots 16, nodes 20, sprites 12. */
@@ -39,8 +39,8 @@ interface Batch {
   uniforms: Map<string, WebGLUniformLocation>;
 }
 
-interface Land {
-  hull: Hull;
+interface DrawnArea {
+  area: Area;
   texture: WebGLTexture;
 }
 
@@ -52,9 +52,9 @@ export class Renderer {
   private readonly batches: Record<Layer, Batch>;
   private readonly line: Batch;
   private readonly lines = new Float32Array(4 * 256);
-  private readonly land: Batch;
+  private readonly area: Batch;
   private readonly atlasTexture: WebGLTexture;
-  private lands: Land[] = [];
+  private areas: DrawnArea[] = [];
   private dpr = 1;
   private width = 1;
   private height = 1;
@@ -73,7 +73,7 @@ export class Renderer {
     const strip = new Float32Array((SEGMENTS + 1) * 4);
     for (let i = 0; i <= SEGMENTS; i++) strip.set([i / SEGMENTS, -1, i / SEGMENTS, 1], i * 4);
     this.line = this.batch(glsl.LINE_VS, glsl.LINE_FS, 'a_vertex', quad, ['a_line']);
-    this.land = this.batch(glsl.LAND_VS, glsl.LAND_FS, 'a_corner', quad, []);
+    this.area = this.batch(glsl.AREA_VS, glsl.AREA_FS, 'a_corner', quad, []);
     this.batches = {
       ribbon: this.batch(glsl.RIBBON_VS, glsl.RIBBON_FS, 'a_vertex', strip, ['a_c0', 'a_c1', 'a_style', 'a_color']),
       dot: this.batch(glsl.DOT_VS, glsl.DOT_FS, 'a_vertex', quad, ['a_c0', 'a_c1', 'a_motion', 'a_color']),
@@ -122,17 +122,17 @@ export class Renderer {
     b.count = count;
   }
 
-  setLands(hulls: readonly Hull[]): void {
+  setAreas(areas: readonly Area[]): void {
     const { gl } = this;
-    for (const l of this.lands) gl.deleteTexture(l.texture);
-    this.lands = hulls.map((hull) => {
+    for (const a of this.areas) gl.deleteTexture(a.texture);
+    this.areas = areas.map((area) => {
       const texture = this.newTexture();
-      gl.texImage2D(gl.TEXTURE_2D, 0, gl.R16F, hull.cols, hull.rows, 0, gl.RED, gl.FLOAT, hull.field);
-      return { hull, texture };
+      gl.texImage2D(gl.TEXTURE_2D, 0, gl.R16F, area.cols, area.rows, 0, gl.RED, gl.FLOAT, area.field);
+      return { area, texture };
     });
   }
 
-  draw(view: View, seconds: number, p: Palette, level: number, landDim: number): void {
+  draw(view: View, seconds: number, p: Palette, areaMargin: number, areaDim: number): void {
     const { gl } = this;
     const use = (b: Batch): void => {
       gl.useProgram(b.program);
@@ -144,23 +144,23 @@ export class Renderer {
     const color = (b: Batch, name: string, c: RGBA): void => gl.uniform4f(at(b, name), c[0], c[1], c[2], c[3]);
 
     // Cleared, not shaded: where a page is drawn without a GPU, a shader over every pixel is most of the frame.
-    gl.clearColor(p.sea[0], p.sea[1], p.sea[2], 1);
+    gl.clearColor(p.backdrop[0], p.backdrop[1], p.backdrop[2], 1);
     gl.clear(gl.COLOR_BUFFER_BIT);
-    this.graticule(view);
+    this.grid(view);
     use(this.line);
-    color(this.line, 'u_line', p.graticule);
+    color(this.line, 'u_line', p.grid);
     gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, this.line.count);
 
-    use(this.land);
-    color(this.land, 'u_land', p.land);
-    color(this.land, 'u_coast', p.coast);
-    color(this.land, 'u_depth', p.depth);
-    gl.uniform1f(at(this.land, 'u_level'), level);
-    gl.uniform1f(at(this.land, 'u_dim'), landDim);
-    for (const { hull: h, texture } of this.lands) {
+    use(this.area);
+    color(this.area, 'u_area', p.area);
+    color(this.area, 'u_outline', p.outline);
+    color(this.area, 'u_fringe', p.fringe);
+    gl.uniform1f(at(this.area, 'u_level'), areaMargin);
+    gl.uniform1f(at(this.area, 'u_dim'), areaDim);
+    for (const { area: a, texture } of this.areas) {
       gl.bindTexture(gl.TEXTURE_2D, texture);
-      gl.uniform4f(at(this.land, 'u_rect'), h.x, h.y, (h.cols - 1) * h.step, (h.rows - 1) * h.step);
-      gl.uniform2f(at(this.land, 'u_cells'), h.cols, h.rows);
+      gl.uniform4f(at(this.area, 'u_rect'), a.x, a.y, (a.cols - 1) * a.step, (a.rows - 1) * a.step);
+      gl.uniform2f(at(this.area, 'u_cells'), a.cols, a.rows);
       gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
     }
 
@@ -175,9 +175,9 @@ export class Renderer {
     use(node);
     color(node, 'u_failing', p.failing);
     color(node, 'u_throttled', p.throttled);
-    color(node, 'u_brass', p.brass);
-    color(node, 'u_sea', p.sea);
-    color(node, 'u_track', p.track);
+    color(node, 'u_accent', p.accent);
+    color(node, 'u_backdrop', p.backdrop);
+    color(node, 'u_gauge', p.gauge);
     instances(node);
     use(sprite);
     gl.bindTexture(gl.TEXTURE_2D, this.atlasTexture);
@@ -185,18 +185,18 @@ export class Renderer {
     gl.bindVertexArray(null);
   }
 
-  /** Lines of longitude and latitude, whose mesh halves as the eye comes nearer. */
-  private graticule(view: View): void {
+  /** Faint lines across and down, whose distance halves as the map is zoomed in. */
+  private grid(view: View): void {
     const { gl, lines } = this;
     const level = Math.log2(Math.max(view.zoom, 0.05));
     const part = level - Math.floor(level);
     const mesh = 216 / 2 ** Math.floor(level);
     let n = 0;
-    const add = (camera: number, size: number, level_: number): void => {
+    const add = (camera: number, size: number, horizontal: 0 | 1): void => {
       const half = size / 2 / view.zoom;
       for (let k = Math.ceil((camera - half) / mesh); k * mesh <= camera + half && n < 256; k++) {
         const px = (k * mesh - camera) * view.zoom;
-        lines.set([Math.round(px * this.dpr) / this.dpr, level_, k % 2 === 0 ? 1 : part, 0], n * 4);
+        lines.set([Math.round(px * this.dpr) / this.dpr, horizontal, k % 2 === 0 ? 1 : part, 0], n * 4);
         n++;
       }
     };

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { curveDistance, type Point } from '../base/geometry';
 import { graphAt } from '../../test/fixture/mesh';
-import { chart } from './layout.worker';
+import { arrange } from './layout.worker';
 import { Neighbours, route } from './route';
 
 test('a curve bows around who stands between, and runs straight where nobody does', () => {
@@ -14,8 +14,7 @@ test('a curve bows around who stands between, and runs straight where nobody doe
 
 test('on the shop, no edge runs through a node that is not its own', () => {
   const g = graphAt(0, 'calm', 1);
-  const c = chart({
-    serial: 1,
+  const c = arrange({
     nodes: g.nodes.map((n) => ({ id: n.id, group: n.namespace, kind: n.kind })),
     edges: g.edges.map((e) => ({ id: e.id, source: e.source, target: e.target })),
     pinned: [],
@@ -28,5 +27,5 @@ test('on the shop, no edge runs through a node that is not its own', () => {
       if (node !== e.source && node !== e.target && curveDistance(curve, p) < 16) through.push(`${id} through ${node}`);
   }
   expect(through).toEqual([]);
-  expect(c.hulls.map((h) => h.group).sort()).toEqual(['back', 'edge', 'shop']);
+  expect(c.areas.map((h) => h.group).sort()).toEqual(['back', 'edge', 'shop']);
 });

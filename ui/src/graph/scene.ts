@@ -3,9 +3,9 @@ import { alpha, css, mix, type RGBA } from '../base/color';
 import { duration, percent, rate } from '../base/format';
 import { curveAt, curveLength, type Curve, type Point } from '../base/geometry';
 import { hash32 } from '../base/hash';
-import { errorShare, signalsOf, throttledShare, type GraphModel } from '../model/graph';
+import { errorShare, signalsOf, tellingFigure, throttledShare, type GraphModel } from '../model/graph';
 import type { Atlas, Ink, Region } from './atlas';
-import type { Hull } from './hull';
+import type { Area } from './area';
 import { STRIDE, type Palette, type Renderer } from './renderer';
 
 // From the model to the instance buffers. Runs when data, selection or theme change, never for a pan.
@@ -59,17 +59,17 @@ class Floats {
 export class Scene {
   places = new Map<string, Point>();
   curves = new Map<string, Curve>();
-  hulls: readonly Hull[] = [];
+  areas: readonly Area[] = [];
   private readonly lengths = new Map<string, number>();
   private readonly motions = new Map<string, Motion>();
   private readonly words = new Map<string, { text: string; until: number }>();
   private freshWords = 0;
   private readonly buffers = { ribbon: new Floats(), dot: new Floats(), node: new Floats(), sprite: new Floats() };
 
-  setChart(places: Map<string, Point>, curves: Map<string, Curve>, hulls: readonly Hull[]): void {
+  setArrangement(places: Map<string, Point>, curves: Map<string, Curve>, areas: readonly Area[]): void {
     this.places = places;
     this.curves = curves;
-    this.hulls = hulls;
+    this.areas = areas;
     this.lengths.clear();
     for (const [id, c] of curves) this.lengths.set(id, curveLength(c));
     for (const id of this.motions.keys()) if (!curves.has(id)) this.motions.delete(id);
@@ -125,14 +125,14 @@ export class Scene {
       const at = this.places.get(n.id);
       if (at !== undefined) moves = this.node(n, at, model, looks, p, atlas) || moves;
     }
-    for (const h of this.hulls) {
-      const region = atlas.get(h.group, {
+    for (const a of this.areas) {
+      const region = atlas.get(a.group, {
         font: `italic 500 17px ${SERIF}`,
         color: css(p.ink3),
-        rim: css(p.sea),
+        rim: css(p.backdrop),
         spacing: '2.5px',
       });
-      this.sprite(h.label, 0, 0, region, 0.12, looks.focus === undefined ? 1 : 0.4);
+      this.sprite(a.label, 0, 0, region, 0.12, looks.focus === undefined ? 1 : 0.4);
     }
     return moves || newborn.size > 0;
   }
@@ -150,13 +150,13 @@ export class Scene {
     const s = signalsOf(e, looks.window);
     const length = this.lengths.get(e.id) ?? 1;
     const idle = s.rate <= 0;
-    const base = isNew ? p.brass : healthColor(idle ? 'idle' : e.health, p);
+    const base = isNew ? p.accent : healthColor(idle ? 'idle' : e.health, p);
     const loud = e.health === 'failing' || e.health === 'degraded' || isNew;
     const chosen = e.id === looks.selectedEdge || e.id === looks.hoverEdge;
     const opacity = Math.min(1, (idle ? 0.5 : loud ? 0.85 : 0.5) * strength + (chosen ? 0.3 : 0));
     const width = idle ? 1.1 : 1.1 + 1.75 * Math.log10(1 + s.rate);
     const glow = chosen ? 0.9 : e.health === 'failing' && !idle ? 0.9 : isNew ? 0.6 : 0;
-    const line = chosen && !loud ? mix(base, p.brass, 0.75) : base;
+    const line = chosen && !loud ? mix(base, p.accent, 0.75) : base;
     this.buffers.ribbon.push(
       ...c,
       width,
@@ -198,7 +198,7 @@ export class Scene {
           : i < wrong + refused
             ? p.throttled
             : isNew
-              ? p.brass
+              ? p.accent
               : e.health === 'degraded'
                 ? p.degraded
                 : mix(p.ok, p.ink, 0.45);
@@ -217,7 +217,7 @@ export class Scene {
 
   private badges(e: GraphEdge, c: Curve, looks: Looks, p: Palette, atlas: Atlas, strength: number): void {
     const s = signalsOf(e, looks.window);
-    const wrong = errorShare(s);
+    const telling = tellingFigure(e.health, s);
     const at = (t: number): Point => curveAt(c, t);
     const opacity = Math.min(1, strength * 1.4);
     // Badges stand one above the other: side by side they would cover one another on a short edge.
@@ -228,28 +228,28 @@ export class Scene {
         at(0.5),
         0,
         up,
-        atlas.get(words, { font: `600 11px ${SANS}`, color: css(p.sea), plate: css(p.throttled), icon: 'gate' }),
+        atlas.get(words, { font: `600 11px ${SANS}`, color: css(p.backdrop), plate: css(p.throttled), icon: 'gate' }),
         0.42,
         opacity,
       );
       up -= 20;
     }
-    if (wrong > 0.01 && e.health !== 'ok') {
-      const words = this.steady(`e${e.id}`, () => percent(wrong));
+    if (telling === 'errors') {
+      const words = this.steady(`e${e.id}`, () => percent(errorShare(s)));
       this.sprite(
         at(0.5),
         0,
         up,
         atlas.get(words, {
           font: `600 11px ${SANS}`,
-          color: css(p.sea),
+          color: css(p.backdrop),
           plate: css(e.health === 'failing' ? p.failing : p.degraded),
           icon: 'spike',
         }),
         0.36,
         opacity,
       );
-    } else if ((e.health === 'degraded' || e.health === 'failing') && s.p99 !== undefined) {
+    } else if (telling === 'latency' && s.p99 !== undefined) {
       const words = this.steady(`l${e.id}`, () => duration(s.p99));
       this.sprite(
         at(0.5),
@@ -257,7 +257,7 @@ export class Scene {
         up,
         atlas.get(words, {
           font: `600 11px ${SANS}`,
-          color: css(p.sea),
+          color: css(p.backdrop),
           plate: css(e.health === 'failing' ? p.failing : p.degraded),
         }),
         e.health === 'failing' ? 0.36 : 0.42,
@@ -270,7 +270,7 @@ export class Scene {
       const ink: Ink = {
         font: `500 11px ${SANS}`,
         color: css(whole ? p.ink3 : e.mtls > 0 ? p.degraded : p.ink3),
-        rim: css(p.sea),
+        rim: css(p.backdrop),
         icon: whole ? 'lock' : 'unlock',
       };
       this.sprite(
@@ -288,7 +288,7 @@ export class Scene {
         at(0.5),
         0,
         24,
-        atlas.get(words, { font: `600 11.5px ${SANS}`, color: css(p.ink), plate: css(p.body), rim: css(p.brass) }),
+        atlas.get(words, { font: `600 11.5px ${SANS}`, color: css(p.ink), plate: css(p.node), rim: css(p.accent) }),
         0,
         1,
       );
@@ -311,10 +311,10 @@ export class Scene {
           : mix(p.ok, p.ink3, 0.5);
     const body =
       n.health === 'failing'
-        ? mix(p.body, p.failing, 0.28)
+        ? mix(p.node, p.failing, 0.28)
         : n.health === 'degraded'
-          ? mix(p.body, p.degraded, 0.16)
-          : p.body;
+          ? mix(p.node, p.degraded, 0.16)
+          : p.node;
     const opacity = out ? 0.16 : 1;
     const halo = out ? 0 : n.health === 'failing' ? 1 : n.health === 'degraded' ? 0.55 : near ? 0.4 : 0;
     const young =
@@ -339,7 +339,7 @@ export class Scene {
     const strong = chosen || near || loud;
     const name = atlas.get(short(n.name), {
       font: `${n.kind === 'service' ? 600 : 500} 12.5px ${SANS}`,
-      rim: css(p.sea),
+      rim: css(p.backdrop),
       color: css(
         n.health === 'failing' ? mix(p.failing, p.ink, 0.35) : n.kind === 'service' || strong ? p.ink : p.ink2,
       ),
@@ -357,7 +357,7 @@ export class Scene {
         atlas.get(words, {
           font: `500 10.5px ${SANS}`,
           color: css(n.health === 'degraded' ? p.degraded : p.ink3),
-          rim: css(p.sea),
+          rim: css(p.backdrop),
         }),
         strong ? 0.5 : 0.64,
         out ? 0.15 : 1,

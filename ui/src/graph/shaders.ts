@@ -40,7 +40,7 @@ uniform vec4 u_line;
 out vec4 color;
 void main() { color = vec4(u_line.rgb, 1.0) * u_line.a * v_alpha; }`;
 
-export const LAND_VS = `${COMMON}
+export const AREA_VS = `${COMMON}
 in vec2 a_corner;
 uniform vec4 u_rect;
 out vec2 v_uv;
@@ -50,32 +50,32 @@ void main() {
   gl_Position = clip(toPx(u_rect.xy + k * u_rect.zw));
 }`;
 
-export const LAND_FS = `${COMMON}
+export const AREA_FS = `${COMMON}
 in vec2 v_uv;
 uniform sampler2D u_field; uniform vec2 u_cells;
-uniform vec4 u_land; uniform vec4 u_coast; uniform vec4 u_depth;
+uniform vec4 u_area; uniform vec4 u_outline; uniform vec4 u_fringe;
 uniform float u_level; uniform float u_dim;
 out vec4 color;
 float iso(float d, float at, float width) { return smoothstep(width + 0.6, width - 0.4, abs(d - at) * u_view.z); }
 void main() {
   float d = texture(u_field, (v_uv * (u_cells - 1.0) + 0.5) / u_cells).r;
-  // Most of the picture is open water or plain land: nothing to compute there.
+  // Most of the picture is far outside or well inside: nothing to compute there.
   if (d > u_level + 40.0 + 1.0 / u_view.z) discard;
   if (d < u_level - 2.0 / u_view.z) {
-    color = vec4(u_land.rgb * u_land.a, u_land.a) * u_dim;
+    color = vec4(u_area.rgb * u_area.a, u_area.a) * u_dim;
     return;
   }
   float inside = smoothstep(0.8, -0.8, (d - u_level) * u_view.z);
-  vec4 c = vec4(u_land.rgb * u_land.a, u_land.a) * inside;
-  // Shallow water: two tints and three contours, paler with depth.
+  vec4 c = vec4(u_area.rgb * u_area.a, u_area.a) * inside;
+  // Outside, two tints and three lines, paler with distance.
   float s1 = smoothstep(0.8, -0.8, (d - u_level - 16.0) * u_view.z) * (1.0 - inside);
   float s2 = smoothstep(0.8, -0.8, (d - u_level - 38.0) * u_view.z) * (1.0 - inside);
-  float tint = s1 * u_depth.a * 0.30 + s2 * u_depth.a * 0.22;
-  c += vec4(u_depth.rgb, 1.0) * tint;
-  float l = iso(d, u_level, 0.6) * u_coast.a;
-  c = c * (1.0 - l) + vec4(u_coast.rgb, 1.0) * l;
-  float k = (iso(d, u_level + 16.0, 0.3) * 0.5 + iso(d, u_level + 38.0, 0.3) * 0.3) * u_coast.a;
-  c = c * (1.0 - k) + vec4(u_coast.rgb, 1.0) * k;
+  float tint = s1 * u_fringe.a * 0.30 + s2 * u_fringe.a * 0.22;
+  c += vec4(u_fringe.rgb, 1.0) * tint;
+  float l = iso(d, u_level, 0.6) * u_outline.a;
+  c = c * (1.0 - l) + vec4(u_outline.rgb, 1.0) * l;
+  float k = (iso(d, u_level + 16.0, 0.3) * 0.5 + iso(d, u_level + 38.0, 0.3) * 0.3) * u_outline.a;
+  c = c * (1.0 - k) + vec4(u_outline.rgb, 1.0) * k;
   color = c * u_dim;
 }`;
 
@@ -166,7 +166,7 @@ void main() {
 
 export const NODE_FS = `${COMMON}
 in vec2 v_p; in vec4 v_fill; in vec4 v_ring; in vec4 v_state; in vec4 v_extra; in vec2 v_shape;
-uniform vec4 u_failing; uniform vec4 u_throttled; uniform vec4 u_brass; uniform vec4 u_sea; uniform vec4 u_track;
+uniform vec4 u_failing; uniform vec4 u_throttled; uniform vec4 u_accent; uniform vec4 u_backdrop; uniform vec4 u_gauge;
 out vec4 color;
 float box(vec2 p, vec2 b, float r) { vec2 q = abs(p) - b + r; return length(max(q, 0.0)) + min(max(q.x, q.y), 0.0) - r; }
 float shape(vec2 p, float r, float kind) {
@@ -183,9 +183,9 @@ void main() {
   float d = shape(v_p, r, v_shape.y);
   float len = length(v_p);
   vec4 c = vec4(0.0);
-  float beat = 0.75 + 0.25 * sin(u_time * 3.2);
-  if (v_state.z > 0.0) over(c, v_ring.rgb, v_state.z * beat * 0.42 * exp(-max(d, 0.0) / 9.0));
-  over(c, u_sea.rgb, smoothstep(4.4, 3.0, d));                                    // a moat, so that edges end clear of it
+  float pulse = 0.75 + 0.25 * sin(u_time * 3.2);
+  if (v_state.z > 0.0) over(c, v_ring.rgb, v_state.z * pulse * 0.42 * exp(-max(d, 0.0) / 9.0));
+  over(c, u_backdrop.rgb, smoothstep(4.4, 3.0, d));                                    // a gap, so that edges end clear of it
   over(c, v_fill.rgb, smoothstep(0.7, -0.7, d) * v_fill.a);
   over(c, v_ring.rgb, line(d + 1.0, 1.0 + 0.5 * v_state.z) * v_ring.a);
   // Inner marks tell the kinds apart.
@@ -211,7 +211,7 @@ void main() {
     float turn = fract(atan(v_p.x, -v_p.y) / 6.2831853 + 1.0);
     float g = len - r * (k < 0.5 ? 1.0 : 1.3) - 6.0;
     float band = line(g, 1.7);
-    over(c, u_track.rgb, band * 0.5 * u_track.a);
+    over(c, u_gauge.rgb, band * 0.5 * u_gauge.a);
     float e = max(v_state.x, v_state.x > 0.0 ? 0.02 : 0.0);
     if (turn < e) over(c, u_failing.rgb, band);
     else if (turn < e + v_state.y) over(c, u_throttled.rgb, band);
@@ -220,10 +220,10 @@ void main() {
     float g = len - r * (k < 0.5 ? 1.0 : 1.3) - 12.0;
     float turn = fract(atan(v_p.y, v_p.x) / 6.2831853 + 1.0) * 4.0;
     float notch = smoothstep(0.06, 0.09, abs(fract(turn + 0.5) - 0.5));
-    over(c, u_brass.rgb, line(g, 1.0) * notch * v_extra.x);
-    over(c, u_brass.rgb, smoothstep(0.045, 0.015, abs(fract(turn + 0.5) - 0.5)) * smoothstep(4.5, 3.5, abs(g)) * v_extra.x);
+    over(c, u_accent.rgb, line(g, 1.0) * notch * v_extra.x);
+    over(c, u_accent.rgb, smoothstep(0.045, 0.015, abs(fract(turn + 0.5) - 0.5)) * smoothstep(4.5, 3.5, abs(g)) * v_extra.x);
   }
-  if (v_extra.y > 0.0) over(c, u_brass.rgb, line(len - r - 4.0 - 14.0 * fract(u_time * 0.5), 0.8) * v_extra.y * (1.0 - fract(u_time * 0.5)));
+  if (v_extra.y > 0.0) over(c, u_accent.rgb, line(len - r - 4.0 - 14.0 * fract(u_time * 0.5), 0.8) * v_extra.y * (1.0 - fract(u_time * 0.5)));
   color = c * v_state.w;
 }`;
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { GraphEdge, GraphNode } from '../api/types';
-import { GraphModel, errorShare, signalsOf, troubles } from './graph';
+import { bySeverity, GraphModel, errorShare, signalsOf, tellingFigure, troubles } from './graph';
 
 function node(id: string, over: Partial<GraphNode> = {}): GraphNode {
   return {
@@ -130,4 +130,33 @@ test('troubles: failing before degraded, the more hurt first', () => {
     ],
   });
   expect(troubles(m, '10s').map((n) => n.id)).toEqual(['y', 'x', 'slow']);
+});
+
+test('what is unwell is the server’s word: figures alone point at nothing', () => {
+  const s = (error_rate: number, throttled_rate: number) => ({
+    rate: 10,
+    error_rate,
+    throttled_rate,
+    p50: 1,
+    p90: 1,
+    p99: 9000,
+  });
+  expect(tellingFigure('ok', s(9, 9))).toBeUndefined();
+  expect(tellingFigure('idle', s(9, 9))).toBeUndefined();
+  expect(tellingFigure('failing', s(3, 5))).toBe('errors');
+  expect(tellingFigure('degraded', s(0.05, 5))).toBe('throttled');
+  expect(tellingFigure('degraded', s(0, 0))).toBe('latency');
+});
+
+test('the unwell come first, then the busy', () => {
+  const at = (rate: number): GraphNode['windows'] => ({
+    '1m': { rate, error_rate: 0, throttled_rate: 0, p50: 1, p90: 1, p99: 1 },
+  });
+  const all = [
+    node('quiet', { windows: at(1) }),
+    node('busy', { windows: at(9) }),
+    node('bad', { health: 'failing' }),
+    node('gone', { health: 'idle', windows: at(99) }),
+  ];
+  expect(all.sort(bySeverity('1m')).map((n) => n.id)).toEqual(['bad', 'busy', 'quiet', 'gone']);
 });

@@ -1,4 +1,4 @@
-import type { Graph, GraphDelta, GraphEdge, GraphNode, Signals } from '../api/types';
+import type { Graph, GraphDelta, GraphEdge, GraphNode, Health, Signals } from '../api/types';
 
 // The service graph as the page knows it: the last snapshot with every delta since applied.
 //
@@ -146,6 +146,30 @@ export function errorShare(s: Signals): number {
 
 export function throttledShare(s: Signals): number {
   return s.rate > 0 ? Math.min(1, s.throttled_rate / s.rate) : 0;
+}
+
+export type Figure = 'errors' | 'throttled' | 'latency';
+
+/** A smaller share of errors or refusals is not what made a thing unwell. */
+const TELLING_SHARE = 0.01;
+
+/**
+ * The figure to point at where the server says that something is degraded or failing; undefined where it says that all is
+ * well. Whether something is unwell is the server's word alone (`health`): this only picks the number that likely shows it.
+ */
+export function tellingFigure(health: Health, s: Signals): Figure | undefined {
+  if (health !== 'degraded' && health !== 'failing') return undefined;
+  const errors = errorShare(s);
+  const throttled = throttledShare(s);
+  if (Math.max(errors, throttled) <= TELLING_SHARE) return 'latency';
+  return errors > TELLING_SHARE || errors >= throttled ? 'errors' : 'throttled';
+}
+
+const SEVERITY: Record<Health, number> = { failing: 0, degraded: 1, ok: 2, idle: 3 };
+
+/** Orders nodes: the unwell first, then the busy. */
+export function bySeverity(window: string): (a: GraphNode, b: GraphNode) => number {
+  return (a, b) => SEVERITY[a.health] - SEVERITY[b.health] || signalsOf(b, window).rate - signalsOf(a, window).rate;
 }
 
 /** Failing things first, then degraded, each by the requests that it hurts: the order in which the compass points. */

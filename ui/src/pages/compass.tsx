@@ -4,10 +4,10 @@ import type { MapView } from '../graph/view';
 import { troubles } from '../model/graph';
 import { useKeys } from '../widgets/keys';
 import { param, patch } from '../widgets/route';
-import { graph, graphVersion } from './live';
+import { useGraph } from './live';
 
-// The binnacle itself: while all is well the needle rests to the north; when something fails it points there, from the
-// middle of what is seen, and a press goes there, one trouble after another.
+// A compass on the map: while all is well its needle rests to the north; when something is unwell the needle points there,
+// from the middle of what is seen, and a press goes there, one trouble after another.
 
 export function Compass(p: {
   view: { current: MapView | undefined };
@@ -15,7 +15,7 @@ export function Compass(p: {
   window: string;
 }): JSX.Element {
   const needle = useRef<SVGGElement>(null);
-  const bad = graphVersion.value >= 0 ? troubles(graph, p.window) : [];
+  const bad = troubles(useGraph(), p.window);
   const target = bad[0]?.id;
 
   useEffect(() => {

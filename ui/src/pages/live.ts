@@ -4,16 +4,25 @@ import { openStream, type StreamState } from '../api/stream';
 import { GraphModel, type Change } from '../model/graph';
 import { range } from '../widgets/route';
 
-// The one graph of the page: fed by the stream while live, by one answer for a past range. Pages read `graphVersion`
-// to be told of changes; the map listens to the changes themselves.
+// The one graph of the page: fed by the stream while live, by one answer for a past range. Pages read it by useGraph(), and
+// are rendered again with each change; the map, which draws by itself, listens to the changes with onGraphChange().
 
 export const graph = new GraphModel();
-export const graphVersion = signal(0);
+/** Holds the graph in a new wrapper after each change, by which signals notice it. */
+const current = signal({ graph });
 export const connection = signal<StreamState>({ kind: 'connecting' });
 /** Why a past range could not be had. */
 export const pastError = signal<string | undefined>(undefined);
 /** True once there was any answer for what is looked at. */
 export const loaded = signal(false);
+
+/**
+ * The graph, for a component, a computed signal or an effect that reads it: each runs again when the graph changes. Code
+ * that runs on an event reads `graph`.
+ */
+export function useGraph(): GraphModel {
+  return current.value.graph;
+}
 
 type Listener = (c: Change) => void;
 const listeners = new Set<Listener>();
@@ -23,8 +32,8 @@ export function onGraphChange(f: Listener): () => void {
   return () => listeners.delete(f);
 }
 
-function tell(c: Change): void {
-  graphVersion.value++;
+function announce(c: Change): void {
+  current.value = { graph };
   for (const f of listeners) f(c);
 }
 
@@ -51,11 +60,11 @@ export function followGraph(): void {
         snapshot: (g) => {
           const c = graph.reset(g);
           loaded.value = true;
-          tell(c);
+          announce(c);
         },
         delta: (d) => {
           const c = graph.apply(d);
-          if (c !== undefined) tell(c);
+          if (c !== undefined) announce(c);
         },
         state: (s) => {
           connection.value = s;
@@ -69,7 +78,7 @@ export function followGraph(): void {
       (g) => {
         const c = graph.reset(g);
         loaded.value = true;
-        tell(c);
+        announce(c);
       },
       (e: unknown) => {
         if (!abort.signal.aborted) pastError.value = e instanceof Error ? e.message : String(e);

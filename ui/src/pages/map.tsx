@@ -1,33 +1,29 @@
 import { computed, useSignalEffect } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { GraphEdge, GraphNode, LiveWindow } from '../api/types';
+import type { GraphEdge, GraphNode } from '../api/types';
 import { WINDOWS } from '../api/types';
 import { duration, percent, rate } from '../base/format';
 import type { Point } from '../base/geometry';
 import { MapView, type Hit } from '../graph/view';
-import { errorShare, signalsOf } from '../model/graph';
+import { errorShare, signalsOf, tellingFigure } from '../model/graph';
 import { useKeys } from '../widgets/keys';
 import { HealthMark, Icon, Segments } from '../widgets/parts';
-import { go, href, param, patch, range } from '../widgets/route';
+import { go, href, mapWindow, param, patch, range } from '../widgets/route';
 import { Failure, HowToSend, Loading, Nothing } from '../widgets/states';
 import { colors } from '../widgets/theme';
 import { Compass } from './compass';
-import { connection, graph, graphVersion, loaded, onGraphChange, pastError, retryPast } from './live';
+import { connection, graph, loaded, onGraphChange, pastError, retryPast, useGraph } from './live';
 import { MapPanel } from './mappanel';
 import { TimeStrip } from './timestrip';
 
-export function mapWindow(): LiveWindow {
-  const w = param('win');
-  return WINDOWS.find((k) => k === w) ?? '10s';
-}
-
 // What the page itself draws of the graph is two bits; it must not render four times a second for them. The map hears
 // of changes directly, and the panel reads the graph by itself.
-const nothingKnown = computed(() => graphVersion.value >= 0 && graph.nodes.size === 0);
-const selectionKnown = computed(
-  () => graphVersion.value >= 0 && (graph.nodes.has(param('node') ?? '') || graph.edges.has(param('edge') ?? '')),
-);
+const nothingKnown = computed(() => useGraph().nodes.size === 0);
+const selectionKnown = computed(() => {
+  const { nodes, edges } = useGraph();
+  return nodes.has(param('node') ?? '') || edges.has(param('edge') ?? '');
+});
 
 export function MapPage(): JSX.Element {
   const host = useRef<HTMLDivElement>(null);
@@ -85,7 +81,7 @@ export function MapPage(): JSX.Element {
     v.setLooks({
       selectedNode: node,
       selectedEdge: edge,
-      window: mapWindow(),
+      window: mapWindow.value,
       focus: node !== undefined && focus > 0 ? graph.neighbourhood(node, focus) : undefined,
     });
   });
@@ -159,7 +155,7 @@ export function MapPage(): JSX.Element {
       {failed === undefined && loaded.value && placed && !empty ? (
         <>
           <Tools view={view} />
-          <Compass view={view} moved={moved.current} window={mapWindow()} />
+          <Compass view={view} moved={moved.current} window={mapWindow.value} />
           <Tip hit={hover.hit} at={hover.at} />
         </>
       ) : null}
@@ -212,7 +208,7 @@ function Tools(p: { view: { current: MapView | undefined } }): JSX.Element {
         <Segments
           label="Figures over the last"
           options={WINDOWS}
-          value={mapWindow()}
+          value={mapWindow.value}
           set={(w) => patch({ win: w === '10s' ? undefined : w })}
         />
       ) : null}
@@ -221,12 +217,12 @@ function Tools(p: { view: { current: MapView | undefined } }): JSX.Element {
 }
 
 function Tip(p: { hit: Hit; at: Point }): JSX.Element | null {
-  if (graphVersion.value < 0) return null;
+  const graph = useGraph();
   const n = p.hit.node === undefined ? undefined : graph.nodes.get(p.hit.node);
   const e = p.hit.edge === undefined ? undefined : graph.edges.get(p.hit.edge);
   const of: GraphNode | GraphEdge | undefined = n ?? e;
   if (of === undefined) return null;
-  const s = signalsOf(of, mapWindow());
+  const s = signalsOf(of, mapWindow.value);
   const title =
     n !== undefined
       ? n.name
@@ -253,7 +249,7 @@ function Tip(p: { hit: Hit; at: Point }): JSX.Element | null {
           <dt>rate</dt>
           <dd>{rate(s.rate)}</dd>
           <dt>errors</dt>
-          <dd class={errorShare(s) > 0.01 ? 'bad' : ''}>{percent(errorShare(s))}</dd>
+          <dd class={tellingFigure(of.health, s) === 'errors' ? 'bad' : ''}>{percent(errorShare(s))}</dd>
           {s.throttled_rate > 0 ? (
             <>
               <dt>throttled</dt>

@@ -1,12 +1,12 @@
 import type { ComponentChildren, JSX } from 'preact';
 import type { Exemplar, GraphEdge, GraphNode } from '../api/types';
 import { clock, count, duration, percent, rate } from '../base/format';
-import { errorShare, signalsOf } from '../model/graph';
+import { errorShare, signalsOf, tellingFigure } from '../model/graph';
 import { between, inbound, outbound } from '../model/queries';
 import { GoldenSignals, useWitness } from '../widgets/golden';
 import { HealthMark, Icon, Link } from '../widgets/parts';
-import { param, patch } from '../widgets/route';
-import { graph, graphVersion } from './live';
+import { mapWindow, patch } from '../widgets/route';
+import { useGraph } from './live';
 
 /** The panel beside the map: what is selected, in its golden signals. */
 export function MapPanel(p: {
@@ -16,7 +16,7 @@ export function MapPanel(p: {
   toggleFocus: () => void;
   setFocus: (n: number) => void;
 }): JSX.Element | null {
-  if (graphVersion.value < 0) return null;
+  const graph = useGraph();
   const n = p.node === undefined ? undefined : graph.nodes.get(p.node);
   const e = p.edge === undefined ? undefined : graph.edges.get(p.edge);
   return (
@@ -38,8 +38,6 @@ export function MapPanel(p: {
     </aside>
   );
 }
-
-const window_ = (): string => param('win') ?? '10s';
 
 function Head(p: {
   over: string;
@@ -65,6 +63,7 @@ function NodePanel(p: {
   setFocus: (n: number) => void;
 }): JSX.Element {
   const { n } = p;
+  const graph = useGraph();
   const into = graph.incoming(n.id);
   const out = graph.outgoing(n.id);
   const witness = useWitness(n.id, into.length > 0 ? into : out);
@@ -89,7 +88,7 @@ function NodePanel(p: {
           </p>
         ) : null}
         <p class="actions">
-          <Link to="/service" params={{ id: n.id }} class="button brass">
+          <Link to="/service" params={{ id: n.id }} class="button primary">
             Open
           </Link>
           {n.kind === 'service' ? (
@@ -135,6 +134,7 @@ function NodePanel(p: {
 function EdgePanel(p: { e: GraphEdge }): JSX.Element | null {
   const { e } = p;
   const witness = useWitness(e.id, [e]);
+  const graph = useGraph();
   const source = graph.nodes.get(e.source);
   const target = graph.nodes.get(e.target);
   if (source === undefined || target === undefined) return null;
@@ -225,15 +225,16 @@ export function EdgeList(p: {
   edges: readonly GraphEdge[];
   end: 'source' | 'target';
 }): JSX.Element | null {
+  const graph = useGraph();
   if (p.edges.length === 0) return null;
-  const top = Math.max(...p.edges.map((e) => signalsOf(e, window_()).rate), 1e-9);
-  const order = [...p.edges].sort((a, b) => signalsOf(b, window_()).rate - signalsOf(a, window_()).rate);
+  const top = Math.max(...p.edges.map((e) => signalsOf(e, mapWindow.value).rate), 1e-9);
+  const order = [...p.edges].sort((a, b) => signalsOf(b, mapWindow.value).rate - signalsOf(a, mapWindow.value).rate);
   return (
     <section>
       <h3>{p.title}</h3>
       <ul class="edges">
         {order.map((e) => {
-          const s = signalsOf(e, window_());
+          const s = signalsOf(e, mapWindow.value);
           const other = graph.nodes.get(e[p.end]);
           return (
             <li key={e.id}>
@@ -244,7 +245,9 @@ export function EdgeList(p: {
                   <i class={`tone-${e.health}`} style={{ width: `${(100 * s.rate) / top}%` }} />
                 </span>
                 <span class="num">{rate(s.rate)}</span>
-                <span class={`num ${errorShare(s) > 0.01 ? 'bad' : 'dim'}`}>{percent(errorShare(s))}</span>
+                <span class={`num ${tellingFigure(e.health, s) === 'errors' ? 'bad' : 'dim'}`}>
+                  {percent(errorShare(s))}
+                </span>
                 <span class="num">{duration(s.p99)}</span>
               </button>
             </li>

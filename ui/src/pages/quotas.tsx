@@ -208,7 +208,7 @@ function Rule(p: { r: QuotaRule }): JSX.Element {
 }
 
 /**
- * One key's use of its window: a gauge, and the sand that is left until it is filled anew. `bare` where the heading has
+ * One key's use of its window: a gauge, and the time until the window begins anew. `bare` where the heading has
  * the names of the key's parts already.
  */
 function Key(p: { k: QuotaKey; bare: boolean }): JSX.Element {

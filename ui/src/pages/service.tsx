@@ -2,17 +2,15 @@ import type { JSX } from 'preact';
 import { promInstant } from '../api/client';
 import type { GraphEdge, GraphNode } from '../api/types';
 import { duration, percent, rate } from '../base/format';
-import { errorShare, signalsOf, throttledShare } from '../model/graph';
+import { bySeverity, errorShare, signalsOf, tellingFigure, throttledShare } from '../model/graph';
 import { inbound, operations, outbound } from '../model/queries';
 import { GoldenSignals, useWitness } from '../widgets/golden';
 import { Bar, HealthMark, Link, Segments } from '../widgets/parts';
 import { useQuery } from '../widgets/query';
 import { LAST_NAMES, last, param, patch, range } from '../widgets/route';
 import { Failure, HowToSend, Loading, Nothing } from '../widgets/states';
-import { connection, graph, graphVersion, loaded, pastError, retryPast } from './live';
+import { connection, loaded, pastError, retryPast, useGraph } from './live';
 import { Exemplars } from './mappanel';
-
-const WORSE = { failing: 0, degraded: 1, ok: 2, idle: 3 } as const;
 
 export function ServicePage(): JSX.Element {
   const broken = pastError.value ?? (connection.value.kind === 'broken' ? connection.value.reason : undefined);
@@ -22,7 +20,8 @@ export function ServicePage(): JSX.Element {
         <Failure title="No services to show" error={broken} retry={retryPast} />
       </div>
     );
-  if (!loaded.value || graphVersion.value < 0)
+  const graph = useGraph();
+  if (!loaded.value)
     return (
       <div class="page">
         <Loading what="Waiting for the first picture of the mesh." />
@@ -36,9 +35,7 @@ export function ServicePage(): JSX.Element {
         </Nothing>
       </div>
     );
-  const all = [...graph.nodes.values()].sort(
-    (a, b) => WORSE[a.health] - WORSE[b.health] || signalsOf(b, '1m').rate - signalsOf(a, '1m').rate,
-  );
+  const all = [...graph.nodes.values()].sort(bySeverity('1m'));
   const id = param('id');
   const n = id === undefined ? (all.find((x) => x.kind === 'service') ?? all[0]) : graph.nodes.get(id);
   return (
@@ -92,9 +89,11 @@ function groups(all: readonly GraphNode[]): [string, GraphNode[]][] {
 
 function Service(p: { n: GraphNode }): JSX.Element {
   const { n } = p;
+  const graph = useGraph();
   const into = graph.incoming(n.id);
   const out = graph.outgoing(n.id);
   const s = signalsOf(n, '1m');
+  const telling = tellingFigure(n.health, s);
   const witness = useWitness(n.id, into.length > 0 ? into : out);
   const select = into.length > 0 ? inbound(n, witness) : outbound(n, witness);
   return (
@@ -121,17 +120,9 @@ function Service(p: { n: GraphNode }): JSX.Element {
         </div>
         <div class="figures">
           <Big label="requests" value={rate(s.rate)} />
-          <Big
-            label="errors"
-            value={percent(errorShare(s))}
-            tone={errorShare(s) > 0.05 ? 'failing' : errorShare(s) > 0.01 ? 'degraded' : ''}
-          />
+          <Big label="errors" value={percent(errorShare(s))} tone={telling === 'errors' ? n.health : ''} />
           <Big label="p50" value={duration(s.p50)} />
-          <Big
-            label="p99"
-            value={duration(s.p99)}
-            tone={n.health === 'degraded' && errorShare(s) <= 0.01 ? 'degraded' : ''}
-          />
+          <Big label="p99" value={duration(s.p99)} tone={telling === 'latency' ? n.health : ''} />
           {throttledShare(s) > 0 ? <Big label="throttled" value={rate(s.throttled_rate)} tone="throttled" /> : null}
         </div>
         <div class="head-actions">
@@ -174,7 +165,7 @@ function Big(p: { label: string; value: string; tone?: string }): JSX.Element {
 
 const FLOW_ROW = 40;
 
-/** Inbound and outbound edges as a river: callers flow in from the left, callees out to the right, wide as their rate. */
+/** Inbound and outbound edges: callers on the left, callees on the right, their lines as wide as their rate. */
 function Flow(p: { n: GraphNode; into: readonly GraphEdge[]; out: readonly GraphEdge[] }): JSX.Element | null {
   const rank = (es: readonly GraphEdge[]): GraphEdge[] =>
     [...es].sort((a, b) => signalsOf(b, '1m').rate - signalsOf(a, '1m').rate);
@@ -223,6 +214,7 @@ function curve(x0: number, y0: number, x1: number, y1: number): string {
 }
 
 function Ends(p: { edges: readonly GraphEdge[]; end: 'source' | 'target' }): JSX.Element {
+  const graph = useGraph();
   return (
     <ul class="ends">
       {p.edges.map((e) => {
@@ -235,7 +227,9 @@ function Ends(p: { edges: readonly GraphEdge[]; end: 'source' | 'target' }): JSX
             <Link to="/" params={{ edge: e.id }} class="ends-figures" title="Show the edge on the map">
               <span class="num">{rate(s.rate)}</span>
               {errorShare(s) > 0.001 ? (
-                <span class={`num ${errorShare(s) > 0.01 ? 'bad' : 'dim'}`}>{percent(errorShare(s))}</span>
+                <span class={`num ${tellingFigure(e.health, s) === 'errors' ? 'bad' : 'dim'}`}>
+                  {percent(errorShare(s))}
+                </span>
               ) : null}
               {s.throttled_rate > 0 ? <span class="num throttled">{rate(s.throttled_rate)} refused</span> : null}
               <span class="num dim">p99 {duration(s.p99)}</span>

@@ -1,12 +1,13 @@
 import type { JSX } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { signalsOf } from '../model/graph';
+import type { GraphNode } from '../api/types';
+import { bySeverity, signalsOf, type GraphModel } from '../model/graph';
 import { duration, rate, when } from '../base/format';
 import { useKeys } from '../widgets/keys';
 import { HealthMark, Icon, Link } from '../widgets/parts';
 import { go, href, patch, range, route } from '../widgets/route';
 import { theme, toggleTheme } from '../widgets/theme';
-import { connection, graph, graphVersion } from './live';
+import { connection, useGraph } from './live';
 import { MapPage } from './map';
 import { QuotasPage } from './quotas';
 import { ServicePage } from './service';
@@ -87,8 +88,8 @@ export function App(): JSX.Element {
           type="button"
           class="icon-button"
           onClick={toggleTheme}
-          aria-label={theme.value === 'dark' ? 'Chart paper' : 'Night watch'}
-          title={theme.value === 'dark' ? 'Chart paper (d)' : 'Night watch (d)'}
+          aria-label={theme.value === 'dark' ? 'Light theme' : 'Dark theme'}
+          title={theme.value === 'dark' ? 'Light theme (d)' : 'Dark theme (d)'}
         >
           <Icon name={theme.value === 'dark' ? 'sun' : 'moon'} />
         </button>
@@ -114,7 +115,7 @@ function Page(p: { path: string }): JSX.Element {
       <Nothing title="Off the chart">
         <p>There is no page at {p.path}.</p>
         <p>
-          <Link to="/" class="button brass">
+          <Link to="/" class="button primary">
             To the map
           </Link>
         </p>
@@ -176,7 +177,8 @@ function Search(p: { close: () => void }): JSX.Element {
   const input = useRef<HTMLInputElement>(null);
   const list = useRef<HTMLUListElement>(null);
   useLayoutEffect(() => input.current?.focus(), []);
-  const found = graphVersion.value < 0 ? [] : rank(text);
+  const graph = useGraph();
+  const found = rank(graph, text);
   const pick = (i: number, page: boolean): void => {
     const n = found[i];
     p.close();
@@ -245,20 +247,16 @@ function Search(p: { close: () => void }): JSX.Element {
   );
 }
 
-const WORSE = { failing: 0, degraded: 1, ok: 2, idle: 3 } as const;
-
 /** Names that begin with the text, then those that contain it; without a text, the troubled first. */
-function rank(text: string): typeof graph.nodes extends Map<string, infer N> ? N[] : never {
+function rank(graph: GraphModel, text: string): GraphNode[] {
   const q = text.trim().toLowerCase();
   const score = (name: string, id: string): number =>
     name.toLowerCase().startsWith(q) ? 0 : name.toLowerCase().includes(q) ? 1 : id.toLowerCase().includes(q) ? 2 : 9;
+  const worse = bySeverity('10s');
   return [...graph.nodes.values()]
     .map((n) => ({ n, s: score(n.name, n.id) }))
     .filter((x) => x.s < 9)
-    .sort(
-      (a, b) =>
-        a.s - b.s || WORSE[a.n.health] - WORSE[b.n.health] || signalsOf(b.n, '10s').rate - signalsOf(a.n, '10s').rate,
-    )
+    .sort((a, b) => a.s - b.s || worse(a.n, b.n))
     .slice(0, 60)
     .map((x) => x.n);
 }
@@ -273,7 +271,7 @@ const HELP: [string, [string, string][]][] = [
       ['g t', 'traces'],
       ['g q', 'quotas'],
       ['l', 'back to live'],
-      ['d', 'night watch or chart paper'],
+      ['d', 'dark or light theme'],
       ['?', 'this page'],
       ['Esc', 'let go, close'],
     ],

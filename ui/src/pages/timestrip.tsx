@@ -3,7 +3,7 @@ import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { promRange } from '../api/client';
 import { when } from '../base/format';
-import { Barograph, type BarographData } from '../chart/barograph';
+import { TrafficStrip, type Traffic } from '../chart/trafficstrip';
 import { meshRate, stepFor } from '../model/queries';
 import { Icon } from '../widgets/parts';
 import { useQuery } from '../widgets/query';
@@ -13,13 +13,17 @@ import { colors } from '../widgets/theme';
 const SPANS = { '1h': 3_600_000, '6h': 21_600_000, '24h': 86_400_000 } as const;
 type Span = keyof typeof SPANS;
 
-interface Paper {
+interface Recorded {
   from: number;
   to: number;
-  data: BarographData;
+  data: Traffic;
 }
 
-async function ask(ms: number, around: { from: number; to: number } | undefined, signal: AbortSignal): Promise<Paper> {
+async function ask(
+  ms: number,
+  around: { from: number; to: number } | undefined,
+  signal: AbortSignal,
+): Promise<Recorded> {
   const now = Date.now();
   const to =
     around === undefined || around.from > now - ms ? now : Math.min(now, (around.from + around.to) / 2 + ms / 2);
@@ -29,7 +33,7 @@ async function ask(ms: number, around: { from: number; to: number } | undefined,
   const b = Math.floor(to / 1000 / step) * step;
   const series = await promRange(meshRate(`${Math.max(60, step)}s`), { from: a * 1000, to: b * 1000 }, step, signal);
   const n = Math.max(0, Math.floor((b - a) / step) + 1);
-  const data: BarographData = {
+  const data: Traffic = {
     times: Array.from({ length: n }, (_, i) => (a + i * step) * 1000),
     rate: new Array<number>(n).fill(0),
     errors: new Array<number>(n).fill(0),
@@ -51,7 +55,7 @@ async function ask(ms: number, around: { from: number; to: number } | undefined,
 /** The strip at the foot of the map: the mesh over time, and the way into the past. */
 export function TimeStrip(): JSX.Element {
   const host = useRef<HTMLDivElement>(null);
-  const graph = useRef<Barograph | undefined>(undefined);
+  const strip = useRef<TrafficStrip | undefined>(undefined);
   const [span, setSpan] = useState<Span>('1h');
   const r = range.value;
   const q = useQuery(
@@ -59,16 +63,16 @@ export function TimeStrip(): JSX.Element {
     (s) => ask(SPANS[span], r, s),
     r === undefined ? 10_000 : 0,
   );
-  const kept = useRef<Paper | undefined>(undefined);
+  const kept = useRef<Recorded | undefined>(undefined);
   kept.current = q.data ?? kept.current;
 
   const paint = (): void => {
-    const paper = kept.current;
+    const recorded = kept.current;
     const c = colors();
-    graph.current?.set(
-      paper?.data ?? { times: [], rate: [], errors: [], throttled: [] },
-      paper?.from ?? Date.now() - SPANS[span],
-      paper?.to ?? Date.now(),
+    strip.current?.set(
+      recorded?.data ?? { times: [], rate: [], errors: [], throttled: [] },
+      recorded?.from ?? Date.now() - SPANS[span],
+      recorded?.to ?? Date.now(),
       range.value,
       {
         ink: c.ink3,
@@ -77,13 +81,13 @@ export function TimeStrip(): JSX.Element {
         ok: c.ok,
         failing: c.failing,
         throttled: c.throttled,
-        brass: c.brass,
+        accent: c.accent,
       },
     );
   };
   useEffect(() => {
     if (host.current === null) return;
-    const b = new Barograph(
+    const b = new TrafficStrip(
       host.current,
       {
         ink: colors().ink3,
@@ -92,11 +96,11 @@ export function TimeStrip(): JSX.Element {
         ok: colors().ok,
         failing: colors().failing,
         throttled: colors().throttled,
-        brass: colors().brass,
+        accent: colors().accent,
       },
       (from, to) => patch({ from: String(from), to: String(to) }, false),
     );
-    graph.current = b;
+    strip.current = b;
     return () => b.dispose();
   }, []);
   useEffect(paint, [q.data, r, span]);
@@ -125,7 +129,7 @@ export function TimeStrip(): JSX.Element {
       </div>
       <div
         ref={host}
-        class="strip-paper"
+        class="strip-chart"
         aria-label="Traffic of the whole mesh over time; drag to choose a past range"
         role="img"
       />

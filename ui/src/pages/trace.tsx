@@ -49,7 +49,7 @@ function tracePalette(tree: TraceTree): WaterfallPalette {
     ink: c.ink,
     ink2: c.ink2,
     ink3: c.ink3,
-    brass: c.brass,
+    accent: c.accent,
     failing: c.failing,
     hover: c.hover,
     services: tree.services.map((s) => hues[hash32(s) % hues.length]!),
@@ -201,7 +201,7 @@ function TraceView(p: { tree: TraceTree }): JSX.Element {
             <b>{errors}</b>
             <span>errors</span>
           </div>
-          <div class="big text-brass">
+          <div class="big text-accent">
             <b>{path.length}</b>
             <span>critical</span>
           </div>
@@ -313,7 +313,7 @@ function SpanPanel(p: { tree: TraceTree; row: number; span: Span }): JSX.Element
         </div>
         <div>
           <dt>critical</dt>
-          <dd class="text-brass">{duration(onPath)}</dd>
+          <dd class="text-accent">{duration(onPath)}</dd>
         </div>
       </dl>
       <Table title="Attributes" of={s.attributes} search />

@@ -188,7 +188,7 @@ function Form(p: { retry: () => void }): JSX.Element {
         set={(v) => set('limit', v)}
         must
       />
-      <button type="submit" class="button brass">
+      <button type="submit" class="button primary">
         Search
       </button>
       {attributes.length > 0 ? (
@@ -267,7 +267,7 @@ function ScatterPlot(p: {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<Scatter | undefined>(undefined);
   const c = colors();
-  const look = { ink: c.ink3, line: c.rule, good: c.ok, bad: c.failing, brass: c.brass };
+  const look = { ink: c.ink3, line: c.rule, good: c.ok, bad: c.failing, accent: c.accent };
   useEffect(() => {
     if (host.current === null) return;
     const s = new Scatter(host.current, look, { hover: p.setHover, open: (id) => go(href(`/trace/${id}`)) });

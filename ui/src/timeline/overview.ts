@@ -1,6 +1,6 @@
 import { css } from '../base/color';
 import { clamp } from '../base/geometry';
-import { onFrame, type PaintHandle } from '../base/raf';
+import { onFrame, type PaintHandle } from '../base/frames';
 import type { TraceTree } from '../model/trace';
 import type { WaterfallPalette } from './waterfall';
 
@@ -89,7 +89,7 @@ export class Overview {
       );
     });
     pen.globalAlpha = 1;
-    pen.fillStyle = css(this.palette.brass);
+    pen.fillStyle = css(this.palette.accent);
     for (const [row, parts] of t.critical) {
       for (const p of parts)
         pen.fillRect(
@@ -117,7 +117,7 @@ export class Overview {
     pen.fillRect(0, 0, a, h);
     pen.fillRect(b, 0, w - b, h);
     pen.globalAlpha = 1;
-    pen.fillStyle = css(this.palette.brass);
+    pen.fillStyle = css(this.palette.accent);
     pen.fillRect(a - 1, 0, 2, h);
     pen.fillRect(b - 1, 0, 2, h);
   }

@@ -1,7 +1,7 @@
 import { css, type RGBA } from '../base/color';
 import { duration } from '../base/format';
 import { clamp } from '../base/geometry';
-import { onFrame, type PaintHandle } from '../base/raf';
+import { onFrame, type PaintHandle } from '../base/frames';
 import type { TraceTree } from '../model/trace';
 
 // The waterfall. The host scrolls natively over a spacer as tall as all rows; one canvas of the viewport's size sticks
@@ -14,7 +14,7 @@ export interface WaterfallPalette {
   ink: RGBA;
   ink2: RGBA;
   ink3: RGBA;
-  brass: RGBA;
+  accent: RGBA;
   failing: RGBA;
   hover: RGBA;
   /** Colours of services, by their index. */
@@ -141,7 +141,7 @@ export class Waterfall {
       ink: css(p.ink),
       ink2: css(p.ink2),
       ink3: css(p.ink3),
-      brass: css(p.brass),
+      accent: css(p.accent),
       failing: css(p.failing),
       hover: css(p.hover),
     };
@@ -204,7 +204,7 @@ export class Waterfall {
     this.pen.fillStyle = fill;
     this.pen.fillRect(x, y, w, ROW_HEIGHT);
     if (row === this.selected && x === 0) {
-      this.pen.fillStyle = this.colors.brass;
+      this.pen.fillStyle = this.colors.accent;
       this.pen.fillRect(0, y, 3, ROW_HEIGHT);
     }
   }
@@ -269,7 +269,7 @@ export class Waterfall {
     pen.fillStyle = this.serviceColors[t.serviceOf[row]! % this.serviceColors.length] ?? c.ink3;
     pen.fillRect(x + 14, mid - 6, 3, 12);
     if (this.matches.has(row)) {
-      pen.fillStyle = c.brass;
+      pen.fillStyle = c.accent;
       pen.beginPath();
       pen.arc(x + 25, mid, 3, 0, Math.PI * 2);
       pen.fill();
@@ -311,7 +311,7 @@ export class Waterfall {
     for (const part of t.critical.get(row) ?? []) {
       const pa = Math.max(gutter + 1, xOf(part.from));
       const pb = Math.max(pa + 1, xOf(part.to));
-      pen.fillStyle = c.brass;
+      pen.fillStyle = c.accent;
       pen.fillRect(pa, mid + 6.5, pb - pa, 2.5);
     }
     for (const e of span.events) {

@@ -114,7 +114,7 @@ export function GoldenSignals(p: {
   const common = { from: g.from, to: g.to, height, onRange: zoom };
   const marks = p.exemplars
     .filter((e) => e.time >= g.from && e.time <= g.to)
-    .map((e) => ({ time: e.time / 1000, value: e.duration, color: e.error ? c.failing : c.brass, id: e.trace_id }));
+    .map((e) => ({ time: e.time / 1000, value: e.duration, color: e.error ? c.failing : c.accent, id: e.trace_id }));
   return (
     <div class={p.wide === true ? 'golden wide' : 'golden'}>
       <Plot

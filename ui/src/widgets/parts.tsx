@@ -39,7 +39,7 @@ export function Button(p: {
   children: ComponentChildren;
   title?: string;
   pressed?: boolean;
-  kind?: 'quiet' | 'brass';
+  kind?: 'quiet' | 'primary';
   disabled?: boolean;
 }): JSX.Element {
   return (

@@ -22,7 +22,7 @@ export function Plot(p: {
   const chart = useRef<Chart | undefined>(undefined);
   const [at, setAt] = useState<number | undefined>(undefined);
   const c = colors();
-  const look = { ink: c.ink3, line: c.rule, brass: c.brass };
+  const look = { ink: c.ink3, line: c.rule, accent: c.accent };
   const events = useRef({ mark: p.onMark, range: p.onRange });
   events.current = { mark: p.onMark, range: p.onRange };
 

@@ -1,4 +1,5 @@
 import { computed, signal } from '@preact/signals';
+import { WINDOWS, type LiveWindow } from '../api/types';
 
 // The address is the state: page, selection, filters, time. Reading it is a signal; writing it is history.
 
@@ -63,6 +64,9 @@ export const range = computed<Range | undefined>(() => {
   const to = Number(route.value.params.get('to') ?? NaN);
   return Number.isFinite(from) && Number.isFinite(to) && to > from ? { from, to } : undefined;
 });
+
+/** The window whose figures the map shows while live. */
+export const mapWindow = computed<LiveWindow>(() => WINDOWS.find((w) => w === route.value.params.get('win')) ?? '10s');
 
 const LASTS: Record<string, number> = {
   '5m': 300_000,

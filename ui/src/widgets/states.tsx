@@ -3,7 +3,7 @@ import { Button } from './parts';
 
 // What a page shows when it has nothing to show: drawn, not excused.
 
-function Rose(p: { kind: 'calm' | 'lost' | 'seek' }): JSX.Element {
+function CompassRose(p: { kind: 'empty' | 'failed' | 'loading' }): JSX.Element {
   const ticks = Array.from({ length: 32 }, (_, i) => i * 11.25);
   return (
     <svg class={`rose rose-${p.kind}`} viewBox="-60 -60 120 120" width="132" height="132" aria-hidden="true">
@@ -32,7 +32,7 @@ function Rose(p: { kind: 'calm' | 'lost' | 'seek' }): JSX.Element {
 export function Loading(p: { what: string }): JSX.Element {
   return (
     <div class="state" role="status">
-      <Rose kind="seek" />
+      <CompassRose kind="loading" />
       <h2>Taking a bearing</h2>
       <p>{p.what}</p>
     </div>
@@ -42,11 +42,11 @@ export function Loading(p: { what: string }): JSX.Element {
 export function Failure(p: { title: string; error: string; retry?: () => void }): JSX.Element {
   return (
     <div class="state" role="alert">
-      <Rose kind="lost" />
+      <CompassRose kind="failed" />
       <h2>{p.title}</h2>
       <p>{p.error}</p>
       {p.retry === undefined ? null : (
-        <Button kind="brass" onClick={p.retry}>
+        <Button kind="primary" onClick={p.retry}>
           Try again
         </Button>
       )}
@@ -57,7 +57,7 @@ export function Failure(p: { title: string; error: string; retry?: () => void })
 export function Nothing(p: { title: string; children: ComponentChildren }): JSX.Element {
   return (
     <div class="state">
-      <Rose kind="calm" />
+      <CompassRose kind="empty" />
       <h2>{p.title}</h2>
       {p.children}
     </div>

@@ -21,12 +21,12 @@ export function toggleTheme(): void {
 }
 
 const NAMES = [
-  'sea',
-  'deep',
-  'graticule',
-  'land',
-  'coast',
-  'depth',
+  'backdrop',
+  'vignette',
+  'grid',
+  'area',
+  'outline',
+  'fringe',
   'ink',
   'ink2',
   'ink3',
@@ -35,9 +35,9 @@ const NAMES = [
   'failing',
   'throttled',
   'idle',
-  'brass',
-  'body',
-  'track',
+  'accent',
+  'node',
+  'gauge',
   'panel',
   'raised',
   'hover',
@@ -59,7 +59,7 @@ export function colors(): Colors {
   return all;
 }
 
-// Hues for the services of a trace: sea, weed, sand, coral's paler kin. None is the colour of trouble.
+// Colours for the services of a trace. None is a colour that means trouble.
 const SERVICES: Record<Theme, string[]> = {
   dark: ['#4fa3a5', '#6d9bd1', '#9bb36a', '#b58fc9', '#c8a46a', '#5fb58a', '#8d9fb0', '#c98a94', '#7d8fe0', '#a8a05a'],
   light: ['#3f8f93', '#4c7db8', '#7a9440', '#8e62a8', '#a37c34', '#3c9268', '#6b7f90', '#aa6470', '#5c6cc4', '#857d33'],

@@ -1,12 +1,12 @@
 import { segmentDistance, type Point } from '../base/geometry';
 
-// A namespace's land: the field of distances to its nodes and to the shortest tree that links them, on a coarse grid.
-// The renderer draws its contour lines as a chart draws a coast and its depths. One field per namespace, computed when
-// the map's shape changes; panning and zooming cost nothing.
+// The area of the map that a namespace takes: the distance to its nodes, and to the shortest tree that links them, at each
+// point of a coarse grid. The renderer draws lines of equal distance: an outline, and two fainter ones outside. There is one
+// grid a namespace, computed when the shape of the graph changes; panning and zooming cost nothing.
 
-export interface Hull {
+export interface Area {
   group: string;
-  /** Left top corner of the first cell's centre, and the step between cells, in world units. */
+  /** Centre of the first cell, left at the top, and the step between cells, in world units. */
   x: number;
   y: number;
   step: number;
@@ -18,12 +18,12 @@ export interface Hull {
   label: Point;
 }
 
-/** How far the coast lies from a node; depth contours lie further out. */
-export const COAST = 58;
+/** How far an area's outline lies from its nodes, in world units; the fainter lines lie further out. */
+export const AREA_MARGIN = 58;
 const REACH = 150;
 const MAX_CELLS = 24_000;
 
-export function hull(group: string, points: readonly Point[], all: readonly Point[]): Hull {
+export function areaAround(group: string, points: readonly Point[], all: readonly Point[]): Area {
   const xs = points.map((p) => p.x);
   const ys = points.map((p) => p.y);
   const x = Math.min(...xs) - REACH;
@@ -38,7 +38,7 @@ export function hull(group: string, points: readonly Point[], all: readonly Poin
   for (let r = 0; r < rows; r++) {
     for (let c = 0; c < cols; c++) {
       const p = { x: x + c * step, y: y + r * step };
-      // Exponential smooth minimum: bays are rounded where capes meet.
+      // A smooth minimum of the distances: the outline is rounded where the surroundings of two nodes meet.
       let sum = 0;
       for (const pt of points) sum += Math.exp(-Math.hypot(p.x - pt.x, (p.y - pt.y - 10) * 0.92) / 24);
       for (const [a, b] of links) sum += 0.4 * Math.exp(-segmentDistance(p, a, b) / 24);
@@ -48,12 +48,12 @@ export function hull(group: string, points: readonly Point[], all: readonly Poin
   return { group, x, y, step, cols, rows, field, label: nameAt(points, all) };
 }
 
-/** The name stands on the coast above a node, the highest where no other node's words are in the way. */
+/** The name stands on the outline above a node, the highest where no other node's words are in the way. */
 function nameAt(points: readonly Point[], all: readonly Point[]): Point {
   let best: Point = { x: 0, y: 0 };
   let least = Infinity;
   for (const p of points) {
-    const at = { x: p.x, y: p.y - COAST - 9 };
+    const at = { x: p.x, y: p.y - AREA_MARGIN - 9 };
     const crowd = all.filter(
       (q) => q !== p && Math.abs(q.x - at.x) < 130 && at.y - q.y > -30 && at.y - q.y < 70,
     ).length;

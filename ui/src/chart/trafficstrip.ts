@@ -1,12 +1,12 @@
 import { alpha, css, type RGBA } from '../base/color';
 import { clock, when } from '../base/format';
 import { clamp } from '../base/geometry';
-import { onFrame, type PaintHandle } from '../base/raf';
+import { onFrame, type PaintHandle } from '../base/frames';
 
-// The recorder at the foot of the map: the mesh's traffic on a strip of paper, errors and refusals as needles from
-// below. Drag over it to see the map of that time; the needle at the right end is now.
+// The strip at the foot of the map: the whole mesh's traffic over time, errors and refusals as bars from below. A drag over it
+// chooses the time whose map is shown; the line at the right end is now.
 
-export interface BarographData {
+export interface Traffic {
   /** Unix ms. */
   times: number[];
   rate: number[];
@@ -14,24 +14,24 @@ export interface BarographData {
   throttled: number[];
 }
 
-export interface BarographLook {
+export interface TrafficLook {
   ink: RGBA;
   ink2: RGBA;
   line: RGBA;
   ok: RGBA;
   failing: RGBA;
   throttled: RGBA;
-  brass: RGBA;
+  accent: RGBA;
 }
 
 const FONT = '10.5px ui-sans-serif, "Inter", "Segoe UI", system-ui, "Liberation Sans", sans-serif';
 
-export class Barograph {
+export class TrafficStrip {
   private readonly canvas = document.createElement('canvas');
   private readonly pen: CanvasRenderingContext2D;
   private readonly paint: PaintHandle;
   private readonly resizing: ResizeObserver;
-  private data: BarographData = { times: [], rate: [], errors: [], throttled: [] };
+  private data: Traffic = { times: [], rate: [], errors: [], throttled: [] };
   private from = 0;
   private to = 1;
   private chosen: { from: number; to: number } | undefined;
@@ -40,7 +40,7 @@ export class Barograph {
 
   constructor(
     private readonly host: HTMLElement,
-    private look: BarographLook,
+    private look: TrafficLook,
     private readonly choose: (from: number, to: number) => void,
   ) {
     const pen = this.canvas.getContext('2d');
@@ -84,11 +84,11 @@ export class Barograph {
   }
 
   set(
-    data: BarographData,
+    data: Traffic,
     from: number,
     to: number,
     chosen: { from: number; to: number } | undefined,
-    look: BarographLook,
+    look: TrafficLook,
   ): void {
     this.data = data;
     this.from = from;
@@ -141,14 +141,14 @@ export class Barograph {
       pen.strokeStyle = css(alpha(look.ok, 0.9));
       pen.lineWidth = 1.2;
       pen.stroke();
-      // Needles: relative to the rate, at a scale of their own, since one error in a hundred must be seen.
+      // The bars' height goes by the root of their share of the rate, since one error in a hundred must be seen.
       const width = Math.max(1.2, (w / data.times.length) * 0.55);
       data.times.forEach((t, i) => {
         const rate = Math.max(1e-9, data.rate[i]!);
-        const needle = (v: number): number =>
+        const height = (v: number): number =>
           v / rate < 0.001 ? 0 : (floor - 4) * Math.min(0.9, Math.sqrt(v / rate) * 0.9);
-        const bad = needle(data.errors[i]!);
-        const refused = needle(data.throttled[i]!);
+        const bad = height(data.errors[i]!);
+        const refused = height(data.throttled[i]!);
         if (refused > 0) {
           pen.fillStyle = css(alpha(look.throttled, 0.75));
           pen.fillRect(x(t) - width / 2, floor - refused, width, refused);
@@ -168,13 +168,13 @@ export class Barograph {
     if (brush !== undefined) {
       const a = x(brush.from);
       const b = Math.max(a + 2, x(brush.to));
-      pen.fillStyle = css(alpha(look.brass, 0.18));
+      pen.fillStyle = css(alpha(look.accent, 0.18));
       pen.fillRect(a, 0, b - a, floor);
-      pen.fillStyle = css(look.brass);
+      pen.fillStyle = css(look.accent);
       pen.fillRect(a, 0, 1.5, floor);
       pen.fillRect(b - 1.5, 0, 1.5, floor);
     } else {
-      pen.fillStyle = css(look.brass);
+      pen.fillStyle = css(look.accent);
       pen.fillRect(w - 2, 0, 2, floor);
     }
     if (this.hover !== undefined) {
