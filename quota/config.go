@@ -3,6 +3,8 @@ package quota
 import (
 	"fmt"
 	"strings"
+
+	"github.com/binnacle-mesh/binnacle/quota/rule"
 )
 
 // Config is the quota section of the configuration.
@@ -20,6 +22,11 @@ type Config struct {
 	// asking loses nothing by it, but one whose last request is too big for what is left is not charged for it at all. Each
 	// descriptor of a request is treated by itself.
 	CountRefused bool `yaml:"count_refused"`
+	// OnCounterFailure says what a decision is when its counters cannot be reached: error (the proxy gets an error and decides by its
+	// failure_mode_deny, as with envoyproxy/ratelimit), allow, deny, or local (counted in this process alone, so that each process
+	// admits the limit). A rule may say otherwise in its metadata, as binnacle: {on_counter_failure: deny}. The counters in memory
+	// are always reached.
+	OnCounterFailure string `yaml:"on_counter_failure"`
 	// NearLimitRatio is the share of a limit above which a hit counts as near the limit in the statistics.
 	NearLimitRatio float64 `yaml:"near_limit_ratio"`
 	// MaxKeys is about how many keys have a counter of their own, of about 80 bytes. New keys beyond it share one counter per
@@ -55,6 +62,7 @@ type HeaderConfig struct {
 func DefaultConfig() Config {
 	return Config{
 		CountRefused:      true,
+		OnCounterFailure:  rule.FallbackError.String(),
 		NearLimitRatio:    0.8,
 		MaxKeys:           1_000_000,
 		MaxDetailedSeries: 1000,
@@ -76,6 +84,9 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("max_detailed_series: %d is negative; 0 turns them off", c.MaxDetailedSeries)
 	case c.MaxEdges < 1 || c.MaxEdges > 1<<16:
 		return fmt.Errorf("max_edges: %d is not between 1 and %d; the usual is 1024", c.MaxEdges, 1<<16)
+	}
+	if _, known := rule.ParseFallback(c.OnCounterFailure); !known {
+		return fmt.Errorf("on_counter_failure: %q is not known; use error, allow, deny or local", c.OnCounterFailure)
 	}
 	for i, f := range c.Files {
 		if f == "" {

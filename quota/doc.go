@@ -8,7 +8,8 @@
 //	quota/top     who was refused most, who uses most
 //	quota/rls     Envoy's rate limit service, protobuf decoded and encoded by hand
 //
-// This package joins them: [Engine.Decide] is the one decision procedure, whatever protocol asks, [Engine.Prepare] takes changed
+// This package joins them: [Engine.Decide] is the one decision procedure, whatever protocol asks. It takes three steps, each a file:
+// match.go, count.go (over a [Counter], which may fail), settle.go. [Engine.Prepare] takes changed
 // rules in, [Engine.Status] is GET /api/v1/quotas, and the engine is a prometheus.Collector. It knows nothing of files: whoever
 // runs it reads them.
 //

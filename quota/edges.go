@@ -1,7 +1,6 @@
 package quota
 
 import (
-	"encoding/binary"
 	"strings"
 	"time"
 )
@@ -23,12 +22,6 @@ func (e *Engine) ThrottledEdges(now time.Time) []ThrottledEdge {
 		list = append(list, ThrottledEdge{Source: valid(source), Destination: valid(destination), Rule: valid(id), Rate: r.Rate})
 	}
 	return list
-}
-
-// cutText undoes appendText.
-func cutText(b []byte) (text, rest []byte) {
-	n, k := binary.Uvarint(b)
-	return b[k : k+int(n)], b[k+int(n):]
 }
 
 // valid makes a client's bytes fit for JSON and labels.

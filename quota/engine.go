@@ -2,8 +2,8 @@ package quota
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"hash/maphash"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -22,11 +22,17 @@ const shards = 64
 
 // Engine decides by the rules that it was given. All methods are safe for concurrent use.
 type Engine struct {
-	log   *slog.Logger
-	seeds [2]maphash.Seed // secret, so that no client can aim its key at another's counter
+	log    *slog.Logger
+	secret Secret
 
-	table   *window.Table
-	current atomic.Pointer[generation]
+	current   atomic.Pointer[generation]
+	counter   Counter
+	inspector Inspector
+	table     *window.Table // the counters in this process; counter and inspector, unless there is another
+
+	outage     atomic.Pointer[outage] // of counter; nil while it can be reached
+	outageTold atomic.Int64           // when the log last told of one, in Unix seconds
+	failures   failures
 
 	edges         *top.Sketch // refusals by source, destination and rule
 	maxEdges      int
@@ -39,8 +45,8 @@ type Engine struct {
 	mu       sync.Mutex            // held while a generation is made; nothing else is locked under it but leaves
 	stats    map[string]*ruleStats // by rule identifier
 	failure  atomic.Pointer[failure]
-	reloads  atomic.Uint64
-	failures atomic.Uint64
+	reloads  atomic.Uint64 // loadings that succeeded
+	refusals atomic.Uint64 // loadings that were refused
 
 	tags atomic.Uint32 // tags given out
 	keys keyCounts
@@ -48,6 +54,10 @@ type Engine struct {
 
 // Deps is what an engine is given by whoever makes it.
 type Deps struct {
+	Secret Secret
+	// Counter counts, and Inspector looks at what it counted. Nil is those in this process.
+	Counter    Counter
+	Inspector  Inspector
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -55,17 +65,27 @@ type Deps struct {
 // New makes an engine of a configuration and its rule files; it fails if any is wrong, with all that is wrong in the error. The
 // engine registers its metrics. now is the time of loading.
 func New(cfg Config, files []rule.File, d Deps, now time.Time) (*Engine, error) {
+	if d.Secret == (Secret{}) {
+		return nil, errors.New("quota: make engine: there is no secret; give it RandomSecret, or the one of the processes it shares counters with")
+	}
 	set, domains, err := check(cfg, files)
 	if err != nil {
 		return nil, err
 	}
 	e := &Engine{
 		log:      d.Log,
-		seeds:    [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
+		secret:   d.Secret,
 		table:    window.New(cfg.MaxKeys, shards),
 		edges:    top.NewSketch(cfg.MaxEdges),
 		maxEdges: cfg.MaxEdges,
 		stats:    make(map[string]*ruleStats),
+	}
+	e.counter, e.inspector = d.Counter, d.Inspector
+	if e.counter == nil {
+		e.counter = e.table
+	}
+	if e.inspector == nil {
+		e.inspector = e.table
 	}
 	e.install(e.compile(cfg, files, set, domains, now))
 	if err := d.Registerer.Register(e); err != nil {

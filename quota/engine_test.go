@@ -23,7 +23,7 @@ func ask(t testing.TB, e *Engine, now time.Time, n int, descriptors ...Descripto
 	var d Decision
 	for range n {
 		req := Request{Domain: []byte("shop"), Descriptors: descriptors}
-		if err := e.Decide(&req, &d, now); err != nil {
+		if err := e.Decide(t.Context(), &req, &d, now); err != nil {
 			t.Fatal(err)
 		}
 		if !d.Over {
@@ -69,6 +69,11 @@ func TestStatusJSON(t *testing.T) {
  "generation": 1,
  "loaded_at": 0,
  "error": "",
+ "counter": {
+  "error": "",
+  "failed_at": 0,
+  "fallback": "error"
+ },
  "files": [
   {
    "name": "rules.yaml",
@@ -91,7 +96,8 @@ func TestStatusJSON(t *testing.T) {
     "ok": 72,
     "over_limit": 60,
     "near_limit": 12,
-    "shadow": 0
+    "shadow": 0,
+    "failed": 0
    },
    "rates": {
     "ok": 5,
@@ -132,7 +138,8 @@ func TestStatusJSON(t *testing.T) {
     "ok": 1,
     "over_limit": 0,
     "near_limit": 1,
-    "shadow": 1
+    "shadow": 1,
+    "failed": 0
    },
    "rates": {
     "ok": 0.1,
@@ -165,7 +172,8 @@ func TestStatusJSON(t *testing.T) {
     "ok": 1,
     "over_limit": 0,
     "near_limit": 0,
-    "shadow": 0
+    "shadow": 0,
+    "failed": 0
    },
    "rates": {
     "ok": 0.1,
@@ -213,7 +221,7 @@ descriptors:
 	own.OwnLimit, own.Override.Unit = true, 1
 	ask(t, e, now, 1, own)
 	err := testutil.GatherAndCompare(reg, strings.NewReader(`
-# HELP binnacle_quota_decisions_total Decisions by rule; outcome is ok, over_limit (refused) or shadow (passed, but would have been refused).
+# HELP binnacle_quota_decisions_total Decisions by rule; outcome is ok, over_limit (refused), shadow (passed, but would have been refused) or failed (without a counter).
 # TYPE binnacle_quota_decisions_total counter
 binnacle_quota_decisions_total{domain="shop",outcome="ok",rule="shop/client/path"} 3
 binnacle_quota_decisions_total{domain="shop",outcome="over_limit",rule="shop/client/path"} 1
@@ -352,7 +360,7 @@ func TestNewRefusesBadRules(t *testing.T) {
 		"rules.yaml:1: the file has no domain": {DefaultConfig(), "descriptors:"},
 		"max_keys: 0":                          {bad, shop},
 	} {
-		if _, err := New(tt.cfg, rules(tt.yaml), Deps{Log: silent(), Registerer: prometheus.NewRegistry()}, time.Now()); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := New(tt.cfg, rules(tt.yaml), Deps{Secret: RandomSecret(), Log: silent(), Registerer: prometheus.NewRegistry()}, time.Now()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 		if err := Check(tt.cfg, rules(tt.yaml)); err == nil || !strings.Contains(err.Error(), want) {
@@ -367,6 +375,7 @@ func TestConfigValidate(t *testing.T) {
 		"near_limit_ratio":    func(c *Config) { c.NearLimitRatio = 0 },
 		"max_keys":            func(c *Config) { c.MaxKeys = 0 },
 		"max_detailed_series": func(c *Config) { c.MaxDetailedSeries = -1 },
+		"on_counter_failure":  func(c *Config) { c.OnCounterFailure = "" },
 		"max_edges":           func(c *Config) { c.MaxEdges = 0 },
 		"files[1]":            func(c *Config) { c.Files = []string{"a", ""} },
 		"headers.remaining":   func(c *Config) { c.Headers.Enabled, c.Headers.Remaining = true, "X Left" },

@@ -21,6 +21,7 @@ type generation struct {
 	rules     []compiled            // by Rule.Index
 	overrides map[string]*ruleStats // by domain: limits that requests bring themselves
 	domains   []string              // sorted
+	onFailure rule.Fallback         // where a rule has no word of its own
 	files     []FileStatus
 }
 
@@ -50,9 +51,10 @@ func (e *Engine) compile(cfg Config, files []rule.File, set *rule.Set, domains [
 		length := max(1, r.Limit.Window()) // an unlimited rule has no window and needs none
 		g.rules = append(g.rules, compiled{
 			rule: r, stats: s, window: length, near: nearLimit(r.Limit.RequestsPerUnit, cfg.NearLimitRatio),
-			shared: e.hash(binary.LittleEndian.AppendUint32([]byte(r.ID), length)),
+			shared: e.secret.key(binary.LittleEndian.AppendUint32([]byte(r.ID), length)),
 		})
 	}
+	g.onFailure, _ = rule.ParseFallback(cfg.OnCounterFailure) // checked by Validate
 	g.domains = set.Domains()
 	for _, domain := range g.domains {
 		g.overrides[domain] = e.statsOf(overrideID(domain), kept)

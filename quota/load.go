@@ -56,7 +56,7 @@ func (e *Engine) Refuse(err error) {
 }
 
 func (e *Engine) refuse(f *failure) {
-	e.failures.Add(1)
+	e.refusals.Add(1)
 	e.failure.Store(f)
 	e.log.Error("quota rules not reloaded, the old ones stay in force", "err", f.err)
 }

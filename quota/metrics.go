@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/binnacle-mesh/binnacle/quota/rule"
 )
 
 // The engine is a collector of its own: its counters live with the rules and are read when asked for, so that series come and go
@@ -17,7 +19,7 @@ var originalNames = [...]string{"total_hits", "over_limit", "near_limit", "withi
 
 func decisionsDesc() *prometheus.Desc {
 	return prometheus.NewDesc("binnacle_quota_decisions_total",
-		"Decisions by rule; outcome is ok, over_limit (refused) or shadow (passed, but would have been refused).",
+		"Decisions by rule; outcome is ok, over_limit (refused), shadow (passed, but would have been refused) or failed (without a counter).",
 		[]string{"domain", "rule", "outcome"}, nil)
 }
 
@@ -32,6 +34,12 @@ func droppedDesc() *prometheus.Desc {
 			"refused_full (decisions refused since even those were used up), detailed_series (hits counted in the rule's series, "+
 			"max_detailed_series), edges (a pair of services forgotten for another, max_edges).",
 		[]string{"reason"}, nil)
+}
+
+func failuresDesc() *prometheus.Desc {
+	return prometheus.NewDesc("binnacle_quota_counter_failures_total",
+		"Descriptors that could not be counted, by what was answered: error (the proxy decides), allow, deny, local (counted in this process).",
+		[]string{"answer"}, nil)
 }
 
 func simpleDesc(name, help string) *prometheus.Desc { return prometheus.NewDesc(name, help, nil, nil) }
@@ -52,6 +60,9 @@ func (e *Engine) Collect(out chan<- prometheus.Metric) {
 		counter(desc, c.OK, c.Domain, c.Rule, "ok")
 		counter(desc, c.Over, c.Domain, c.Rule, "over_limit")
 		counter(desc, c.Shadow, c.Domain, c.Rule, "shadow")
+		if c.Failed > 0 {
+			counter(desc, c.Failed, c.Domain, c.Rule, "failed")
+		}
 	})
 	original := e.originalHits()
 	for i, name := range originalNames {
@@ -67,9 +78,13 @@ func (e *Engine) Collect(out chan<- prometheus.Metric) {
 	counter(dropped, e.fullHits.Load(), "refused_full")
 	counter(dropped, e.droppedDetail.Load(), "detailed_series")
 	counter(dropped, e.edges.Evicted(), "edges")
+	failed := failuresDesc()
+	for how := rule.FallbackError; int(how) < len(e.failures); how++ {
+		counter(failed, e.failures[how].Load(), how.String())
+	}
 	counter(simpleDesc("binnacle_quota_shadowed_requests_total", "Requests that passed only because of the global shadow_mode."), e.shadowed.Load())
 	counter(simpleDesc("ratelimit_service_config_load_success", "Loadings of rule files that succeeded."), e.reloads.Load())
-	counter(simpleDesc("ratelimit_service_config_load_error", "Loadings of rule files that failed and left the old rules in force."), e.failures.Load())
+	counter(simpleDesc("ratelimit_service_config_load_error", "Loadings of rule files that failed and left the old rules in force."), e.refusals.Load())
 	keys, shared := e.table.Len()
 	gauge("binnacle_quota_keys", "Keys with a counter of their own.", float64(keys))
 	gauge("binnacle_quota_shared_counters", "Counters shared by a rule's keys, for want of room.", float64(shared))

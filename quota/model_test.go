@@ -30,7 +30,7 @@ func newEngine(t interface {
 ) (*Engine, *prometheus.Registry) {
 	t.Helper()
 	reg := prometheus.NewPedanticRegistry()
-	e, err := New(cfg, rules(yaml), Deps{Log: silent(), Registerer: reg}, time.Unix(0, 0))
+	e, err := New(cfg, rules(yaml), Deps{Secret: RandomSecret(), Log: silent(), Registerer: reg}, time.Unix(0, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +270,7 @@ func TestModel(t *testing.T) {
 				req.Descriptors = append(req.Descriptors, desc)
 			}
 			over, want := o.decide(model, req.Hits, now)
-			if err := e.Decide(&req, &d, time.Unix(now, 0)); err != nil {
+			if err := e.Decide(t.Context(), &req, &d, time.Unix(now, 0)); err != nil {
 				t.Fatal(err)
 			}
 			var got []modelAnswer

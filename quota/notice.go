@@ -2,40 +2,46 @@ package quota
 
 import (
 	"github.com/binnacle-mesh/binnacle/quota/rule"
-	"github.com/binnacle-mesh/binnacle/quota/window"
 )
 
 // maxLabel bounds the name under which a key is shown, in bytes.
 const maxLabel = 256
 
-// notice remembers a decision for people: keys that are refused, keys that use much, services that are throttled. On the way of a
-// request that passes it usually costs two comparisons.
-func (e *Engine) notice(g *generation, stats *ruleStats, req *Request, d *Decision, i int, hit *window.Hit, r *window.Result) {
+// notice remembers for people what became of hit k: keys that are refused, keys that use much, services that are throttled. On the
+// way of a request that passes it usually costs two comparisons.
+func (e *Engine) notice(g *generation, req *Request, d *Decision, k int) {
+	c, hit, r := &d.counts[k], &d.hits[k], &d.results[k]
 	switch {
 	case r.Full:
 		e.fullHits.Add(1)
 	case r.Shared:
 		e.sharedHits.Add(1)
 	}
-	entries, patterns := req.Descriptors[i].Entries, d.matches[i].Patterns
 	if r.Over {
-		t := seconds(d.Now)
-		stats.limited.Lock()
-		if it, fresh := stats.limited.Add(hit.Key, 1, t); fresh {
-			it.Label = appendLabel(it.Label[:0], entries, patterns)
-			it.Tag = uint32(hit.Limit)
-		}
-		stats.limited.Unlock()
-		if d.Statuses[i].Over && !g.cfg.ShadowMode {
-			e.noticeEdge(g, req, d, i, t)
-		}
+		e.noticeRefused(g, req, d, k)
 	}
-	if r.After != r.Before && !r.Shared && !hit.Refund && stats.busiest.Worth(r.Before, r.After, hit.Limit, r.Start) {
-		stats.busiest.Lock()
-		if it, fresh := stats.busiest.Offer(hit.Key, r.After, hit.Limit, r.Start); fresh {
-			it.Label = appendLabel(it.Label[:0], entries, patterns)
+	busiest := &c.stats.busiest
+	if r.After != r.Before && !r.Shared && !hit.Refund && busiest.Worth(r.Before, r.After, hit.Limit, r.Start) {
+		busiest.Lock()
+		if it, fresh := busiest.Offer(hit.Key, r.After, hit.Limit, r.Start); fresh {
+			it.Label = appendLabel(it.Label[:0], req.Descriptors[c.descriptor].Entries, d.matches[c.descriptor].Patterns)
 		}
-		stats.busiest.Unlock()
+		busiest.Unlock()
+	}
+}
+
+// noticeRefused remembers the key of hit k as refused, and between which services, unless it passes in shadow mode.
+func (e *Engine) noticeRefused(g *generation, req *Request, d *Decision, k int) {
+	c, hit, t := &d.counts[k], &d.hits[k], seconds(d.Now)
+	limited := c.stats.limited
+	limited.Lock()
+	if it, fresh := limited.Add(hit.Key, 1, t); fresh {
+		it.Label = appendLabel(it.Label[:0], req.Descriptors[c.descriptor].Entries, d.matches[c.descriptor].Patterns)
+		it.Tag = uint32(hit.Limit)
+	}
+	limited.Unlock()
+	if d.Statuses[c.descriptor].Over && !g.cfg.ShadowMode {
+		e.noticeEdge(g, req, d, c.descriptor, t)
 	}
 }
 
@@ -55,7 +61,7 @@ func (e *Engine) noticeEdge(g *generation, req *Request, d *Decision, i int, t f
 	} else {
 		d.key = append(append(d.key, req.Domain...), overrideID("")...)
 	}
-	k := e.hash(d.key)
+	k := e.secret.key(d.key)
 	e.edges.Lock()
 	if it, fresh := e.edges.Add(k, 1, t); fresh {
 		it.Label = append(it.Label[:0], d.key...)

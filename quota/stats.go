@@ -22,12 +22,13 @@ type hits struct {
 	total, over, near, within, shadow, negative atomic.Uint64
 }
 
-// stripe is one part of a rule's counters. The three decisions are disjoint.
+// stripe is one part of a rule's counters. The first four are disjoint.
 type stripe struct {
 	ok, over, shadow atomic.Uint64
+	failed           atomic.Uint64 // decided without a counter, by the fallback
 	near             atomic.Uint64 // of ok: those above the near-limit ratio
 	hits             hits
-	_                [128 - 80]byte
+	_                [128 - 88]byte
 }
 
 // ruleStats is what is known of a rule's decisions. It belongs to the rule's identifier and outlives reloads.
@@ -52,7 +53,7 @@ type sample struct {
 }
 
 // decisions is the sum over a rule's stripes.
-type decisions struct{ ok, over, shadow, near uint64 }
+type decisions struct{ ok, over, shadow, failed, near uint64 }
 
 func (s *ruleStats) decisions() (d decisions) {
 	for i := range s.stripes {
@@ -60,10 +61,13 @@ func (s *ruleStats) decisions() (d decisions) {
 		d.ok += p.ok.Load()
 		d.over += p.over.Load()
 		d.shadow += p.shadow.Load()
+		d.failed += p.failed.Load()
 		d.near += p.near.Load()
 	}
 	return d
 }
+
+func (s *ruleStats) stripe(k window.Key) *stripe { return &s.stripes[k.Lo>>32%stripes] }
 
 // record counts one decision. h is where its hits count: the stripe's own, or those of a detailed metric.
 func (p *stripe) record(h *hits, hit *window.Hit, r *window.Result, near uint64, shadow bool) {

@@ -1,22 +1,28 @@
 package quota
 
 import (
-	"cmp"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/binnacle-mesh/binnacle/quota/rule"
-	"github.com/binnacle-mesh/binnacle/quota/window"
 )
 
 // Status is the body of GET /api/v1/quotas (docs/api/http.md).
 type Status struct {
-	Generation int          `json:"generation"` // counts loadings of the rule files that succeeded
-	LoadedAt   int64        `json:"loaded_at"`  // Unix ms
-	Error      string       `json:"error"`      // why the newest files were refused
-	Files      []FileStatus `json:"files"`
-	Rules      []RuleStatus `json:"rules"`
+	Generation int    `json:"generation"` // counts loadings of the rule files that succeeded
+	LoadedAt   int64  `json:"loaded_at"`  // Unix ms
+	Error      string `json:"error"`      // why the newest files were refused
+	// Counter is the outage of the counters that decisions need; empty where they could be reached when last asked.
+	Counter CounterStatus `json:"counter"`
+	Files   []FileStatus  `json:"files"`
+	Rules   []RuleStatus  `json:"rules"`
+}
+
+// CounterStatus is an outage of the counters.
+type CounterStatus struct {
+	Error    string `json:"error"`     // of the latest decision that could not be counted
+	FailedAt int64  `json:"failed_at"` // Unix ms, to a second
+	Fallback string `json:"fallback"`  // what then is answered where rules have no word of their own: error, allow, deny or local
 }
 
 // FileStatus is one rule file.
@@ -42,13 +48,14 @@ type RuleStatus struct {
 	Top             []KeyStatus     `json:"top"`
 }
 
-// DecisionsStatus counts decisions since the rule was first loaded. Total is OK + OverLimit + Shadow.
+// DecisionsStatus counts decisions since the rule was first loaded. Total is OK + OverLimit + Shadow + Failed.
 type DecisionsStatus struct {
 	Total     uint64 `json:"total"`
 	OK        uint64 `json:"ok"`
 	OverLimit uint64 `json:"over_limit"`
 	NearLimit uint64 `json:"near_limit"` // of OK
 	Shadow    uint64 `json:"shadow"`     // passed, but would have been refused without shadow_mode
+	Failed    uint64 `json:"failed"`     // without a counter, by the fallback
 }
 
 // RatesStatus is decisions a second over the last ten seconds.
@@ -67,15 +74,16 @@ type KeyStatus struct {
 	ResetsIn    int64   `json:"resets_in"`    // ms until the window ends; 0 where the request brought its own window
 }
 
-// topShown is how many keys a rule shows.
-const topShown = 10
-
 // Status describes the engine at now.
 func (e *Engine) Status(now time.Time) Status {
 	g := e.current.Load()
 	s := Status{Generation: g.number, LoadedAt: g.loadedAt.UnixMilli(), Files: slices.Clone(g.files), Rules: []RuleStatus{}}
 	if f := e.failure.Load(); f != nil {
 		s.Error = f.err.Error()
+	}
+	s.Counter.Fallback = g.onFailure.String()
+	if o := e.outage.Load(); o != nil {
+		s.Counter.Error, s.Counter.FailedAt = o.err.Error(), o.latest.UnixMilli()
 	}
 	if s.Files == nil {
 		s.Files = []FileStatus{}
@@ -101,7 +109,7 @@ func (e *Engine) ruleStatus(g *generation, r *rule.Rule, stats *ruleStats, lengt
 	s := RuleStatus{
 		ID: r.ID, Domain: r.Domain, Descriptor: r.Descriptor, Name: r.Limit.Name, RequestsPerUnit: r.Limit.RequestsPerUnit,
 		Unlimited: r.Limit.Unlimited, ShadowMode: r.Shadow || g.cfg.ShadowMode, QuotaMode: r.Quota || g.cfg.QuotaMode,
-		Decisions: DecisionsStatus{Total: d.ok + d.over + d.shadow, OK: d.ok, OverLimit: d.over, NearLimit: d.near, Shadow: d.shadow},
+		Decisions: DecisionsStatus{Total: d.ok + d.over + d.shadow + d.failed, OK: d.ok, OverLimit: d.over, NearLimit: d.near, Shadow: d.shadow, Failed: d.failed},
 	}
 	if r.Limit.Unit.Valid() {
 		s.Unit = r.Limit.Unit.String()
@@ -114,67 +122,11 @@ func (e *Engine) ruleStatus(g *generation, r *rule.Rule, stats *ruleStats, lengt
 	return s
 }
 
-// topKeys returns the keys refused most, then those that have used the greatest share of their limit. length and limit are the
-// rule's as it is now; length is 0 where requests bring their own limits, and then each key has the one it came to notice with.
-func (e *Engine) topKeys(stats *ruleStats, length uint32, limit uint64, now time.Time) []KeyStatus {
-	list := []KeyStatus{}
-	sec := now.Unix()
-	resets := int64(0)
-	if length > 0 {
-		resets = (window.Start(sec, length)+int64(length))*1000 - now.UnixMilli()
-	}
-	limitOf := func(noticed uint64) uint64 {
-		if length > 0 {
-			return limit
-		}
-		return noticed
-	}
-	use := func(k window.Key, limit uint64) uint64 { return min(e.table.Peek(k, sec), limit) }
-	seen := make(map[window.Key]bool)
-	for _, r := range stats.limited.Top(topShown, seconds(now)) {
-		seen[r.Key] = true
-		limit := limitOf(uint64(r.Tag))
-		list = append(list, KeyStatus{
-			Key: valid([]byte(r.Label)), Used: use(r.Key, limit), Limit: limit, Limited: r.Count, LimitedRate: r.Rate, ResetsIn: resets,
-		})
-	}
-	refused := len(list)
-	for _, b := range stats.busiest.List() {
-		limit := limitOf(b.Limit)
-		if used := use(b.Key, limit); used > 0 && !seen[b.Key] {
-			list = append(list, KeyStatus{Key: valid(b.Label), Used: used, Limit: limit, ResetsIn: resets})
-		}
-	}
-	slices.SortStableFunc(list[refused:], func(a, b KeyStatus) int {
-		return cmp.Or(-cmp.Compare(a.Used*max(1, b.Limit), b.Used*max(1, a.Limit)), cmp.Compare(a.Key, b.Key))
-	})
-	return list[:min(topShown, len(list))]
-}
-
-// keyCounts caches how many keys each rule has: counting reads every counter, and several viewers may ask every second.
-type keyCounts struct {
-	mu    sync.Mutex
-	byTag []int
-	time  time.Time
-}
-
-func (c *keyCounts) at(e *Engine, now time.Time) []int {
-	tags := int(e.tags.Load())
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	age := now.Sub(c.time)
-	if len(c.byTag) == tags && age >= 0 && age < time.Second {
-		return c.byTag
-	}
-	c.byTag, c.time = make([]int, tags), now
-	e.table.CountByTag(now.Unix(), c.byTag)
-	return c.byTag
-}
-
-// RuleCount is how often a rule has decided which way since it was first loaded; the three are disjoint.
+// RuleCount is how often a rule has decided which way since it was first loaded; the four are disjoint.
 type RuleCount struct {
 	Domain, Rule     string
 	OK, Over, Shadow uint64
+	Failed           uint64 // without a counter, by the fallback
 	NearLimit        uint64 // of OK
 }
 
@@ -183,7 +135,7 @@ type RuleCount struct {
 func (e *Engine) EachRule(f func(RuleCount)) {
 	g := e.current.Load()
 	count := func(domain, id string, d decisions) {
-		f(RuleCount{Domain: domain, Rule: id, OK: d.ok, Over: d.over, Shadow: d.shadow, NearLimit: d.near})
+		f(RuleCount{Domain: domain, Rule: id, OK: d.ok, Over: d.over, Shadow: d.shadow, Failed: d.failed, NearLimit: d.near})
 	}
 	for i := range g.rules {
 		count(g.rules[i].rule.Domain, g.rules[i].rule.ID, g.rules[i].stats.decisions())

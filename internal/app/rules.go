@@ -12,6 +12,7 @@ func (a *App) openQuota(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	a.quota, err = quota.New(a.cfg.Quota, files, quota.Deps{Log: a.log.With("room", "quota"), Registerer: a.reg}, now)
+	deps := quota.Deps{Secret: quota.RandomSecret(), Log: a.log.With("room", "quota"), Registerer: a.reg}
+	a.quota, err = quota.New(a.cfg.Quota, files, deps, now)
 	return err
 }

@@ -50,14 +50,14 @@ func (c *call) encode(b []byte) ([]byte, error) {
 
 func appendStatus(b []byte, a *quota.Answer) []byte {
 	b = appendVarint(b, 1, code(a.Over))
-	if l := a.Limit; l != nil {
+	if l := a.Limit; l != nil && !a.Failed {
 		var at int
 		b, at = open(b, 2)
 		b = appendLimit(b, l)
 		b = shut(b, at)
 	}
 	b = appendVarint(b, 3, uint64(a.Remaining))
-	if a.Limit != nil {
+	if a.Limit != nil && !a.Failed {
 		var at int
 		b, at = open(b, 4) // google.protobuf.Duration
 		b = appendVarint(b, 1, uint64(a.Reset))

@@ -144,10 +144,40 @@ func TestExactOverGRPC(t *testing.T) {
 	}
 }
 
+// unreachable is an engine whose counters are not reached.
+type unreachable struct{}
+
+func (unreachable) Decide(context.Context, *quota.Request, *quota.Decision, time.Time) error {
+	return quota.ErrCounter
+}
+
+// TestUnreachableCounters: the proxy gets an error that is not its fault, and not code UNKNOWN, which it would take for a permission.
+func TestUnreachableCounters(t *testing.T) {
+	t.Parallel()
+	reg := prometheus.NewPedanticRegistry()
+	s, err := rls.New(unreachable{}, reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := pb.NewRateLimitServiceClient(dial(t, func(g *grpc.Server) { rls.Register(g, s) }))
+	if _, err := client.ShouldRateLimit(t.Context(), request("d", "tenant=a")); status.Code(err) != codes.Unavailable {
+		t.Errorf("%v, want Unavailable", err)
+	}
+	err = testutil.GatherAndCompare(reg, strings.NewReader(`
+# HELP ratelimit_service_should_rate_limit_error Requests answered with an error, under the name of envoyproxy/ratelimit: service_error is all of binnacle_quota_rls_invalid_requests_total, redis_error that counters could not be reached.
+# TYPE ratelimit_service_should_rate_limit_error counter
+ratelimit_service_should_rate_limit_error{err_type="redis_error"} 1
+ratelimit_service_should_rate_limit_error{err_type="service_error"} 0
+`), "ratelimit_service_should_rate_limit_error")
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func TestInvalidRequestsAreCounted(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewPedanticRegistry()
-	e, err := quota.New(quota.DefaultConfig(), nil, quota.Deps{Log: silent(), Registerer: reg}, time.Unix(0, 0))
+	e, err := quota.New(quota.DefaultConfig(), nil, quota.Deps{Secret: quota.RandomSecret(), Log: silent(), Registerer: reg}, time.Unix(0, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,11 +190,11 @@ func TestInvalidRequestsAreCounted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.ShouldRateLimit(b, nil, time.Unix(0, 0)); err == nil {
+		if _, err := s.ShouldRateLimit(context.Background(), b, nil, time.Unix(0, 0)); err == nil {
 			t.Errorf("%v was answered", r)
 		}
 	}
-	if _, err := s.ShouldRateLimit([]byte{0xff}, nil, time.Unix(0, 0)); err == nil {
+	if _, err := s.ShouldRateLimit(context.Background(), []byte{0xff}, nil, time.Unix(0, 0)); err == nil {
 		t.Error("garbage was answered")
 	}
 	err = testutil.GatherAndCompare(reg, strings.NewReader(`
@@ -175,8 +205,9 @@ binnacle_quota_rls_invalid_requests_total{reason="malformed"} 1
 binnacle_quota_rls_invalid_requests_total{reason="no_descriptors"} 1
 binnacle_quota_rls_invalid_requests_total{reason="no_domain"} 1
 binnacle_quota_rls_invalid_requests_total{reason="too_large"} 0
-# HELP ratelimit_service_should_rate_limit_error All of binnacle_quota_rls_invalid_requests_total, under the name of envoyproxy/ratelimit.
+# HELP ratelimit_service_should_rate_limit_error Requests answered with an error, under the name of envoyproxy/ratelimit: service_error is all of binnacle_quota_rls_invalid_requests_total, redis_error that counters could not be reached.
 # TYPE ratelimit_service_should_rate_limit_error counter
+ratelimit_service_should_rate_limit_error{err_type="redis_error"} 0
 ratelimit_service_should_rate_limit_error{err_type="service_error"} 3
 `), "binnacle_quota_rls_invalid_requests_total", "ratelimit_service_should_rate_limit_error")
 	if err != nil {
@@ -216,7 +247,7 @@ func TestDecisionDoesNotAllocate(t *testing.T) {
 		}
 		out, now := make([]byte, 0, 256), time.Unix(1_700_000_000, 0)
 		if n := testing.AllocsPerRun(1000, func() {
-			if out, err = s.ShouldRateLimit(in, out[:0], now); err != nil {
+			if out, err = s.ShouldRateLimit(context.Background(), in, out[:0], now); err != nil {
 				t.Fatal(err)
 			}
 		}); n != 0 {
@@ -248,7 +279,7 @@ func BenchmarkDecision(b *testing.B) {
 			out, now := make([]byte, 0, 256), time.Unix(1_700_000_000, 0)
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				if out, err = s.ShouldRateLimit(ins[i%len(ins)], out[:0], now); err != nil {
+				if out, err = s.ShouldRateLimit(context.Background(), ins[i%len(ins)], out[:0], now); err != nil {
 					b.Fatal(err)
 				}
 			}

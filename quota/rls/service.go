@@ -28,9 +28,15 @@ const (
 	methodName  = "ShouldRateLimit"
 )
 
+// What envoyproxy/ratelimit calls the two kinds of errors.
+const (
+	serviceError = "service_error"
+	counterError = "redis_error"
+)
+
 // Decider decides; it is *quota.Engine.
 type Decider interface {
-	Decide(req *quota.Request, d *quota.Decision, now time.Time) error
+	Decide(ctx context.Context, req *quota.Request, d *quota.Decision, now time.Time) error
 }
 
 // Service answers rate limit requests. It is safe for concurrent use.
@@ -38,7 +44,7 @@ type Service struct {
 	decider  Decider
 	calls    sync.Pool // of *call
 	refused  map[error]prometheus.Counter
-	original prometheus.Counter
+	original *prometheus.CounterVec
 }
 
 // call is the memory of one call, used again for the next.
@@ -66,11 +72,14 @@ func New(d Decider, reg prometheus.Registerer) (*Service, error) {
 		quota.ErrNoDescriptors: vec.WithLabelValues("no_descriptors"),
 		quota.ErrBadUnit:       vec.WithLabelValues("bad_unit"),
 	}
-	s.original = prometheus.NewCounter(prometheus.CounterOpts{
-		Name:        "ratelimit_service_should_rate_limit_error",
-		Help:        "All of binnacle_quota_rls_invalid_requests_total, under the name of envoyproxy/ratelimit.",
-		ConstLabels: prometheus.Labels{"err_type": "service_error"},
-	})
+	s.original = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ratelimit_service_should_rate_limit_error",
+		Help: "Requests answered with an error, under the name of envoyproxy/ratelimit: service_error is all of " +
+			"binnacle_quota_rls_invalid_requests_total, redis_error that counters could not be reached.",
+	}, []string{"err_type"})
+	for _, kind := range []string{serviceError, counterError} {
+		s.original.WithLabelValues(kind)
+	}
 	for _, c := range []prometheus.Collector{vec, s.original} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("quota/rls: register metrics: %w; give each service a registry of its own", err)
@@ -80,14 +89,15 @@ func New(d Decider, reg prometheus.Registerer) (*Service, error) {
 }
 
 // ShouldRateLimit decides the encoded RateLimitRequest req and appends the encoded RateLimitResponse to resp. It allocates only
-// when resp must grow (a few dozen bytes a descriptor), and keeps nothing of req. Its errors are the request's fault.
-func (s *Service) ShouldRateLimit(req, resp []byte, now time.Time) ([]byte, error) {
+// when resp must grow (a few dozen bytes a descriptor), and keeps nothing of req. Its errors are the request's fault, but for
+// quota.ErrCounter.
+func (s *Service) ShouldRateLimit(ctx context.Context, req, resp []byte, now time.Time) ([]byte, error) {
 	c := s.calls.Get().(*call)
 	defer s.release(c)
 	if err := c.decode(req); err != nil {
 		return resp, s.refuse(err)
 	}
-	if err := s.decider.Decide(&c.req, &c.decision, now); err != nil {
+	if err := s.decider.Decide(ctx, &c.req, &c.decision, now); err != nil {
 		return resp, s.refuse(err)
 	}
 	return c.encode(resp)
@@ -108,7 +118,11 @@ func (s *Service) refuse(err error) error {
 			counter.Inc()
 		}
 	}
-	s.original.Inc()
+	kind := serviceError
+	if errors.Is(err, quota.ErrCounter) {
+		kind = counterError
+	}
+	s.original.WithLabelValues(kind).Inc()
 	return err
 }
 
@@ -126,9 +140,12 @@ func Register(r grpc.ServiceRegistrar, svc *Service) {
 }
 
 // handle answers with an error rather than with code UNKNOWN, which Envoy takes for a permission.
-func handle(_ context.Context, s *Service, req []byte) ([]byte, error) {
-	resp, err := s.ShouldRateLimit(req, make([]byte, 0, 128), time.Now())
-	if err != nil {
+func handle(ctx context.Context, s *Service, req []byte) ([]byte, error) {
+	resp, err := s.ShouldRateLimit(ctx, req, make([]byte, 0, 128), time.Now())
+	switch {
+	case errors.Is(err, quota.ErrCounter):
+		return nil, status.Error(codes.Unavailable, err.Error())
+	case err != nil:
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
 	return resp, nil

@@ -29,7 +29,7 @@ func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 // newService makes a service of rule files by name.
 func newService(cfg quota.Config, files map[string]string) (*rls.Service, *quota.Engine, error) {
 	reg := prometheus.NewPedanticRegistry()
-	e, err := quota.New(cfg, ruleFiles(files), quota.Deps{Log: silent(), Registerer: reg}, time.Unix(0, 0))
+	e, err := quota.New(cfg, ruleFiles(files), quota.Deps{Secret: quota.RandomSecret(), Log: silent(), Registerer: reg}, time.Unix(0, 0))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -195,7 +195,7 @@ func (s *story) ask(t *testing.T, d *datadriven.TestData) string {
 	}
 	var out []byte
 	for range times {
-		if out, err = s.service.ShouldRateLimit(in, nil, s.now); err != nil {
+		if out, err = s.service.ShouldRateLimit(t.Context(), in, nil, s.now); err != nil {
 			return fmt.Sprintf("error: %v\n", err)
 		}
 	}

@@ -38,7 +38,7 @@ func TestConform(t *testing.T) {
 				var scratch []byte
 				e := entries(line)
 				fmt.Fprintf(&b, "%s -> ", strings.TrimSpace(line))
-				if !set.Find([]byte(d.CmdArgs[0].Key), e, &m, &scratch) {
+				if !set.Domain([]byte(d.CmdArgs[0].Key)).Find(e, &m, &scratch) {
 					b.WriteString("no rule\n")
 					continue
 				}

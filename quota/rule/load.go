@@ -53,7 +53,7 @@ const maxErrors = 20
 // refuses those that it refuses, but tells all that is wrong (up to 20 things, joined) instead of the first. Each is an *Error.
 // It also returns the domain of each file, in the order of files.
 func Load(files []File, o Options) (*Set, []string, error) {
-	l := &loader{set: &Set{domains: make(map[string]*node)}, options: o, origin: make(map[string]string)}
+	l := &loader{set: &Set{domains: make(map[string]*Domain)}, options: o, origin: make(map[string]string)}
 	domains := make([]string, len(files))
 	for i, f := range files {
 		domains[i] = l.file(f)
@@ -97,11 +97,11 @@ func (l *loader) file(f File) (domain string) {
 		return doc.domain
 	}
 	if at == nil {
-		at = &node{children: make(map[string]*node)}
+		at = &Domain{node{children: make(map[string]*node)}}
 		l.set.domains[doc.domain] = at
 		l.origin[doc.domain] = f.Name
 	}
-	l.add(at, nil, doc.domain, doc.descriptors)
+	l.add(&at.root, nil, doc.domain, doc.descriptors)
 	return doc.domain
 }
 
@@ -140,9 +140,10 @@ func (l *loader) add(parent *node, path []*node, domain string, descriptors []de
 func (l *loader) rule(d *descriptor, path []*node, domain string) *Rule {
 	where := describe(path)
 	r := &Rule{
-		Domain: domain, Descriptor: where, Shadow: d.shadow, Quota: d.quota, Detailed: d.detailed, Metadata: d.metadata,
+		Domain: domain, Descriptor: where, Shadow: d.shadow, Quota: d.quota, Detailed: d.detailed,
 		Limit: Limit{Name: d.limit.name, RequestsPerUnit: d.limit.requests, Unlimited: d.limit.unlimited},
 	}
+	r.OnFailure, r.Metadata = l.extension(d, where)
 	for _, n := range path {
 		r.Path = append(r.Path, n.name())
 		r.ByValue = r.ByValue || n.byValue

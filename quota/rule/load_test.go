@@ -100,7 +100,7 @@ func TestFind(t *testing.T) {
 		var scratch []byte
 		e := entries(tt.entries)
 		rule, metric := "", ""
-		if set.Find([]byte(tt.domain), e, &m, &scratch) {
+		if set.Domain([]byte(tt.domain)).Find(e, &m, &scratch) {
 			rule, metric = m.Rule.ID, string(m.MetricKey(e, nil))
 		}
 		got := []string{rule, strings.Join(m.Patterns, ","), metric}
@@ -128,7 +128,7 @@ descriptors:
 	var m Match
 	var scratch []byte
 	if n := testing.AllocsPerRun(100, func() {
-		if !set.Find(domain, e, &m, &scratch) {
+		if !set.Domain(domain).Find(e, &m, &scratch) {
 			t.Fatal("no rule found")
 		}
 	}); n != 0 {
@@ -158,10 +158,11 @@ func FuzzLoad(f *testing.F) {
 				k, v, _ := strings.Cut(p, "_")
 				e = append(e, Entry{[]byte(k), []byte(v)})
 			}
-			if !set.HasDomain([]byte(r.Domain)) {
+			d := set.Domain([]byte(r.Domain))
+			if d == nil {
 				t.Fatalf("rule %s has a domain that is not in the set", r.ID)
 			}
-			if set.Find([]byte(r.Domain), e, &m, &scratch) {
+			if d.Find(e, &m, &scratch) {
 				m.MetricKey(e, nil)
 			}
 		}

@@ -13,15 +13,19 @@ type Match struct {
 	levels []*node
 }
 
-// Find looks for the rule of a descriptor and says whether there is one. m and scratch are reused from call to call.
+// Find looks for the rule of a descriptor and says whether there is one; a nil domain has none. m and scratch are reused from call
+// to call.
 //
 // Each entry is looked up among the children of the one before: key with value first, then wildcards in the order of the file,
 // then the key alone. The descriptor must be exactly as deep as the rule: a limit on the way is not used.
-func (s *Set) Find(domain []byte, entries []Entry, m *Match, scratch *[]byte) bool {
+func (d *Domain) Find(entries []Entry, m *Match, scratch *[]byte) bool {
 	m.Rule, m.Patterns, m.levels = nil, m.Patterns[:0], m.levels[:0]
-	at := s.domains[string(domain)]
+	if d == nil {
+		return false
+	}
+	at := &d.root
 	for i := range entries {
-		if at == nil || len(at.children) == 0 {
+		if len(at.children) == 0 {
 			return false
 		}
 		e := &entries[i]
@@ -37,7 +41,7 @@ func (s *Set) Find(domain []byte, entries []Entry, m *Match, scratch *[]byte) bo
 		}
 		m.levels = append(m.levels, at)
 	}
-	if at == nil || at.rule == nil || len(entries) == 0 {
+	if at.rule == nil {
 		return false
 	}
 	if len(m.Patterns) > 0 {

@@ -94,6 +94,7 @@ type Rule struct {
 	Shadow     bool     // refuses only in the statistics
 	Quota      bool     // a request is refused only when all its quota rules are
 	Replaces   []string // names of limits that are silent where this one applies
+	OnFailure  Fallback // where the rule has a word of its own on it
 	Metadata   *structpb.Struct
 	Detailed   bool // statistics for each value of the request, as far as their bound allows (detailed_metric)
 	ByValue    bool // likewise for values at levels that say value_to_metric
@@ -103,14 +104,17 @@ type Rule struct {
 // Set is an immutable set of rules.
 type Set struct {
 	Rules   []*Rule
-	domains map[string]*node
+	domains map[string]*Domain
 }
+
+// Domain is the tree of one domain's rules.
+type Domain struct{ root node }
 
 // Domains returns the domains for which there are rules, sorted.
 func (s *Set) Domains() []string { return slices.Sorted(maps.Keys(s.domains)) }
 
-// HasDomain says whether any rule file has this domain.
-func (s *Set) HasDomain(domain []byte) bool { return s.domains[string(domain)] != nil }
+// Domain returns the rules of a domain; nil where no rule file has it.
+func (s *Set) Domain(name []byte) *Domain { return s.domains[string(name)] }
 
 // node is a level of the tree: what may follow the entries matched so far.
 type node struct {

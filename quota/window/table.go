@@ -30,6 +30,7 @@
 package window
 
 import (
+	"context"
 	"math"
 	"sync"
 )
@@ -111,8 +112,17 @@ func New(maxKeys, shards int) *Table {
 // The shard comes from the high half of the key and the place within it from the low half, so that they are independent.
 func (t *Table) shard(k Key) *shard { return &t.shards[k.Hi&t.mask] }
 
-// Do counts h at now, in Unix seconds. It does not allocate, except when a shard's table grows.
-func (t *Table) Do(h *Hit, now int64) Result {
+// Do counts hits one after the other at now, in Unix seconds, and writes what became of each to results, which is as long. It
+// never fails, and what it does takes no time that a context could end.
+func (t *Table) Do(_ context.Context, hits []Hit, results []Result, now int64) error {
+	for i := range hits {
+		results[i] = t.Count(&hits[i], now)
+	}
+	return nil
+}
+
+// Count counts one hit at now, in Unix seconds. It does not allocate, except when a shard's table grows.
+func (t *Table) Count(h *Hit, now int64) Result {
 	s := t.shard(h.Key)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -17,7 +17,7 @@ func spread(i uint64) Key {
 	return Key{Hi: (x ^ x>>29) * 0xbf58476d1ce4e5b9, Lo: (x ^ x>>32) * 0x94d049bb133111eb}
 }
 
-func TestDo(t *testing.T) {
+func TestCount(t *testing.T) {
 	t.Parallel()
 	type step struct {
 		now  int64
@@ -72,7 +72,7 @@ func TestDo(t *testing.T) {
 			t.Parallel()
 			table := New(100, 1)
 			for i, s := range steps {
-				if diff := cmp.Diff(s.want, table.Do(&s.hit, s.now)); diff != "" {
+				if diff := cmp.Diff(s.want, table.Count(&s.hit, s.now)); diff != "" {
 					t.Fatalf("step %d (-want +got):\n%s", i, diff)
 				}
 			}
@@ -86,12 +86,12 @@ func TestAnEndedWindowIsNotReopened(t *testing.T) {
 	t.Parallel()
 	table := New(100, 1)
 	h := Hit{Key: spread(1), Length: 1, Limit: 1, N: 1}
-	table.Do(&h, 10)
+	table.Count(&h, 10)
 	table.Sweep(11, 1)
 	if keys, _ := table.Len(); keys != 0 {
 		t.Fatalf("%d keys left after the sweep", keys)
 	}
-	if r := table.Do(&h, 10); r.Start != 11 {
+	if r := table.Count(&h, 10); r.Start != 11 {
 		t.Fatalf("window %d was opened a second time", r.Start)
 	}
 }
@@ -144,7 +144,7 @@ func TestModel(t *testing.T) {
 				table.Sweep(now, rapid.IntRange(1, 4).Draw(t, "part"))
 			}
 			h := drawHit(t, 90)
-			if diff := cmp.Diff(o.do(h, now), table.Do(&h, now)); diff != "" {
+			if diff := cmp.Diff(o.do(h, now), table.Count(&h, now)); diff != "" {
 				t.Fatalf("%+v at %d (-want +got):\n%s", h, now, diff)
 			}
 		}
@@ -165,7 +165,7 @@ func TestFullTableNeverAdmitsTooMuch(t *testing.T) {
 			now += []int64{0, 0, 0, 0, 0, 1, 7, 60}[rapid.IntRange(0, 7).Draw(t, "advance")]
 			h := drawHit(t, 60)
 			h.Limit, h.Refund = limit, false
-			r := table.Do(&h, now)
+			r := table.Count(&h, now)
 			if !r.Over {
 				k := fmt.Sprint(h.Key, r.Start)
 				if admitted[k] += h.N; admitted[k] > limit {
@@ -184,7 +184,7 @@ func TestFullTable(t *testing.T) {
 	table := New(2, 1)
 	rule := spread(99)
 	do := func(key uint64, now int64) Result {
-		return table.Do(&Hit{Key: spread(key), Rule: rule, Length: 60, Limit: 2, N: 1}, now)
+		return table.Count(&Hit{Key: spread(key), Rule: rule, Length: 60, Limit: 2, N: 1}, now)
 	}
 	do(1, 0)
 	do(2, 0)
@@ -201,7 +201,7 @@ func TestFullTable(t *testing.T) {
 		t.Fatalf("a key with a cell of its own keeps it: %+v", r)
 	}
 	refund := Hit{Key: spread(3), Rule: rule, Length: 60, Limit: 2, N: 2, Refund: true}
-	if r := table.Do(&refund, 2); r.Over || r.After != 3 {
+	if r := table.Count(&refund, 2); r.Over || r.After != 3 {
 		t.Fatalf("a refund changed a shared counter: %+v", r)
 	}
 	if r := do(3, 60); r.Shared || r.After != 1 {
@@ -213,7 +213,7 @@ func TestSharedCountersAreBounded(t *testing.T) {
 	t.Parallel()
 	table := New(1, 1)
 	hit := func(i uint64, now int64) Result {
-		return table.Do(&Hit{Key: spread(i), Rule: spread(1_000_000 + i), Length: 3600, Limit: 10, N: 1}, now)
+		return table.Count(&Hit{Key: spread(i), Rule: spread(1_000_000 + i), Length: 3600, Limit: 10, N: 1}, now)
 	}
 	hit(0, 0)
 	for i := uint64(1); i <= maxShared; i++ {
@@ -233,7 +233,7 @@ func TestMemoryIsGivenBack(t *testing.T) {
 	t.Parallel()
 	table := New(1<<20, 4)
 	for i := range uint64(50_000) {
-		table.Do(&Hit{Key: spread(i), Length: 1, Limit: 1, N: 1, Tag: uint32(i % 2)}, 100)
+		table.Count(&Hit{Key: spread(i), Length: 1, Limit: 1, N: 1, Tag: uint32(i % 2)}, 100)
 	}
 	byTag := make([]int, 2)
 	table.CountByTag(100, byTag)
@@ -267,7 +267,7 @@ func TestExactUnderConcurrency(t *testing.T) {
 				wg.Go(func() {
 					for i := range uint64(keys * 20) {
 						h := Hit{Key: spread(i % keys), Length: 1, Limit: limit, N: 1, Only: only}
-						if r := table.Do(&h, clock.Load()); !r.Over {
+						if r := table.Count(&h, clock.Load()); !r.Over {
 							admitted[r.Start][i%keys].Add(1)
 						}
 					}
@@ -295,27 +295,27 @@ func TestExactUnderConcurrency(t *testing.T) {
 	}
 }
 
-func TestDoDoesNotAllocate(t *testing.T) {
+func TestCountDoesNotAllocate(t *testing.T) {
 	table := New(1<<16, 16)
 	for i := range uint64(1 << 15) {
-		table.Do(&Hit{Key: spread(i), Length: 60, Limit: 10, N: 1}, 60)
+		table.Count(&Hit{Key: spread(i), Length: 60, Limit: 10, N: 1}, 60)
 	}
 	i := uint64(0)
 	if n := testing.AllocsPerRun(1000, func() {
-		table.Do(&Hit{Key: spread(i % (1 << 15)), Length: 60, Limit: 10, N: 1}, 61)
+		table.Count(&Hit{Key: spread(i % (1 << 15)), Length: 60, Limit: 10, N: 1}, 61)
 		i++
 	}); n != 0 {
 		t.Fatalf("%v allocations a hit", n)
 	}
 }
 
-// BenchmarkDo prints, beside the table's time, that of a mutex and a Go map doing the same work.
-func BenchmarkDo(b *testing.B) {
+// BenchmarkCount prints, beside the table's time, that of a mutex and a Go map doing the same work.
+func BenchmarkCount(b *testing.B) {
 	for _, keys := range []uint64{1, 10_000, 1_000_000} {
 		b.Run(fmt.Sprintf("keys=%d", keys), func(b *testing.B) {
 			table := New(2_000_000, 64)
 			for i := range keys {
-				table.Do(&Hit{Key: spread(i), Length: 3600, Limit: 1, N: 1}, 0)
+				table.Count(&Hit{Key: spread(i), Length: 3600, Limit: 1, N: 1}, 0)
 			}
 			var next atomic.Uint64
 			b.ResetTimer()
@@ -323,7 +323,7 @@ func BenchmarkDo(b *testing.B) {
 				i := next.Add(1 << 32)
 				for pb.Next() {
 					i += 7919
-					table.Do(&Hit{Key: spread(i % keys), Length: 3600, Limit: 1, N: 1}, 1)
+					table.Count(&Hit{Key: spread(i % keys), Length: 3600, Limit: 1, N: 1}, 1)
 				}
 			})
 			ours := b.Elapsed()
