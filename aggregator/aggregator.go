@@ -19,7 +19,7 @@ import (
 //   - The sum of the counts of all operations ever, overflow and those that left
 //     included, is the number of spans consumed; likewise for edges.
 //   - live, the number of series that the limit counts, is at most cfg.MaxSeries;
-//     the overflow series, one an outcome or status, come on top.
+//     the overflow series, one an outcome and status, come on top.
 //
 // The way of a span: its resource and name are looked up in a table that lives
 // for the batch (spanTable); only the first span of each kind in a batch goes
@@ -48,8 +48,8 @@ type Aggregator struct {
 	byPointer  map[*telemetry.Edge]*edge
 	edgeOrder  []*edge // as they were made
 
-	opOverflow   [3]*series // by span status, made when needed
-	edgeOverflow [3]*series // by outcome
+	opOverflow   [statuses][outcomes]*series // made when needed
+	edgeOverflow [outcomes]*series
 
 	spans   spanTable
 	scratch []byte

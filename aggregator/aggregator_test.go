@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"log/slog"
 	"math"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"pgregory.net/rapid"
 
+	"github.com/binnacle-mesh/binnacle/aggregator/canonical"
 	dbpkg "github.com/binnacle-mesh/binnacle/storage/series"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
@@ -56,6 +58,7 @@ func (w *world) step(t *rapid.T, now int64) step {
 			Resource: uint32(rapid.IntRange(0, len(services)-1).Draw(t, "resource")),
 			Name:     b.InternString(rapid.SampledFrom([]string{"", "GET /x/1", "GET /x/2", "op1", "op2", "op3", "op4", "op5"}).Draw(t, "name")),
 			Kind:     telemetry.SpanKind(rapid.IntRange(0, 5).Draw(t, "kind")), Status: telemetry.Status(rapid.IntRange(0, 2).Draw(t, "status")),
+			Outcome: telemetry.Outcome(rapid.IntRange(0, 2).Draw(t, "outcome")),
 			TraceID: telemetry.TraceID{1}, SpanID: telemetry.SpanID{2},
 		}
 		b.Spans = append(b.Spans, s)
@@ -181,11 +184,13 @@ func each(a *Aggregator, f func(*series)) {
 			f(s)
 		}
 	}
+	overflow := a.edgeOverflow[:]
 	for i := range a.opOverflow {
-		for _, s := range []*series{a.opOverflow[i], a.edgeOverflow[i]} {
-			if s != nil {
-				f(s)
-			}
+		overflow = append(overflow, a.opOverflow[i][:]...)
+	}
+	for _, s := range overflow {
+		if s != nil {
+			f(s)
 		}
 	}
 }
@@ -235,7 +240,7 @@ func TestLoadRefusesWhatIsDamaged(t *testing.T) {
 		"cut":       good[:len(good)-5],
 		"flipped":   append(append([]byte{}, good[:20]...), append([]byte{good[20] ^ 1}, good[21:]...)...),
 		"other":     []byte("PARQUET-and-some-more"),
-		"newer":     append([]byte("BNAGGR\x02"), good[7:]...),
+		"newer":     append([]byte("BNAGGR\x03"), good[7:]...),
 		"long":      append(append([]byte{}, good...), 0),
 		"only head": good[:len(stateMagic)+1],
 	} {
@@ -246,6 +251,74 @@ func TestLoadRefusesWhatIsDamaged(t *testing.T) {
 		if n.Applied() != 0 || n.Len() != 0 {
 			t.Errorf("%s: something was loaded", name)
 		}
+	}
+}
+
+// A state of version 1, written by the release before: edges go on; operations, which
+// had no outcome, end, and begin anew under their new labels. No request is an increase twice.
+func TestLoadVersion1(t *testing.T) {
+	t.Parallel()
+	state, err := os.ReadFile("testdata/state-v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := DefaultConfig()
+	c.MaxSeries = 10
+	a := New(c, prometheus.NewRegistry())
+	if err := a.Load(bytes.NewReader(state)); err != nil {
+		t.Fatal(err)
+	}
+	if a.Applied() != 2 || a.Len() != 1 {
+		t.Errorf("at position %d are %d series", a.Applied(), a.Len())
+	}
+	db := openStore(t, t.TempDir())
+	flush := func(at int64) {
+		if err := a.Flush(context.Background(), time.Unix(0, epoch+at*second), db); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flush(10)
+	b := telemetry.NewBatch()
+	b.Received = epoch + 11*second
+	b.Resources = append(b.Resources, telemetry.Resource{Identity: telemetry.Identity{
+		Service: b.InternString("cart"), Namespace: b.InternString("shop"), Version: b.InternString("v1"),
+	}})
+	for _, o := range []telemetry.Outcome{telemetry.OutcomeOK, telemetry.OutcomeThrottled, telemetry.OutcomeError, telemetry.OutcomeThrottled} {
+		s := telemetry.Span{Start: b.Received, Duration: 5e6, Name: b.InternString("GET /cart"), Kind: telemetry.KindServer, Outcome: o}
+		if o != telemetry.OutcomeOK {
+			s.Status = telemetry.StatusError
+		}
+		b.Spans = append(b.Spans, s)
+	}
+	if err := a.Consume(telemetry.Entry{Position: 3, Batch: b}); err != nil {
+		t.Fatal(err)
+	}
+	flush(15)
+	got := map[string]string{}
+	for labels, s := range samples(t, db, named(canonical.Operation)) {
+		if !strings.Contains(labels, `operation="op`) {
+			got[strings.TrimPrefix(labels, `{__name__="binnacle_operation_duration_seconds", `)] = s
+		}
+	}
+	want := map[string]string{
+		`kind="server", namespace="shop", operation="GET /cart", service="cart", status="unset", version="v1"}`: "5.003:end",
+		`kind="server", namespace="shop", operation="GET /cart", service="cart", status="error", version="v1"}`: "5.003:end",
+		`overflow="true", status="error"}`: "5.003:end",
+		`kind="server", namespace="shop", operation="GET /cart", outcome="ok", service="cart", status="unset", version="v1"}`:        "10.004:0 15.000:1",
+		`kind="server", namespace="shop", operation="GET /cart", outcome="throttled", service="cart", status="error", version="v1"}`: "10.004:0 15.000:2",
+		`kind="server", namespace="shop", operation="GET /cart", outcome="error", service="cart", status="error", version="v1"}`:     "10.004:0 15.000:1",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	for _, s := range samples(t, db, named(canonical.Edge)) {
+		if s != "10.000:1" {
+			t.Errorf("the edge has %s", s)
+		}
+	}
+	again := New(c, prometheus.NewRegistry())
+	if err := again.Load(bytes.NewReader(saved(t, a))); err != nil || again.Len() != a.Len() {
+		t.Errorf("saved and loaded as version 2: %d series of %d, %v", again.Len(), a.Len(), err)
 	}
 }
 
@@ -396,9 +469,9 @@ func TestFlush(t *testing.T) {
 	one(21+15*60+66, 2)
 	flush(21 + 15*60 + 70)
 	flush(21 + 15*60 + 70) // the clock stands still
-	got := samples(t, db, named(OperationMetric))
+	got := samples(t, db, named(canonical.Operation))
 	want := map[string]string{
-		`{__name__="binnacle_operation_duration_seconds", kind="server", namespace="shop", operation="op", service="service-0", status="unset", version="v1"}`: "0.004:0 5.000:3 20.000:3 25.000:4 25.003:end 986.004:0 991.000:2",
+		`{__name__="binnacle_operation_duration_seconds", kind="server", namespace="shop", operation="op", outcome="ok", service="service-0", status="unset", version="v1"}`: "0.004:0 5.000:3 20.000:3 25.000:4 25.003:end 986.004:0 991.000:2",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
@@ -408,7 +481,7 @@ func TestFlush(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ex, err := eq.Select(0, math.MaxInt64, []*labels.Matcher{named(OperationMetric)})
+	ex, err := eq.Select(0, math.MaxInt64, []*labels.Matcher{named(canonical.Operation)})
 	if err != nil || len(ex) != 1 || len(ex[0].Exemplars) != 2 {
 		t.Fatalf("exemplars: %v, %v", ex, err)
 	}
@@ -455,7 +528,7 @@ func TestRestartKeepsCounting(t *testing.T) {
 		}
 		flush(b, 10+int64(round))
 	}
-	for _, got := range samples(t, db, named(OperationMetric)) {
+	for _, got := range samples(t, db, named(canonical.Operation)) {
 		if want := "0.004:0 5.000:20 10.000:30 11.000:30"; got != want {
 			t.Errorf("samples are %s, want %s", got, want)
 		}

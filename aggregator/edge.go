@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 
+	"github.com/binnacle-mesh/binnacle/aggregator/canonical"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
@@ -140,41 +141,41 @@ func (a *Aggregator) addVariant(e *edge, v variant) *series {
 func (a *Aggregator) overflowEdge(o telemetry.Outcome) *series {
 	s := &a.edgeOverflow[o]
 	if *s == nil {
-		*s = a.newSeries(labels.FromStrings(labels.MetricName, EdgeMetric, "outcome", o.String(), "overflow", "true"), foldSeries)
+		*s = a.newSeries(labels.FromStrings(labels.MetricName, canonical.Edge, canonical.Outcome, o.String(), canonical.Overflow, "true"), foldSeries)
 	}
 	return *s
 }
 
 func edgeLabels(e *telemetry.Edge, v variant) labels.Labels {
 	b := labels.NewScratchBuilder(32)
-	b.Add(labels.MetricName, EdgeMetric)
+	b.Add(labels.MetricName, canonical.Edge)
 	if v.code >= 0 {
-		b.Add("code", strconv.Itoa(int(v.code)))
+		b.Add(canonical.Code, strconv.Itoa(int(v.code)))
 	}
 	d, s := &e.Target, &e.Source
-	addLabel(&b, "destination", d.Node.Name)
-	addLabel(&b, "destination_app", d.App)
-	addLabel(&b, "destination_cluster", d.Node.Cluster)
-	addLabel(&b, "destination_kind", d.Node.Kind.String())
-	addLabel(&b, "destination_namespace", d.Node.Namespace)
-	addLabel(&b, "destination_principal", d.Principal)
-	addLabel(&b, "destination_system", d.System)
-	addLabel(&b, "destination_version", d.Version)
-	addLabel(&b, "destination_workload", d.Workload)
-	b.Add("evidence", v.evidence.String())
-	addLabel(&b, "flags", v.flags.String())
-	b.Add("outcome", v.outcome.String())
-	b.Add("protocol", e.Protocol.String())
-	b.Add("side", v.side.String())
-	addLabel(&b, "source", s.Node.Name)
-	addLabel(&b, "source_app", s.App)
-	addLabel(&b, "source_cluster", s.Node.Cluster)
-	addLabel(&b, "source_kind", s.Node.Kind.String())
-	addLabel(&b, "source_namespace", s.Node.Namespace)
-	addLabel(&b, "source_principal", s.Principal)
-	addLabel(&b, "source_system", s.System)
-	addLabel(&b, "source_version", s.Version)
-	addLabel(&b, "source_workload", s.Workload)
-	addLabel(&b, "tls", v.tls.String())
+	addLabel(&b, canonical.Destination, d.Node.Name)
+	addLabel(&b, canonical.DestinationApp, d.App)
+	addLabel(&b, canonical.DestinationCluster, d.Node.Cluster)
+	addLabel(&b, canonical.DestinationKind, d.Node.Kind.String())
+	addLabel(&b, canonical.DestinationNamespace, d.Node.Namespace)
+	addLabel(&b, canonical.DestinationPrincipal, d.Principal)
+	addLabel(&b, canonical.DestinationSystem, d.System)
+	addLabel(&b, canonical.DestinationVersion, d.Version)
+	addLabel(&b, canonical.DestinationWorkload, d.Workload)
+	b.Add(canonical.Evidence, v.evidence.String())
+	addLabel(&b, canonical.Flags, v.flags.String())
+	b.Add(canonical.Outcome, v.outcome.String())
+	b.Add(canonical.Protocol, e.Protocol.String())
+	b.Add(canonical.Side, v.side.String())
+	addLabel(&b, canonical.Source, s.Node.Name)
+	addLabel(&b, canonical.SourceApp, s.App)
+	addLabel(&b, canonical.SourceCluster, s.Node.Cluster)
+	addLabel(&b, canonical.SourceKind, s.Node.Kind.String())
+	addLabel(&b, canonical.SourceNamespace, s.Node.Namespace)
+	addLabel(&b, canonical.SourcePrincipal, s.Principal)
+	addLabel(&b, canonical.SourceSystem, s.System)
+	addLabel(&b, canonical.SourceVersion, s.Version)
+	addLabel(&b, canonical.SourceWorkload, s.Workload)
+	addLabel(&b, canonical.TLS, v.tls.String())
 	return b.Labels()
 }

@@ -66,8 +66,12 @@ func (a *Aggregator) Flush(ctx context.Context, now time.Time, store SeriesStore
 		}
 	}
 	for i := range a.opOverflow {
-		f.write(a.opOverflow[i])
-		f.write(a.edgeOverflow[i])
+		for _, s := range a.opOverflow[i] {
+			f.write(s)
+		}
+	}
+	for _, s := range a.edgeOverflow {
+		f.write(s)
 	}
 	if err := f.commit(); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 
+	"github.com/binnacle-mesh/binnacle/aggregator/canonical"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 	"github.com/binnacle-mesh/binnacle/telemetry/health"
 )
@@ -82,18 +83,18 @@ type drawnEdge struct {
 
 // add takes in what a canonical series counted.
 func (d *drawing) add(ls labels.Labels, inc increase) {
-	src := d.node(ls, "source", inc.last)
-	dst := d.node(ls, "destination", inc.last)
-	e := d.edge(src, dst, ls.Get("protocol"))
+	src := d.node(ls, &sourceEnd, inc.last)
+	dst := d.node(ls, &destinationEnd, inc.last)
+	e := d.edge(src, dst, ls.Get(canonical.Protocol))
 	s := seen{requests: inc.count(), latency: inc.hist}
-	switch ls.Get("outcome") {
+	switch ls.Get(canonical.Outcome) {
 	case telemetry.OutcomeError.String():
 		s.errors = s.requests
 	case telemetry.OutcomeThrottled.String():
 		s.throttled = s.requests
 	}
 	e.witnesses[witnessOf(ls)].add(&s)
-	if tls := ls.Get("tls"); tls != "" {
+	if tls := ls.Get(canonical.TLS); tls != "" {
 		e.secured += s.requests
 		if tls == telemetry.TLSMutual.String() {
 			e.mtls += s.requests
@@ -107,26 +108,30 @@ func (d *drawing) add(ls labels.Labels, inc increase) {
 
 func witnessOf(ls labels.Labels) telemetry.Witness {
 	side, evidence := telemetry.SideClient, telemetry.EvidenceSpan
-	if ls.Get("side") == telemetry.SideServer.String() {
+	if ls.Get(canonical.Side) == telemetry.SideServer.String() {
 		side = telemetry.SideServer
 	}
-	if ls.Get("evidence") == telemetry.EvidenceLog.String() {
+	if ls.Get(canonical.Evidence) == telemetry.EvidenceLog.String() {
 		evidence = telemetry.EvidenceLog
 	}
 	return telemetry.WitnessOf(side, evidence)
 }
 
-func nodeOf(ls labels.Labels, end string) telemetry.Node {
-	n := telemetry.Node{Name: ls.Get(end), Namespace: ls.Get(end + "_namespace"), Cluster: ls.Get(end + "_cluster")}
+// The labels of an edge's ends.
+var sourceEnd, destinationEnd = canonical.Ends() //nolint:gochecknoglobals // immutable
+
+func nodeOf(ls labels.Labels, end *canonical.End) telemetry.Node {
+	n := telemetry.Node{Name: ls.Get(end.Name), Namespace: ls.Get(end.Namespace), Cluster: ls.Get(end.Cluster)}
+	kind := ls.Get(end.Kind)
 	for k := telemetry.NodeUnknown; k <= telemetry.NodeClient; k++ {
-		if k.String() == ls.Get(end+"_kind") {
+		if k.String() == kind {
 			n.Kind = k
 		}
 	}
 	return n
 }
 
-func (d *drawing) node(ls labels.Labels, end string, last int64) *drawnNode {
+func (d *drawing) node(ls labels.Labels, end *canonical.End, last int64) *drawnNode {
 	key := nodeOf(ls, end)
 	id := key.ID()
 	n := d.nodes[id]
@@ -135,8 +140,8 @@ func (d *drawing) node(ls labels.Labels, end string, last int64) *drawnNode {
 		d.nodes[id] = n
 	}
 	n.last = max(n.last, last)
-	n.system = cmp.Or(n.system, ls.Get(end+"_system"))
-	if v := ls.Get(end + "_version"); v != "" {
+	n.system = cmp.Or(n.system, ls.Get(end.System))
+	if v := ls.Get(end.Version); v != "" {
 		n.versions[v] = true
 	}
 	return n
@@ -166,7 +171,7 @@ func (d *drawing) edge(src, dst *drawnNode, protocol string) *drawnEdge {
 
 // edgeOf is the edge that a canonical series is of, nil if the range has none such.
 func (d *drawing) edgeOf(ls labels.Labels) *drawnEdge {
-	return d.edges[edgeID(nodeOf(ls, "source").ID(), nodeOf(ls, "destination").ID(), ls.Get("protocol"))]
+	return d.edges[edgeID(nodeOf(ls, &sourceEnd).ID(), nodeOf(ls, &destinationEnd).ID(), ls.Get(canonical.Protocol))]
 }
 
 // example takes in a series' exemplars: the edge keeps the slowest, and the
@@ -177,7 +182,7 @@ func (d *drawing) example(r exemplar.QueryResult) {
 	if e == nil {
 		return
 	}
-	failed := ls.Get("outcome") == telemetry.OutcomeError.String()
+	failed := ls.Get(canonical.Outcome) == telemetry.OutcomeError.String()
 	for _, x := range r.Exemplars {
 		trace, err := telemetry.ParseTraceID(x.Labels.Get("trace_id"))
 		if err != nil {

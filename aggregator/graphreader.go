@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 
+	"github.com/binnacle-mesh/binnacle/aggregator/canonical"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 	"github.com/binnacle-mesh/binnacle/telemetry/health"
 )
@@ -90,8 +91,8 @@ func (r *GraphReader) increases(ctx context.Context, start, end int64, wanted fu
 	defer q.Close()
 	hints := &storage.SelectHints{Start: start - lookback.Milliseconds(), End: end, DisableTrimming: true}
 	set := q.Select(ctx, false, hints,
-		labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, EdgeMetric),
-		labels.MustNewMatcher(labels.MatchEqual, "overflow", ""))
+		labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, canonical.Edge),
+		labels.MustNewMatcher(labels.MatchEqual, canonical.Overflow, ""))
 	var inc increaser
 	for set.Next() {
 		if err := ctx.Err(); err != nil {
@@ -124,7 +125,7 @@ func (r *GraphReader) exemplars(ctx context.Context, d *drawing, start, end int6
 	if err != nil {
 		return fmt.Errorf("exemplars from the series store: %w", err)
 	}
-	found, err := q.Select(start, end, []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, EdgeMetric)})
+	found, err := q.Select(start, end, []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, canonical.Edge)})
 	if err != nil {
 		return fmt.Errorf("exemplars from the series store: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 
+	"github.com/binnacle-mesh/binnacle/aggregator/canonical"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
@@ -24,7 +25,8 @@ type service struct {
 type operationKey struct {
 	service, namespace, version, name string
 	kind                              telemetry.SpanKind
-	status                            telemetry.Status
+	status                            telemetry.Status // the span's own
+	outcome                           telemetry.Outcome
 }
 
 type operation struct {
@@ -45,7 +47,7 @@ type spanTable struct {
 type spanSlot struct {
 	gen                   uint32
 	resource, name, route uint32
-	kind                  uint32 // kind and status
+	class                 uint32 // kind, status and outcome
 	series                *series
 }
 
@@ -64,21 +66,21 @@ func (t *spanTable) reset(strings int) {
 	clear(t.classes)
 }
 
-func slotHash(resource, name, route, kind uint32) uint32 {
+func slotHash(resource, name, route, class uint32) uint32 {
 	h := uint64(name)<<32 | uint64(route)
-	h = (h ^ uint64(resource)*0x9e3779b97f4a7c15 ^ uint64(kind)<<17) * 0xd6e8feb86659fd93
+	h = (h ^ uint64(resource)*0x9e3779b97f4a7c15 ^ uint64(class)<<17) * 0xd6e8feb86659fd93
 	return uint32(h >> 32)
 }
 
 // find is the slot of a key: with its series, or free to take it.
-func (t *spanTable) find(resource, name, route, kind uint32) *spanSlot {
+func (t *spanTable) find(resource, name, route, class uint32) *spanSlot {
 	mask := uint32(len(t.slots) - 1)
-	for i := slotHash(resource, name, route, kind) & mask; ; i = (i + 1) & mask {
+	for i := slotHash(resource, name, route, class) & mask; ; i = (i + 1) & mask {
 		s := &t.slots[i]
 		if s.gen != t.gen {
 			return s
 		}
-		if s.name == name && s.resource == resource && s.route == route && s.kind == kind {
+		if s.name == name && s.resource == resource && s.route == route && s.class == class {
 			return s
 		}
 	}
@@ -94,7 +96,7 @@ func (t *spanTable) taken() {
 	t.slots = make([]spanSlot, 2*len(old))
 	for i := range old {
 		if s := &old[i]; s.gen == t.gen {
-			*t.find(s.resource, s.name, s.route, s.kind) = *s
+			*t.find(s.resource, s.name, s.route, s.class) = *s
 		}
 	}
 }
@@ -108,37 +110,27 @@ func (a *Aggregator) consumeSpans(b *telemetry.Batch) {
 	t.reset(b.Strings())
 	for i := range b.Spans {
 		s := &b.Spans[i]
-		class := t.classes[s.Name]
-		if class == nameUnknown {
-			class = classify(b.Str(s.Name))
-			t.classes[s.Name] = class
+		named := t.classes[s.Name]
+		if named == nameUnknown {
+			named = classify(b.Str(s.Name))
+			t.classes[s.Name] = named
 		}
 		var route telemetry.StrID
-		if class != namePlain {
+		if named != namePlain {
 			route = routeOf(b, s)
 		}
-		status := statusOf(s)
-		kind := uint32(s.Kind)<<8 | uint32(status)
-		slot := t.find(s.Resource, uint32(s.Name), uint32(route), kind)
+		class := uint32(s.Kind)<<16 | uint32(s.Status)<<8 | uint32(s.Outcome)
+		slot := t.find(s.Resource, uint32(s.Name), uint32(route), class)
 		sr := slot.series
 		if slot.gen != t.gen {
-			sr = a.operationOf(b, s, route, status)
-			*slot = spanSlot{t.gen, s.Resource, uint32(s.Name), uint32(route), kind, sr}
+			sr = a.operationOf(b, s, route)
+			*slot = spanSlot{t.gen, s.Resource, uint32(s.Name), uint32(route), class, sr}
 			t.taken()
 			sr.lastSeen = a.now
 		}
 		a.note(sr.fold)
-		sr.observe(s.Start, s.Duration, &s.TraceID, &s.SpanID, status == telemetry.StatusError)
+		sr.observe(s.Start, s.Duration, &s.TraceID, &s.SpanID, s.Outcome == telemetry.OutcomeError)
 	}
-}
-
-// statusOf is the span's status, and error where the protocol says so while
-// the status is left unset, as proxies do.
-func statusOf(s *telemetry.Span) telemetry.Status {
-	if s.Outcome == telemetry.OutcomeError && s.Status == telemetry.StatusUnset {
-		return telemetry.StatusError
-	}
-	return s.Status
 }
 
 // routeOf is the route or URL template that instrumentation gave, or 0.
@@ -170,7 +162,7 @@ func httpMethodOf(b *telemetry.Batch, s *telemetry.Span) string {
 
 // operationOf finds or makes the series of a span. The strings of the key are
 // borrowed from the batch until it is kept.
-func (a *Aggregator) operationOf(b *telemetry.Batch, s *telemetry.Span, route telemetry.StrID, status telemetry.Status) *series {
+func (a *Aggregator) operationOf(b *telemetry.Batch, s *telemetry.Span, route telemetry.StrID) *series {
 	id := &b.Resources[s.Resource].Identity
 	a.scratch = a.scratch[:0]
 	if route != 0 {
@@ -186,7 +178,8 @@ func (a *Aggregator) operationOf(b *telemetry.Batch, s *telemetry.Span, route te
 		namespace: b.Str(id.Namespace),
 		version:   b.Str(id.Version),
 		kind:      max(s.Kind, telemetry.KindInternal),
-		status:    status,
+		status:    s.Status,
+		outcome:   s.Outcome,
 	}
 	if k.service == "" {
 		k.service = unnamed
@@ -203,11 +196,11 @@ func (a *Aggregator) lookUpOperation(k operationKey) *series {
 		}
 	}
 	// The conversion within the index expression does not allocate.
-	if op := a.operations[operationKey{k.service, k.namespace, k.version, string(a.scratch), k.kind, k.status}]; op != nil {
+	if op := a.operations[operationKey{k.service, k.namespace, k.version, string(a.scratch), k.kind, k.status, k.outcome}]; op != nil {
 		return &op.series
 	}
 	if a.live >= a.cfg.MaxSeries {
-		return a.overflowOperation(k.status)
+		return a.overflowOperation(k.status, k.outcome)
 	}
 	k.name = string(a.scratch)
 	return &a.addOperation(k, svc).series
@@ -230,23 +223,29 @@ func (a *Aggregator) addOperation(k operationKey, svc *service) *operation {
 	return op
 }
 
-func (a *Aggregator) overflowOperation(status telemetry.Status) *series {
-	s := &a.opOverflow[status]
+func (a *Aggregator) overflowOperation(status telemetry.Status, outcome telemetry.Outcome) *series {
+	s := &a.opOverflow[status][outcome]
 	if *s == nil {
-		*s = a.newSeries(labels.FromStrings(labels.MetricName, OperationMetric, "overflow", "true", "status", status.String()), foldSeries)
+		*s = a.newSeries(overflowLabels(status, outcome), foldSeries)
 	}
 	return *s
 }
 
+func overflowLabels(status telemetry.Status, outcome telemetry.Outcome) labels.Labels {
+	return labels.FromStrings(labels.MetricName, canonical.Operation, canonical.Overflow, "true",
+		canonical.Outcome, outcome.String(), canonical.Status, status.String())
+}
+
 func (k *operationKey) labels() labels.Labels {
 	b := labels.NewScratchBuilder(8)
-	b.Add(labels.MetricName, OperationMetric)
-	addLabel(&b, "kind", k.kind.String())
-	addLabel(&b, "namespace", k.namespace)
-	addLabel(&b, "operation", k.name)
-	addLabel(&b, "service", k.service)
-	addLabel(&b, "status", k.status.String())
-	addLabel(&b, "version", k.version)
+	b.Add(labels.MetricName, canonical.Operation)
+	addLabel(&b, canonical.Kind, k.kind.String())
+	addLabel(&b, canonical.Namespace, k.namespace)
+	addLabel(&b, canonical.Name, k.name)
+	addLabel(&b, canonical.Outcome, k.outcome.String())
+	addLabel(&b, canonical.Service, k.service)
+	addLabel(&b, canonical.Status, k.status.String())
+	addLabel(&b, canonical.Version, k.version)
 	return b.Labels()
 }
 

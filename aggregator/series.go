@@ -7,10 +7,9 @@ import (
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
-// The metrics' names, as docs/api/http.md lists them.
 const (
-	EdgeMetric      = "binnacle_edge_duration_seconds"
-	OperationMetric = "binnacle_operation_duration_seconds"
+	statuses = telemetry.StatusError + 1
+	outcomes = telemetry.OutcomeThrottled + 1
 )
 
 // A fold is why an observation was counted in a coarser series than its own.

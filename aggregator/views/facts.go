@@ -1,11 +1,9 @@
 package views
 
-import "github.com/prometheus/prometheus/model/labels"
+import (
+	"github.com/prometheus/prometheus/model/labels"
 
-// The canonical metrics, as docs/api/http.md lists them.
-const (
-	edgeMetric      = "binnacle_edge_duration_seconds"
-	operationMetric = "binnacle_operation_duration_seconds"
+	"github.com/binnacle-mesh/binnacle/aggregator/canonical"
 )
 
 // facts are a canonical series' labels, read in one walk. The strings are the
@@ -32,63 +30,63 @@ type end struct {
 func factsOf(ls labels.Labels) (f facts) {
 	ls.Range(func(l labels.Label) {
 		switch l.Name {
-		case "source":
+		case canonical.Source:
 			f.source.name = l.Value
-		case "source_namespace":
+		case canonical.SourceNamespace:
 			f.source.namespace = l.Value
-		case "source_cluster":
+		case canonical.SourceCluster:
 			f.source.cluster = l.Value
-		case "source_kind":
+		case canonical.SourceKind:
 			f.source.kind = l.Value
-		case "source_workload":
+		case canonical.SourceWorkload:
 			f.source.workload = l.Value
-		case "source_app":
+		case canonical.SourceApp:
 			f.source.app = l.Value
-		case "source_version":
+		case canonical.SourceVersion:
 			f.source.version = l.Value
-		case "source_principal":
+		case canonical.SourcePrincipal:
 			f.source.principal = l.Value
-		case "destination":
+		case canonical.Destination:
 			f.target.name = l.Value
-		case "destination_namespace":
+		case canonical.DestinationNamespace:
 			f.target.namespace = l.Value
-		case "destination_cluster":
+		case canonical.DestinationCluster:
 			f.target.cluster = l.Value
-		case "destination_kind":
+		case canonical.DestinationKind:
 			f.target.kind = l.Value
-		case "destination_workload":
+		case canonical.DestinationWorkload:
 			f.target.workload = l.Value
-		case "destination_app":
+		case canonical.DestinationApp:
 			f.target.app = l.Value
-		case "destination_version":
+		case canonical.DestinationVersion:
 			f.target.version = l.Value
-		case "destination_principal":
+		case canonical.DestinationPrincipal:
 			f.target.principal = l.Value
-		case "protocol":
+		case canonical.Protocol:
 			f.protocol = l.Value
-		case "side":
+		case canonical.Side:
 			f.side = l.Value
-		case "evidence":
+		case canonical.Evidence:
 			f.evidence = l.Value
-		case "code":
+		case canonical.Code:
 			f.code = l.Value
-		case "outcome":
+		case canonical.Outcome:
 			f.outcome = l.Value
-		case "flags":
+		case canonical.Flags:
 			f.flags = l.Value
-		case "tls":
+		case canonical.TLS:
 			f.tls = l.Value
-		case "service":
+		case canonical.Service:
 			f.service = l.Value
-		case "namespace":
+		case canonical.Namespace:
 			f.namespace = l.Value
-		case "operation":
+		case canonical.Name:
 			f.operation = l.Value
-		case "kind":
+		case canonical.Kind:
 			f.kind = l.Value
-		case "status":
+		case canonical.Status:
 			f.status = l.Value
-		case "overflow":
+		case canonical.Overflow:
 			f.overflow = l.Value
 		}
 	})

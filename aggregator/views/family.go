@@ -1,6 +1,7 @@
 package views
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/prometheus/common/model"
@@ -56,8 +57,8 @@ type push struct {
 	special []string
 }
 
-// translate is the canonical matcher that is implied by m. all: m implies
-// nothing; none: nothing can match.
+// translate is the canonical matcher that is implied by m, nil where it implies
+// none; none: nothing can match.
 func (p *push) translate(m *labels.Matcher) (out *labels.Matcher, none bool) {
 	if p.values == nil {
 		for _, s := range p.special {
@@ -67,24 +68,20 @@ func (p *push) translate(m *labels.Matcher) (out *labels.Matcher, none bool) {
 		}
 		return labels.MustNewMatcher(m.Type, p.label, m.Value), false
 	}
-	alternatives, n := "", 0
-	var alternativesSb69 strings.Builder
+	var accepted []string
 	for from, to := range p.values {
 		if m.Matches(to) {
-			if n++; n > 1 {
-				alternativesSb69.WriteString("|")
-			}
-			alternativesSb69.WriteString(from)
+			accepted = append(accepted, from)
 		}
 	}
-	alternatives += alternativesSb69.String()
-	switch n {
+	switch len(accepted) {
 	case 0:
 		return nil, true
 	case len(p.values):
 		return nil, false
 	}
-	return labels.MustNewMatcher(labels.MatchRegexp, p.label, alternatives), false
+	slices.Sort(accepted)
+	return labels.MustNewMatcher(labels.MatchRegexp, p.label, strings.Join(accepted, "|")), false
 }
 
 // classicHistogram are the three classic series of a histogram.

@@ -1,6 +1,10 @@
 package views
 
-import "github.com/prometheus/prometheus/model/labels"
+import (
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/binnacle-mesh/binnacle/aggregator/canonical"
+)
 
 // Bounds in milliseconds of istio_request_duration_milliseconds: the default
 // buckets of Envoy's histograms.
@@ -18,21 +22,21 @@ func istio() *family {
 		},
 	}
 	return &family{
-		base: edgeMetric,
+		base: canonical.Edge,
 		where: []*labels.Matcher{
-			labels.MustNewMatcher(labels.MatchEqual, "overflow", ""),
-			labels.MustNewMatcher(labels.MatchRegexp, "protocol", "http|grpc|unknown"),
+			labels.MustNewMatcher(labels.MatchEqual, canonical.Overflow, ""),
+			labels.MustNewMatcher(labels.MatchRegexp, canonical.Protocol, "http|grpc|unknown"),
 		},
 		metrics: append(classicHistogram("istio_request_duration_milliseconds", "milliseconds", "Duration of requests.", 1000, istioBounds, perSide),
 			counter("istio_requests_total", "Requests, by both ends' workloads, code and flags.", perSide)),
 		derive: deriveIstio,
 		push: map[string]push{
-			"reporter":                       {label: "side", values: map[string]string{"client": "source", "server": "destination"}},
-			"request_protocol":               {label: "protocol", special: []string{unknown}},
-			"destination_service_name":       {label: "destination", special: []string{unknown}},
-			"destination_service_namespace":  {label: "destination_namespace", special: []string{unknown}},
-			"destination_workload_namespace": {label: "destination_namespace", special: []string{unknown}},
-			"source_workload_namespace":      {label: "source_namespace", special: []string{unknown}},
+			"reporter":                       {label: canonical.Side, values: map[string]string{"client": "source", "server": "destination"}},
+			"request_protocol":               {label: canonical.Protocol, special: []string{unknown}},
+			"destination_service_name":       {label: canonical.Destination, special: []string{unknown}},
+			"destination_service_namespace":  {label: canonical.DestinationNamespace, special: []string{unknown}},
+			"destination_workload_namespace": {label: canonical.DestinationNamespace, special: []string{unknown}},
+			"source_workload_namespace":      {label: canonical.SourceNamespace, special: []string{unknown}},
 		},
 	}
 }

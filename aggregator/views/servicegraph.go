@@ -1,6 +1,10 @@
 package views
 
-import "github.com/prometheus/prometheus/model/labels"
+import (
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/binnacle-mesh/binnacle/aggregator/canonical"
+)
 
 // Bounds in seconds of the service graph's histograms, as Tempo and the
 // OpenTelemetry connector have them by default: 0.1 doubled seven times.
@@ -23,8 +27,8 @@ func serviceGraph() *family {
 	metrics = append(metrics, classicHistogram("traces_service_graph_request_client_seconds", "seconds",
 		"Duration of requests as the client saw them, or the server where no client reports.", 1, serviceGraphBounds, client)...)
 	return &family{
-		base:    edgeMetric,
-		where:   []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, "overflow", "")},
+		base:    canonical.Edge,
+		where:   []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, canonical.Overflow, "")},
 		metrics: metrics,
 		derive: func(f *facts, add func(name, value string)) {
 			add("client", nodeName(&f.source))
@@ -34,10 +38,10 @@ func serviceGraph() *family {
 			add("connection_type", connectionType(f))
 		},
 		push: map[string]push{
-			"client":                   {label: "source", special: []string{user, unknown}},
-			"server":                   {label: "destination", special: []string{user, unknown}},
-			"client_service_namespace": {label: "source_namespace"},
-			"server_service_namespace": {label: "destination_namespace"},
+			"client":                   {label: canonical.Source, special: []string{user, unknown}},
+			"server":                   {label: canonical.Destination, special: []string{user, unknown}},
+			"client_service_namespace": {label: canonical.SourceNamespace},
+			"server_service_namespace": {label: canonical.DestinationNamespace},
 		},
 	}
 }

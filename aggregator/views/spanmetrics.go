@@ -1,6 +1,10 @@
 package views
 
-import "github.com/prometheus/common/model"
+import (
+	"github.com/prometheus/common/model"
+
+	"github.com/binnacle-mesh/binnacle/aggregator/canonical"
+)
 
 // Bounds of the two systems' default buckets: Tempo's in seconds, 2 ms doubled
 // thirteen times; the OpenTelemetry connector's in milliseconds.
@@ -38,7 +42,7 @@ func spanMetrics(serviceLabel string, metrics []metric) *family {
 		statuses[s] = statusCode(s)
 	}
 	return &family{
-		base:    operationMetric,
+		base:    canonical.Operation,
 		metrics: metrics,
 		derive: func(f *facts, add func(name, value string)) {
 			add(serviceLabel, f.service)
@@ -49,12 +53,12 @@ func spanMetrics(serviceLabel string, metrics []metric) *family {
 			add("overflow", f.overflow)
 		},
 		push: map[string]push{
-			serviceLabel:        {label: "service"},
-			"service_namespace": {label: "namespace"},
-			"span_name":         {label: "operation"},
-			"span_kind":         {label: "kind", values: kinds},
-			"status_code":       {label: "status", values: statuses},
-			"overflow":          {label: "overflow"},
+			serviceLabel:        {label: canonical.Service},
+			"service_namespace": {label: canonical.Namespace},
+			"span_name":         {label: canonical.Name},
+			"span_kind":         {label: canonical.Kind, values: kinds},
+			"status_code":       {label: canonical.Status, values: statuses},
+			"overflow":          {label: canonical.Overflow},
 		},
 	}
 }

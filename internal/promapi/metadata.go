@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/prometheus/scrape"
 
 	"github.com/binnacle-mesh/binnacle/aggregator"
+	"github.com/binnacle-mesh/binnacle/aggregator/canonical"
 	"github.com/binnacle-mesh/binnacle/aggregator/views"
 )
 
@@ -41,8 +42,8 @@ type metadataStore struct {
 
 func (s *metadataStore) ListMetadata() []scrape.MetricMetadata {
 	out := []scrape.MetricMetadata{
-		{MetricFamily: aggregator.EdgeMetric, Type: model.MetricTypeHistogram, Unit: "seconds", Help: "Duration of requests on an edge of the service graph, as one witness saw them. A native histogram."},
-		{MetricFamily: aggregator.OperationMetric, Type: model.MetricTypeHistogram, Unit: "seconds", Help: "Duration of spans of an operation. A native histogram."},
+		{MetricFamily: canonical.Edge, Type: model.MetricTypeHistogram, Unit: "seconds", Help: "Duration of requests on an edge of the service graph, as one witness saw them. A native histogram."},
+		{MetricFamily: canonical.Operation, Type: model.MetricTypeHistogram, Unit: "seconds", Help: "Duration of spans of an operation. A native histogram."},
 	}
 	for _, m := range s.views.Metadata() {
 		out = append(out, scrape.MetricMetadata{MetricFamily: m.Name, Type: m.Type, Help: m.Help, Unit: m.Unit})

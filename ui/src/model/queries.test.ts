@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { GraphEdge, GraphNode, Witnesses } from '../api/types';
-import { bestWitness, between, golden, inbound, stepFor } from './queries';
+import { bestWitness, between, golden, inbound, outcomeOf, stepFor } from './queries';
 
 const node = (over: Partial<GraphNode>): GraphNode => ({
   id: 'x',
@@ -73,6 +73,14 @@ test('golden signals are built on native histograms', () => {
   expect(q.rate).toBe('sum by (outcome) (histogram_count(rate(m{}[1m])))');
   expect(q.p99).toBe('1000 * histogram_quantile(0.99, sum(rate(m{}[1m])))');
   expect(q.inFlight).toBe('sum(histogram_sum(rate(m{}[1m])))');
+});
+
+test('an operation is throttled or in error by its outcome, and by its status only where it has none', () => {
+  expect(outcomeOf({ outcome: 'ok', status: 'error' })).toBe('ok');
+  expect(outcomeOf({ outcome: 'throttled', status: 'error' })).toBe('throttled');
+  expect(outcomeOf({ outcome: 'error', status: 'unset' })).toBe('error');
+  expect(outcomeOf({ status: 'error' })).toBe('error');
+  expect(outcomeOf({ status: 'unset' })).toBe('ok');
 });
 
 test('steps are round', () => {

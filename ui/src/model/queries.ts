@@ -93,10 +93,19 @@ export function operations(n: GraphNode, window: string): { rate: string; p50: s
   const select = `binnacle_operation_duration_seconds{service=${quote(n.name)},namespace=${quote(n.namespace)}}`;
   const rated = `rate(${select}[${window}])`;
   return {
-    rate: `sum by (operation, kind, status) (histogram_count(${rated}))`,
+    rate: `sum by (operation, kind, outcome, status) (histogram_count(${rated}))`,
     p50: `1000 * histogram_quantile(0.5, sum by (operation, kind) (${rated}))`,
     p99: `1000 * histogram_quantile(0.99, sum by (operation, kind) (${rated}))`,
   };
+}
+
+/**
+ * How the requests of an operation's series ended. Series that were written before operations had an outcome have the
+ * span's status alone: their errors count what was throttled as well.
+ */
+export function outcomeOf(metric: Record<string, string>): 'ok' | 'error' | 'throttled' {
+  const outcome = metric.outcome ?? metric.status;
+  return outcome === 'error' || outcome === 'throttled' ? outcome : 'ok';
 }
 
 /** A step that gives about `points` points, on a round number of seconds. */

@@ -2,8 +2,13 @@ import type { JSX } from 'preact';
 import { promInstant } from '../api/client';
 import type { GraphEdge, GraphNode } from '../api/types';
 import { duration, percent, rate } from '../base/format';
+<<<<<<< HEAD
 import { bySeverity, errorShare, signalsOf, tellingFigure, throttledShare } from '../model/graph';
 import { inbound, operations, outbound } from '../model/queries';
+=======
+import { errorShare, signalsOf, throttledShare } from '../model/graph';
+import { inbound, operations, outbound, outcomeOf } from '../model/queries';
+>>>>>>> ef6976f (Count errors and throttled requests by one definition, under one vocabulary)
 import { GoldenSignals, useWitness } from '../widgets/golden';
 import { Bar, HealthMark, Link, Segments } from '../widgets/parts';
 import { useQuery } from '../widgets/query';
@@ -246,6 +251,7 @@ interface Operation {
   kind: string;
   rate: number;
   errors: number;
+  throttled: number;
   p50: number | undefined;
   p99: number | undefined;
 }
@@ -267,14 +273,24 @@ async function askOperations(n: GraphNode, signal: AbortSignal): Promise<Operati
     if (o === undefined)
       ops.set(
         key,
-        (o = { name: m.operation ?? '', kind: m.kind ?? '', rate: 0, errors: 0, p50: undefined, p99: undefined }),
+        (o = {
+          name: m.operation ?? '',
+          kind: m.kind ?? '',
+          rate: 0,
+          errors: 0,
+          throttled: 0,
+          p50: undefined,
+          p99: undefined,
+        }),
       );
     return o;
   };
   for (const s of rates) {
     const v = s.values[0]?.[1] ?? 0;
+    const outcome = outcomeOf(s.metric);
     op(s.metric).rate += v;
-    if (s.metric.status === 'error') op(s.metric).errors += v;
+    if (outcome === 'error') op(s.metric).errors += v;
+    if (outcome === 'throttled') op(s.metric).throttled += v;
   }
   for (const s of p50) op(s.metric).p50 = s.values[0]?.[1];
   for (const s of p99) op(s.metric).p99 = s.values[0]?.[1];
@@ -328,10 +344,11 @@ function Operations(p: { n: GraphNode }): JSX.Element {
                 </td>
                 <td class="cell-bar">
                   <Bar
-                    label={`${rate(o.rate)}, ${percent(o.errors / o.rate)} errors`}
+                    label={`${rate(o.rate)}, ${percent(o.errors / o.rate)} errors, ${percent(o.throttled / o.rate)} throttled`}
                     parts={[
-                      { share: (o.rate - o.errors) / top, tone: 'ok' },
+                      { share: (o.rate - o.errors - o.throttled) / top, tone: 'ok' },
                       { share: o.errors / top, tone: 'failing' },
+                      { share: o.throttled / top, tone: 'throttled' },
                     ]}
                   />
                 </td>
