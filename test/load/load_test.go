@@ -45,8 +45,10 @@ func TestSpans(t *testing.T) {
 	seen := map[string]bool{}
 	var spans, size, traces, attributes int
 	now := time.Now().UnixNano()
-	for n := range uint64(2 * len(s.requests)) {
-		r := &s.requests[n%uint64(len(s.requests))]
+	variety := uint64(len(s.requests))
+	for i := range 40 {
+		n := uint64(i/2)*5 + uint64(i%2)*variety // each request twice: with other ids the second time
+		r := &s.requests[n%variety]
 		raw := r.fill(s.run, n, now)
 		req := &coltrace.ExportTraceServiceRequest{}
 		if err := proto.Unmarshal(raw, req); err != nil {
