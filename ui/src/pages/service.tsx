@@ -2,13 +2,8 @@ import type { JSX } from 'preact';
 import { promInstant } from '../api/client';
 import type { GraphEdge, GraphNode } from '../api/types';
 import { duration, percent, rate } from '../base/format';
-<<<<<<< HEAD
 import { bySeverity, errorShare, signalsOf, tellingFigure, throttledShare } from '../model/graph';
-import { inbound, operations, outbound } from '../model/queries';
-=======
-import { errorShare, signalsOf, throttledShare } from '../model/graph';
 import { inbound, operations, outbound, outcomeOf } from '../model/queries';
->>>>>>> ef6976f (Count errors and throttled requests by one definition, under one vocabulary)
 import { GoldenSignals, useWitness } from '../widgets/golden';
 import { Bar, HealthMark, Link, Segments } from '../widgets/parts';
 import { useQuery } from '../widgets/query';
