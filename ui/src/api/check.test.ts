@@ -50,6 +50,13 @@ test('what the contract lets be absent has a default', () => {
   });
 });
 
+test('an older server tells of no followers and names no ports', () => {
+  const s = shapes.status({ ports: [{ address: '127.0.0.1:9091', speaks: 'mesh' }], log: { bytes: 1 } }, '');
+  expect(s.log).toEqual({ bytes: 1, followers: [] });
+  expect(s.ports[0]?.name).toBe('');
+  expect(shapes.status({}, '').log.followers).toEqual([]);
+});
+
 test('the fixtures pass the checks that the real server must pass', () => {
   const through = (v: unknown): unknown => JSON.parse(JSON.stringify(v)) as unknown;
   expect(shapes.graph(through(graphAt(60_000, 'lively', 1)), '').nodes.length).toBeGreaterThan(18);

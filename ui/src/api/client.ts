@@ -16,16 +16,16 @@ export class ApiError extends Error {
 
 const problem = object({ title: or(text, ''), detail: or(text, ''), error: or(text, '') });
 
-async function get<T>(
+async function ask(
   path: string,
   query: URLSearchParams | undefined,
-  check: Check<T>,
+  accept: string,
   signal?: AbortSignal,
-): Promise<T> {
+): Promise<Response> {
   const url = query === undefined || query.size === 0 ? path : `${path}?${query.toString()}`;
   let answer: Response;
   try {
-    answer = await fetch(url, { headers: { accept: 'application/json' }, ...(signal ? { signal } : {}) });
+    answer = await fetch(url, { headers: { accept }, ...(signal ? { signal } : {}) });
   } catch (e) {
     if (e instanceof DOMException && e.name === 'AbortError') throw e;
     throw new ApiError(
@@ -35,6 +35,16 @@ async function get<T>(
     );
   }
   if (!answer.ok) throw await failure(answer);
+  return answer;
+}
+
+async function get<T>(
+  path: string,
+  query: URLSearchParams | undefined,
+  check: Check<T>,
+  signal?: AbortSignal,
+): Promise<T> {
+  const answer = await ask(path, query, 'application/json', signal);
   let body: unknown;
   try {
     body = await answer.json();
@@ -102,6 +112,19 @@ export function fetchQuotas(signal?: AbortSignal): Promise<Quotas> {
 
 export function fetchStatus(signal?: AbortSignal): Promise<Status> {
   return get('/api/v1/status', undefined, shapes.status, signal);
+}
+
+/** The parts of an Envoy's configuration that the server writes. */
+export type EnvoyPart = 'bootstrap' | 'cluster' | 'tracing' | 'access_log' | 'rate_limit' | 'rate_limits';
+
+/** A part of an Envoy's configuration, as YAML, with this server's addresses. */
+export async function fetchEnvoyPart(part: EnvoyPart, signal?: AbortSignal): Promise<string> {
+  return (await ask('/api/v1/connect/envoy', new URLSearchParams({ part }), 'text/yaml', signal)).text();
+}
+
+/** The environment by which an OpenTelemetry SDK sends to this server, as lines for a shell. */
+export async function fetchSdkEnvironment(signal?: AbortSignal): Promise<string> {
+  return (await ask('/api/v1/connect/opentelemetry', undefined, 'text/plain', signal)).text();
 }
 
 /** One series of a Prometheus answer: its labels, and [seconds, value] points. */

@@ -3,6 +3,7 @@ import type {
   Attributes,
   AttributeValue,
   Exemplar,
+  Follower,
   Graph,
   GraphDelta,
   GraphEdge,
@@ -192,13 +193,23 @@ export const quotas: Check<Quotas> = object<Quotas>({
   rules: list(quotaRule),
 });
 
+const follower = object<Follower>({
+  name: text,
+  policy: or(word(['essential', 'best_effort'], 'best_effort'), 'essential'),
+  position: zero,
+  lag_seconds: zero,
+  lag_bytes: zero,
+  left_out: or(object({ batches: zero, spans: zero, requests: zero }), { batches: 0, spans: 0, requests: 0 }),
+});
+
 export const status: Check<Status> = object<Status>({
   name: str,
   version: str,
   started: zero,
   ready: or(flag, false),
-  ports: list(object({ address: text, speaks: str })),
+  ports: list(object({ name: str, address: text, speaks: str })),
   received: or(object({ spans: zero, requests: zero }), { spans: 0, requests: 0 }),
   stored: or(object({ spans: zero, bytes: zero, blocks: zero }), { spans: 0, bytes: 0, blocks: 0 }),
+  log: or(object({ bytes: zero, followers: list(follower) }), { bytes: 0, followers: [] }),
   dropped: record(num),
 });

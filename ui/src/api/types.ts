@@ -176,13 +176,27 @@ export interface Quotas {
   rules: QuotaRule[];
 }
 
+/** What follows the log of what was received: the graph with its signals, and each store. */
+export interface Follower {
+  name: string;
+  /** The log is kept for who is essential; who is not skips forward when too far behind. */
+  policy: 'essential' | 'best_effort';
+  position: number;
+  lag_seconds: number;
+  lag_bytes: number;
+  /** What was skipped since the server's start. */
+  left_out: { batches: number; spans: number; requests: number };
+}
+
 export interface Status {
   name: string;
   version: string;
   started: number;
   ready: boolean;
-  ports: { address: string; speaks: string }[];
+  /** `name` is the port's key in the configuration; older servers leave it out. */
+  ports: { name: string; address: string; speaks: string }[];
   received: { spans: number; requests: number };
   stored: { spans: number; bytes: number; blocks: number };
+  log: { bytes: number; followers: Follower[] };
   dropped: Readonly<Record<string, number>>;
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { count, duration, parseDuration, percent, rate } from './format';
+import { bytes, count, duration, parseDuration, percent, rate } from './format';
 // The thin space between number and unit is for the eye; tests read easier without.
 const plain = (s: string): string => s.replace('\u202f', ' ');
 
@@ -30,6 +30,10 @@ test('rates and counts', () => {
   ]);
   expect([0, 940, 1200, 3.4e6].map(count).map(plain)).toEqual(['0', '940', '1.2 k', '3.4 M']);
   expect([0, 0.0004, 0.003, 0.065, 1].map(percent).map(plain)).toEqual(['0 %', '<0.1 %', '0.3 %', '6.5 %', '100 %']);
+});
+
+test('sizes', () => {
+  expect([0, 940, 1234, 34e6, 5.2e9].map(bytes).map(plain)).toEqual(['0 B', '940 B', '1.2 kB', '34 MB', '5.2 GB']);
 });
 
 test('what people type as a duration', () => {

@@ -23,6 +23,15 @@ export function count(v: number): string {
   return digits(v / 1e9) + NARROW + 'G';
 }
 
+/** A size: 940 B, 1.2 kB, 3.4 MB. */
+export function bytes(v: number): string {
+  const a = Math.abs(v);
+  if (a < 1000) return `${Math.round(v)}${NARROW}B`;
+  if (a < 1e6) return `${digits(v / 1e3)}${NARROW}kB`;
+  if (a < 1e9) return `${digits(v / 1e6)}${NARROW}MB`;
+  return `${digits(v / 1e9)}${NARROW}GB`;
+}
+
 /** Requests a second: 0/s, 0.04/s, 12/s, 3.4 k/s. */
 export function rate(v: number): string {
   if (v > 0 && v < 0.005) return '<0.01/s';

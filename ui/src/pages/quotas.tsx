@@ -6,7 +6,8 @@ import { count, duration, percent, rate, when } from '../base/format';
 import { useQuery } from '../widgets/query';
 import { Bar } from '../widgets/parts';
 import { param, patch } from '../widgets/route';
-import { Failure, HowToSend, Loading, Nothing } from '../widgets/states';
+import { HowToLimit } from '../widgets/connect';
+import { Failure, Loading, Nothing } from '../widgets/states';
 
 export function QuotasPage(): JSX.Element {
   const q = useQuery('quotas', (s) => fetchQuotas(s), 2000);
@@ -37,7 +38,7 @@ export function QuotasPage(): JSX.Element {
       {d.rules.length === 0 ? (
         <Nothing title="No rule is loaded">
           <p>Write rules in the format of Envoy’s rate-limit service, and name their folder in the configuration.</p>
-          <HowToSend quotas />
+          <HowToLimit />
         </Nothing>
       ) : (
         <Rules d={d} />

@@ -8,7 +8,8 @@ import { GoldenSignals, useWitness } from '../widgets/golden';
 import { Bar, HealthMark, Link, Segments } from '../widgets/parts';
 import { useQuery } from '../widgets/query';
 import { LAST_NAMES, last, param, patch, range } from '../widgets/route';
-import { Failure, HowToSend, Loading, Nothing } from '../widgets/states';
+import { HowToSend } from '../widgets/connect';
+import { Failure, Loading, Nothing } from '../widgets/states';
 import { connection, loaded, pastError, retryPast, useGraph } from './live';
 import { Exemplars } from './mappanel';
 

@@ -9,6 +9,7 @@ import { go, href, patch, range, route } from '../widgets/route';
 import { theme, toggleTheme } from '../widgets/theme';
 import { connection, useGraph } from './live';
 import { MapPage } from './map';
+import { KeepingUp, Notices } from './notices';
 import { QuotasPage } from './quotas';
 import { ServicePage } from './service';
 import { TracePage } from './trace';
@@ -74,6 +75,7 @@ export function App(): JSX.Element {
         <button type="button" class="search-open" onClick={() => setSearch(true)} title="Search (/)">
           <Icon name="search" /> <span>Find a service</span> <kbd>/</kbd>
         </button>
+        <KeepingUp />
         <Connection />
         <button
           type="button"
@@ -94,6 +96,7 @@ export function App(): JSX.Element {
           <Icon name={theme.value === 'dark' ? 'sun' : 'moon'} />
         </button>
       </header>
+      <Notices />
       <main>
         <Page path={path} />
       </main>

@@ -9,7 +9,8 @@ import { Scatter } from '../chart/scatter';
 import { Link } from '../widgets/parts';
 import { useQuery } from '../widgets/query';
 import { go, href, LAST_NAMES, last, param, patch, range, route } from '../widgets/route';
-import { Failure, HowToSend, Loading, Nothing } from '../widgets/states';
+import { HowToSend } from '../widgets/connect';
+import { Failure, Loading, Nothing } from '../widgets/states';
 import { colors, serviceColors } from '../widgets/theme';
 
 const FIELDS = [

@@ -9,7 +9,7 @@ test.skip(process.env.BINNACLE_URL !== undefined, 'needs the fixture server');
 const set = (page: Page, query: string): Promise<unknown> => page.request.get(`/__fixture?${query}`);
 
 test.afterEach(async ({ page }) => {
-  await set(page, 'mode=lively&quota_error=&cut=0');
+  await set(page, 'mode=lively&quota_error=&cut=0&followers=well');
 });
 
 const places = (page: Page): Promise<Record<string, [number, number]>> =>
@@ -19,13 +19,84 @@ test('empty: each page says how to begin', async ({ page }) => {
   await set(page, 'mode=empty');
   await page.goto('/');
   await expect(page.locator('.state')).toContainText('Open water');
-  await expect(page.locator('.state')).toContainText('127.0.0.1:9091');
-  await page.goto('/service');
-  await expect(page.locator('.state')).toContainText('127.0.0.1:9091');
-  await page.goto('/traces');
-  await expect(page.locator('.state')).toContainText('127.0.0.1:9091');
+  for (const path of ['/', '/service', '/traces']) {
+    await page.goto(path);
+    await expect(page.locator('.pasted pre').first(), path).toContainText('port_value: 19091');
+    await expect(page.locator('.ports'), path).toContainText('127.0.0.1:14317');
+    expect(await page.locator('.state').innerText(), path).not.toMatch(/:\s*(9091|4317|4318)\b/);
+  }
   await page.goto('/quotas');
   await expect(page.locator('.state')).toContainText('No rule is loaded');
+  await expect(page.locator('.pasted pre').first()).toContainText('envoy.filters.http.ratelimit');
+});
+
+test('what is to be pasted: each way, copied as the server writes it', async ({ page, context }) => {
+  await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+  await set(page, 'mode=empty');
+  await page.goto('/');
+  const served = async (path: string): Promise<string> => (await page.request.get(path)).text();
+  const copied = (): Promise<string> => page.evaluate(() => navigator.clipboard.readText());
+  const copy = async (n: number): Promise<string> => {
+    await page.getByRole('button', { name: 'Copy' }).nth(n).click();
+    await expect(page.getByRole('button', { name: 'Copied' })).toBeVisible();
+    return copied();
+  };
+  expect(await copy(0)).toBe(await served('/api/v1/connect/envoy?part=cluster'));
+  await page.getByRole('radio', { name: 'A whole Envoy' }).click();
+  await expect(page.locator('.pasted pre').nth(1)).toContainText('static_resources');
+  expect(await copy(1)).toBe(await served('/api/v1/connect/envoy?part=bootstrap'));
+  await page.getByRole('radio', { name: 'OpenTelemetry SDK' }).click();
+  await expect(page.locator('.pasted pre')).toContainText('OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:14318');
+  expect(await copy(0)).toBe(await served('/api/v1/connect/opentelemetry'));
+});
+
+test('what is to be pasted: a closed port is said, in the server’s words', async ({ page }) => {
+  await set(page, 'mode=empty');
+  await page.route('**/api/v1/connect/**', (r) =>
+    r.fulfill({
+      status: 404,
+      json: { title: 'Not Found', status: 404, detail: 'listen.mesh opens a port for proxies' },
+    }),
+  );
+  await page.goto('/');
+  await expect(page.locator('.pasted [role=alert]').first()).toContainText('listen.mesh opens a port for proxies');
+});
+
+test('followers: a quiet word while all keep up, a notice on each page when one does not', async ({ page }) => {
+  await page.goto('/');
+  await expect(page.locator('.keeping-up')).toContainText('caught up');
+  await expect(page.locator('.keeping-up')).toHaveAttribute('title', /graph: .*\nblocks: /);
+  await expect(page.locator('.notices .notice')).toHaveCount(0);
+
+  await set(page, 'followers=late');
+  for (const path of ['/', '/service', '/traces', '/quotas']) {
+    await page.goto(path);
+    await expect(page.locator('.notices [role=status]'), path).toContainText(
+      /blocks is 14.2.s \(38.4.MB\) behind the log/,
+    );
+    await expect(page.locator('.keeping-up'), path).toHaveCount(0);
+  }
+  // It goes by itself when the follower has caught up.
+  await set(page, 'followers=well');
+  await expect(page.locator('.notices .notice')).toHaveCount(0);
+});
+
+test('followers: what one left out is told until it is dismissed', async ({ page }) => {
+  await set(page, 'followers=lossy');
+  await page.goto('/traces');
+  const notice = page.locator('.notices [role=alert]');
+  await expect(notice).toContainText(/warehouse .* left out 41 batches \(18.4.k spans, 5.2.k requests\)/);
+  await notice.getByRole('button', { name: 'Dismiss' }).click();
+  await expect(notice).toHaveCount(0);
+});
+
+test('followers: a server that tells of none shows neither', async ({ page }) => {
+  await set(page, 'followers=unknown');
+  const answered = page.waitForResponse('**/api/v1/status');
+  await page.goto('/');
+  await answered;
+  await expect(page.locator('.compass')).toBeVisible();
+  await expect(page.locator('.keeping-up, .notices .notice')).toHaveCount(0);
 });
 
 test('loading: drawn until the answer comes', async ({ page }) => {
