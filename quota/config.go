@@ -26,7 +26,7 @@ type Config struct {
 	// failure_mode_deny, as with envoyproxy/ratelimit), allow, deny, or local (counted in this process alone, so that each process
 	// admits the limit). A rule may say otherwise in its metadata, as binnacle: {on_counter_failure: deny}. The counters in memory
 	// are always reached.
-	OnCounterFailure string `yaml:"on_counter_failure"`
+	OnCounterFailure string `yaml:"on_counter_failure" enum:"error,allow,deny,local"`
 	// NearLimitRatio is the share of a limit above which a hit counts as near the limit in the statistics.
 	NearLimitRatio float64 `yaml:"near_limit_ratio"`
 	// MaxKeys is about how many keys have a counter of their own, of about 80 bytes. New keys beyond it share one counter per

@@ -4,8 +4,7 @@ import (
 	"errors"
 	"unicode/utf8"
 
-	"google.golang.org/protobuf/encoding/protowire"
-
+	"github.com/binnacle-mesh/binnacle/internal/pb"
 	"github.com/binnacle-mesh/binnacle/quota"
 	"github.com/binnacle-mesh/binnacle/quota/rule"
 )
@@ -29,160 +28,112 @@ const (
 func (c *call) decode(b []byte) error {
 	c.req.Domain, c.req.Hits = nil, 0
 	c.req.Descriptors, c.entries = c.req.Descriptors[:0], c.entries[:0]
-	for len(b) > 0 {
-		f, rest, ok := next(b)
-		if !ok {
-			return errMalformed
-		}
-		b = rest
-		switch {
-		case f.is(1, protowire.BytesType):
-			if !utf8.Valid(f.bytes) {
+	r := pb.Over(b)
+	for r.Next() {
+		switch r.Tag {
+		case 1<<3 | pb.Bytes:
+			if c.req.Domain = r.Bytes(); !utf8.Valid(c.req.Domain) {
 				return errMalformed
 			}
-			c.req.Domain = f.bytes
-		case f.is(2, protowire.BytesType):
+		case 2<<3 | pb.Bytes:
 			if len(c.req.Descriptors) == maxDescriptors {
 				return errTooLarge
 			}
 			c.req.Descriptors = append(c.req.Descriptors, quota.Descriptor{})
-			if err := c.descriptor(f.bytes, &c.req.Descriptors[len(c.req.Descriptors)-1]); err != nil {
+			if err := c.descriptor(r.Bytes(), &c.req.Descriptors[len(c.req.Descriptors)-1]); err != nil {
 				return err
 			}
-		case f.is(3, protowire.VarintType):
-			c.req.Hits = uint32(f.varint)
+		case 3<<3 | pb.Varint:
+			c.req.Hits = uint32(r.Uint)
 		}
+	}
+	return malformed(r.Err)
+}
+
+// malformed is the error of a walk that ended with err.
+func malformed(err error) error {
+	if err != nil {
+		return errMalformed
 	}
 	return nil
 }
 
 func (c *call) descriptor(b []byte, d *quota.Descriptor) error {
 	first := len(c.entries)
-	for len(b) > 0 {
-		f, rest, ok := next(b)
-		if !ok {
-			return errMalformed
-		}
-		b = rest
-		switch {
-		case f.is(1, protowire.BytesType):
+	r := pb.Over(b)
+	for r.Next() {
+		var err error
+		switch r.Tag {
+		case 1<<3 | pb.Bytes:
 			if len(c.entries) == maxEntries {
 				return errTooLarge
 			}
 			c.entries = append(c.entries, rule.Entry{})
-			if !entry(f.bytes, &c.entries[len(c.entries)-1]) {
-				return errMalformed
-			}
-		case f.is(2, protowire.BytesType):
+			err = entry(r.Bytes(), &c.entries[len(c.entries)-1])
+		case 2<<3 | pb.Bytes:
 			d.OwnLimit = true
-			if !override(f.bytes, &d.Override) {
-				return errMalformed
-			}
-		case f.is(3, protowire.BytesType):
+			err = override(r.Bytes(), &d.Override)
+		case 3<<3 | pb.Bytes:
 			d.OwnHits = true
-			if !wrapped(f.bytes, &d.Hits) {
-				return errMalformed
-			}
-		case f.is(4, protowire.VarintType):
-			d.Negative = protowire.DecodeBool(f.varint)
+			err = wrapped(r.Bytes(), &d.Hits)
+		case 4<<3 | pb.Varint:
+			d.Negative = r.Uint != 0
+		}
+		if err != nil {
+			return err
 		}
 	}
 	// Growing c.entries leaves the slices of earlier descriptors on the old array, whose content stays.
 	d.Entries = c.entries[first:len(c.entries):len(c.entries)]
-	return nil
+	return malformed(r.Err)
 }
 
-func entry(b []byte, e *rule.Entry) bool {
-	for len(b) > 0 {
-		f, rest, ok := next(b)
-		if !ok {
-			return false
-		}
-		b = rest
-		switch {
-		case f.is(1, protowire.BytesType):
-			e.Key = f.bytes
-		case f.is(2, protowire.BytesType):
-			e.Value = f.bytes
+func entry(b []byte, e *rule.Entry) error {
+	r := pb.Over(b)
+	for r.Next() {
+		switch r.Tag {
+		case 1<<3 | pb.Bytes:
+			e.Key = r.Bytes()
+		case 2<<3 | pb.Bytes:
+			e.Value = r.Bytes()
 		default:
 			continue
 		}
-		if !utf8.Valid(f.bytes) {
-			return false
+		if !utf8.Valid(r.Bytes()) {
+			return errMalformed
 		}
 	}
-	return true
+	return malformed(r.Err)
 }
 
-func override(b []byte, l *rule.Limit) bool {
-	for len(b) > 0 {
-		f, rest, ok := next(b)
-		if !ok {
-			return false
-		}
-		b = rest
-		switch {
-		case f.is(1, protowire.VarintType):
-			l.RequestsPerUnit = uint32(f.varint)
-		case f.is(2, protowire.VarintType):
-			if l.Unit = rule.UnknownUnit; int32(f.varint) > 0 && int32(f.varint) < 256 {
-				l.Unit = rule.Unit(f.varint)
+func override(b []byte, l *rule.Limit) error {
+	r := pb.Over(b)
+	for r.Next() {
+		switch r.Tag {
+		case 1<<3 | pb.Varint:
+			l.RequestsPerUnit = uint32(r.Uint)
+		case 2<<3 | pb.Varint:
+			if l.Unit = rule.UnknownUnit; int32(r.Uint) > 0 && int32(r.Uint) < 256 {
+				l.Unit = rule.Unit(r.Uint)
 			}
-		case f.is(3, protowire.BytesType):
+		case 3<<3 | pb.Bytes:
 			multiplier := uint64(l.Multiplier)
-			if !wrapped(f.bytes, &multiplier) {
-				return false
+			if err := wrapped(r.Bytes(), &multiplier); err != nil {
+				return err
 			}
 			l.Multiplier = uint32(multiplier)
 		}
 	}
-	return true
+	return malformed(r.Err)
 }
 
 // wrapped reads a google.protobuf.UInt64Value or UInt32Value.
-func wrapped(b []byte, v *uint64) bool {
-	for len(b) > 0 {
-		f, rest, ok := next(b)
-		if !ok {
-			return false
-		}
-		b = rest
-		if f.is(1, protowire.VarintType) {
-			*v = f.varint
+func wrapped(b []byte, v *uint64) error {
+	r := pb.Over(b)
+	for r.Next() {
+		if r.Tag == 1<<3|pb.Varint {
+			*v = r.Uint
 		}
 	}
-	return true
-}
-
-// field is one field of a message; varint or bytes are set according to its type.
-type field struct {
-	number protowire.Number
-	kind   protowire.Type
-	varint uint64
-	bytes  []byte
-}
-
-func (f *field) is(number protowire.Number, kind protowire.Type) bool {
-	return f.number == number && f.kind == kind
-}
-
-// next cuts the first field off a message.
-func next(b []byte) (f field, rest []byte, ok bool) {
-	var n int
-	if f.number, f.kind, n = protowire.ConsumeTag(b); n < 0 || f.number > protowire.MaxValidNumber {
-		return f, nil, false
-	}
-	b = b[n:]
-	switch f.kind {
-	case protowire.VarintType:
-		f.varint, n = protowire.ConsumeVarint(b)
-	case protowire.BytesType:
-		f.bytes, n = protowire.ConsumeBytes(b)
-	default:
-		n = protowire.ConsumeFieldValue(f.number, f.kind, b)
-	}
-	if n < 0 {
-		return f, nil, false
-	}
-	return f, b[n:], true
+	return malformed(r.Err)
 }

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"strconv"
 
-	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/binnacle-mesh/binnacle/internal/pb"
 	"github.com/binnacle-mesh/binnacle/quota"
 	"github.com/binnacle-mesh/binnacle/quota/rule"
 )
@@ -27,12 +27,12 @@ func code(over bool) uint64 {
 // encode appends the decision as a RateLimitResponse: one status for each descriptor, and what the configuration adds.
 func (c *call) encode(b []byte) ([]byte, error) {
 	d := &c.decision
-	b = appendVarint(b, 1, code(d.Over))
+	b = pb.AppendNonZero(b, 1, code(d.Over))
 	for i := range d.Statuses {
 		var at int
-		b, at = open(b, 2)
+		b, at = pb.Open(b, 2)
 		b = appendStatus(b, &d.Statuses[i])
-		b = shut(b, at)
+		b = pb.Shut(b, at)
 	}
 	if h := &d.Config.Headers; d.Closest >= 0 && (h.Enabled || h.Standard) {
 		b = appendHeaders(b, h, &d.Statuses[d.Closest])
@@ -42,42 +42,40 @@ func (c *call) encode(b []byte) ([]byte, error) {
 		if err != nil {
 			return b, fmt.Errorf("quota/rls: encode dynamic metadata: %w; turn dynamic_metadata off, or correct the rules' metadata", err)
 		}
-		b = protowire.AppendTag(b, 6, protowire.BytesType)
-		b = protowire.AppendBytes(b, m)
+		b = pb.AppendBytes(b, 6, m)
 	}
 	return b, nil
 }
 
 func appendStatus(b []byte, a *quota.Answer) []byte {
-	b = appendVarint(b, 1, code(a.Over))
+	b = pb.AppendNonZero(b, 1, code(a.Over))
 	if l := a.Limit; l != nil && !a.Failed {
 		var at int
-		b, at = open(b, 2)
+		b, at = pb.Open(b, 2)
 		b = appendLimit(b, l)
-		b = shut(b, at)
+		b = pb.Shut(b, at)
 	}
-	b = appendVarint(b, 3, uint64(a.Remaining))
+	b = pb.AppendNonZero(b, 3, uint64(a.Remaining))
 	if a.Limit != nil && !a.Failed {
 		var at int
-		b, at = open(b, 4) // google.protobuf.Duration
-		b = appendVarint(b, 1, uint64(a.Reset))
-		b = shut(b, at)
+		b, at = pb.Open(b, 4) // google.protobuf.Duration
+		b = pb.AppendNonZero(b, 1, uint64(a.Reset))
+		b = pb.Shut(b, at)
 	}
 	return b
 }
 
 func appendLimit(b []byte, l *rule.Limit) []byte {
-	b = appendVarint(b, 1, uint64(l.RequestsPerUnit))
-	b = appendVarint(b, 2, uint64(l.Unit))
+	b = pb.AppendNonZero(b, 1, uint64(l.RequestsPerUnit))
+	b = pb.AppendNonZero(b, 2, uint64(l.Unit))
 	if l.Name != "" {
-		b = protowire.AppendTag(b, 3, protowire.BytesType)
-		b = protowire.AppendString(b, l.Name)
+		b = pb.AppendBytes(b, 3, l.Name)
 	}
 	if l.Multiplier > 0 {
 		var at int
-		b, at = open(b, 4) // google.protobuf.UInt32Value
-		b = appendVarint(b, 1, uint64(l.Multiplier))
-		b = shut(b, at)
+		b, at = pb.Open(b, 4) // google.protobuf.UInt32Value
+		b = pb.AppendNonZero(b, 1, uint64(l.Multiplier))
+		b = pb.Shut(b, at)
 	}
 	return b
 }
@@ -133,40 +131,8 @@ func appendPolicyName(b []byte, a *quota.Answer) []byte {
 }
 
 func appendHeader(b []byte, key string, value []byte) []byte {
-	b, at := open(b, 3)
-	b = protowire.AppendTag(b, 1, protowire.BytesType)
-	b = protowire.AppendString(b, key)
-	b = protowire.AppendTag(b, 2, protowire.BytesType)
-	b = protowire.AppendBytes(b, value)
-	return shut(b, at)
-}
-
-// appendVarint appends a scalar, which proto3 leaves out when it is zero.
-func appendVarint(b []byte, number protowire.Number, v uint64) []byte {
-	if v == 0 {
-		return b
-	}
-	b = protowire.AppendTag(b, number, protowire.VarintType)
-	return protowire.AppendVarint(b, v)
-}
-
-// open begins a message within a message and leaves a byte for its length; shut fills it in, moving the content for the rare one
-// that is longer than 127 bytes.
-func open(b []byte, number protowire.Number) ([]byte, int) {
-	b = protowire.AppendTag(b, number, protowire.BytesType)
-	return append(b, 0), len(b) + 1
-}
-
-func shut(b []byte, at int) []byte {
-	n := len(b) - at
-	if n < 128 {
-		b[at-1] = byte(n)
-		return b
-	}
-	var length [10]byte
-	l := protowire.AppendVarint(length[:0], uint64(n))
-	b = append(b, l[1:]...) // make room
-	copy(b[at-1+len(l):], b[at:at+n])
-	copy(b[at-1:], l)
-	return b
+	b, at := pb.Open(b, 3)
+	b = pb.AppendBytes(b, 1, key)
+	b = pb.AppendBytes(b, 2, value)
+	return pb.Shut(b, at)
 }
