@@ -144,8 +144,8 @@ func (t *Topology) answered(h *pair.Half, owner, first pair.Ref) pair.Ref {
 	return log
 }
 
-// meetServers tells those who have waited for client half h who their caller
-// is. h is not in the table yet.
+// meetServers settles those who have waited for client half h, their caller. h is
+// not in the table yet.
 func (t *Topology) meetServers(h *pair.Half, owner, first pair.Ref, p telemetry.Protocol) {
 	src, far := t.near(h), t.far(h)
 	via := src
@@ -158,7 +158,7 @@ func (t *Topology) meetServers(h *pair.Half, owner, first pair.Ref, p telemetry.
 		}
 		dst := t.near(o)
 		t.settle(o, via, dst, p)
-		t.tellLogs(o, via, p)
+		t.settleServerLogs(o, via, p)
 	}
 	if owner != 0 {
 		if o := t.pending.At(owner); hop(o, telemetry.ServerSpan) {
@@ -181,7 +181,7 @@ func (t *Topology) meetServers(h *pair.Half, owner, first pair.Ref, p telemetry.
 }
 
 // covers decides between a client span and its child, a client span of the
-// same service. A call to a database or queue is told best by the span that names it;
+// same service. A call to a database or queue is known best by the span that names it;
 // a database call inside another call is a call of its own.
 func covers(child, parent *pair.Half) (childVoid, parentVoid bool) {
 	switch c, p := child.Has(pair.Named), parent.Has(pair.Named); {

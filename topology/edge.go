@@ -58,14 +58,14 @@ func (es *edges) init() {
 }
 
 // known are the protocols by which an edge is found for a half that does not
-// tell.
+// say its own.
 var known = [...]telemetry.Protocol{ //nolint:gochecknoglobals // immutable
 	telemetry.ProtocolGRPC, telemetry.ProtocolHTTP, telemetry.ProtocolTCP, telemetry.ProtocolDatabase, telemetry.ProtocolMessaging,
 }
 
 // edge is the number of an edge between two nodes, which it makes if need be;
 // the overflow edge of the target's kind if there are too many. Two nodes never have an edge
-// of unknown protocol beside one of a known: what does not tell its protocol is
+// of unknown protocol beside one of a known: what does not say its protocol is
 // counted on the other.
 func (t *Topology) edge(src, dst nodeID, p telemetry.Protocol) edgeID {
 	es, ns := &t.edges, &t.nodes

@@ -7,7 +7,7 @@ import (
 )
 
 // expire makes halves final whose wait is over at tick. It is called before
-// the present moves to tick, while their ages can still be told.
+// the present moves to tick, while their ages can still be worked out.
 func (t *Topology) expire(tick int64) {
 	wait := int64(t.cfg.PairWait) / signal.Tick
 	passed := tick - t.tick

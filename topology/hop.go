@@ -5,10 +5,10 @@ import (
 	"github.com/binnacle-mesh/binnacle/topology/pair"
 )
 
-// The problem: a hop from one service to another is told of by up to four
+// The problem: a hop from one service to another is reported by up to four
 // witnesses, in any order, each knowing one end for sure and the other by hearsay
-// or not at all; some tell of it twice (an application's span inside its proxy's);
-// and what they tell must be on the graph at once and be right in the end.
+// or not at all; some report it twice (an application's span inside its proxy's);
+// and what they report must be on the graph at once and be right in the end.
 //
 // The rules:
 //
@@ -156,8 +156,8 @@ func (t *Topology) believes(h *pair.Half, dst endpointID) bool {
 	return t.same(far, dst) || !h.Has(pair.Paired) && t.nodes.of(far).key.Kind != telemetry.NodeService
 }
 
-// tellsCaller says that a server half knows its caller, be it by hearsay.
-func (t *Topology) tellsCaller(h *pair.Half) bool {
+// knowsCaller says that a server half knows its caller, be it by hearsay.
+func (t *Topology) knowsCaller(h *pair.Half) bool {
 	far := t.far(h)
 	return far != nowhere && t.nodes.of(far).key != callerNode()
 }

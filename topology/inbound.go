@@ -20,7 +20,7 @@ import (
 //	requests that no drawn edge counts by any witness.
 //
 // So a node on which nothing waits shows exactly what its edges sum to, and one
-// on which something waits never counts a request twice: each witness tells of it once.
+// on which something waits never counts a request twice: each witness reports it once.
 //
 // Not chosen: the best witness of the node's sums (a caller with spans and one with
 // logs alone would not add up); leaving out what waits where anything is drawn (where

@@ -5,8 +5,11 @@ import (
 	"github.com/binnacle-mesh/binnacle/topology/pair"
 )
 
-// tellLogs tells the log entries that name server span o who its caller is.
-func (t *Topology) tellLogs(o *pair.Half, src endpointID, p telemetry.Protocol) {
+// Entries of logs that wait are found by the id of the span that they name. These
+// functions give them their other end when a span, or another entry, comes that knows it.
+
+// settleServerLogs gives the entries that name server span o its caller.
+func (t *Topology) settleServerLogs(o *pair.Half, src endpointID, p telemetry.Protocol) {
 	_, first := t.pending.Look(t.pending.Key(&o.Trace, o.Span))
 	near := t.near(o)
 	for _, l := range t.pending.Kin(first) {
@@ -16,9 +19,9 @@ func (t *Topology) tellLogs(o *pair.Half, src endpointID, p telemetry.Protocol) 
 	}
 }
 
-// tellClientLogs tells the log entries that name the hop of a client half,
-// whose list begins at first, who answered.
-func (t *Topology) tellClientLogs(client, dst endpointID, first pair.Ref, p telemetry.Protocol) {
+// settleClientLogs gives the entries of a caller's log that name its hop, the latest of
+// which is first, the service that answered.
+func (t *Topology) settleClientLogs(client, dst endpointID, first pair.Ref, p telemetry.Protocol) {
 	for _, l := range t.pending.Kin(first) {
 		if hop(l, telemetry.ClientLog) && !l.Has(pair.Paired) && t.same(client, t.near(l)) {
 			t.settle(l, t.near(l), dst, p)
@@ -37,8 +40,9 @@ func (t *Topology) clientLog(first pair.Ref, dst endpointID) pair.Ref {
 	return 0
 }
 
-// tellRefused tells the callee's log entries that name the caller's span.
-func (t *Topology) tellRefused(src, near endpointID, siblings pair.Ref, p telemetry.Protocol) {
+// settleRefusedLogs gives the callee's entries that name the caller's span, as those
+// of refused requests do, that caller.
+func (t *Topology) settleRefusedLogs(src, near endpointID, siblings pair.Ref, p telemetry.Protocol) {
 	for _, l := range t.pending.Kin(siblings) {
 		if l.Has(pair.Void) || l.Has(pair.Paired) || !t.same(near, t.near(l)) {
 			continue
@@ -51,8 +55,8 @@ func (t *Topology) tellRefused(src, near endpointID, siblings pair.Ref, p teleme
 	}
 }
 
-// turn makes an entry that was taken for the caller's, and names nobody, the
-// callee's: the span that it names is another service's call.
+// turn makes an entry that was taken for the caller's the callee's: it names
+// nobody, and the span that it names is another service's call.
 func (t *Topology) turn(l *pair.Half, src endpointID, p telemetry.Protocol) {
 	near := t.near(l)
 	p = t.spoken(l, p)

@@ -8,7 +8,7 @@ import (
 type Stats struct {
 	Paired       uint64 // halves that met another
 	Lone         uint64 // halves that became final without
-	Void         uint64 // spans that told of a hop once more
+	Void         uint64 // spans that reported a hop once more
 	Early        uint64 // halves made final before their time, for want of room
 	Observations uint64
 	Pending      int // halves that wait now

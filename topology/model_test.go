@@ -13,9 +13,9 @@ import (
 // regard to order; the topology gets the same halves shuffled, in batches, some of them
 // twice.
 
-// told is what the oracle counts: requests by edge and witness. Callers that
+// onEdge is what the oracle counts: requests by edge and witness. Callers that
 // never told of themselves are one, drawn or not.
-type told struct {
+type onEdge struct {
 	source, target string
 	witness        telemetry.Witness
 }
@@ -28,7 +28,7 @@ type event func(b *telemetry.Batch, resource func(service string) uint32)
 type model struct {
 	rt     *rapid.T
 	events []event
-	want   map[told]counted
+	want   map[onEdge]counted
 	// bare are the calls to bare names: whom they mean depends on who is known in
 	// the end.
 	bare   []func()
@@ -43,12 +43,12 @@ func (m *model) id() telemetry.SpanID {
 }
 
 func (m *model) count(source, target string, w telemetry.Witness, failed bool) {
-	c := m.want[told{source, target, w}]
+	c := m.want[onEdge{source, target, w}]
 	c.requests++
 	if failed {
 		c.errors++
 	}
-	m.want[told{source, target, w}] = c
+	m.want[onEdge{source, target, w}] = c
 	m.halves++
 }
 
@@ -198,7 +198,7 @@ func (m *model) call(trace telemetry.TraceID, service string, parent telemetry.S
 }
 
 func drawModel(rt *rapid.T) *model {
-	m := &model{rt: rt, want: map[told]counted{}, known: map[string]bool{}}
+	m := &model{rt: rt, want: map[onEdge]counted{}, known: map[string]bool{}}
 	for i := range rapid.IntRange(1, 8).Draw(rt, "traces") {
 		var trace telemetry.TraceID
 		trace[0], trace[15] = 1, byte(i)

@@ -79,7 +79,7 @@ func (ns *nodes) init() {
 // of is the node of an endpoint.
 func (ns *nodes) of(ep endpointID) *node { return ns.list[ns.endpoints[ep].node] }
 
-// caller is the node that stands for callers of whom nothing is known.
+// callerNode is the node that stands for callers of whom nothing is known.
 func callerNode() telemetry.Node {
 	return telemetry.Node{Kind: telemetry.NodeClient, Name: unknownName}
 }

@@ -79,7 +79,7 @@ func (t *Topology) nextLook(e *edge, tr *traffic) int64 {
 	}
 }
 
-// mutual is the share of requests under mutual TLS, by those who can tell; of
+// mutual is the share of requests under mutual TLS, by those who know; of
 // the last 5 min, or of all time where those are silent.
 func (e *edge) mutual() float64 {
 	var secured, mutual, everSecured, everMutual uint64

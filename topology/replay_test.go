@@ -13,8 +13,8 @@ import (
 )
 
 // got reads all that is counted, drawn or not.
-func got(t *Topology) map[told]counted {
-	out := map[told]counted{}
+func got(t *Topology) map[onEdge]counted {
+	out := map[onEdge]counted{}
 	for _, e := range t.edges.list {
 		if e == nil {
 			continue
@@ -27,7 +27,7 @@ func got(t *Topology) map[told]counted {
 			if a == nil || a.Total().Requests == 0 {
 				continue
 			}
-			k := told{source, t.nodes.list[e.dst].key.ID(), telemetry.Witness(w)}
+			k := onEdge{source, t.nodes.list[e.dst].key.ID(), telemetry.Witness(w)}
 			c := out[k]
 			c.requests += a.Total().Requests
 			c.errors += a.Total().Errors
@@ -100,7 +100,7 @@ func TestModel(t *testing.T) {
 		}
 		observed.add(top.Tick(storyStart + int64(time.Minute)))
 		check(rt, top)
-		if diff := cmp.Diff(m.want, got(top), cmp.AllowUnexported(told{}, counted{})); diff != "" {
+		if diff := cmp.Diff(m.want, got(top), cmp.AllowUnexported(onEdge{}, counted{})); diff != "" {
 			rt.Fatalf("edges differ (-want +got):\n%s", diff)
 		}
 		if observed.n != m.halves || top.Stats().Pending != 0 {

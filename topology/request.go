@@ -138,7 +138,7 @@ func (t *Topology) clientLogged(h *pair.Half, near, far endpointID, owner, first
 			return
 		}
 	}
-	// No span of the caller: whoever answered tells the target.
+	// No span of the caller: whoever answered is the target.
 	var met pair.Ref
 	for r, o := range tb.Kin(first) {
 		span := hop(o, telemetry.ServerSpan) && !o.Has(pair.Named)
@@ -162,7 +162,7 @@ func (t *Topology) clientLogged(h *pair.Half, near, far endpointID, owner, first
 	if !o.Has(pair.Paired) {
 		t.settle(o, near, dst, p)
 		if o.Witness() == telemetry.ServerSpan {
-			t.tellLogs(o, near, p)
+			t.settleServerLogs(o, near, p)
 		}
 	}
 }
@@ -183,7 +183,7 @@ func (t *Topology) serverLogged(h *pair.Half, near, far endpointID, owner, first
 	}
 }
 
-// loggedCaller finds the caller of a server's entry, and tells those who have
+// loggedCaller finds the caller of a server's entry, and settles those who have
 // waited for a word from the server's side.
 func (t *Topology) loggedCaller(h *pair.Half, near, far endpointID, owner, first pair.Ref) (src endpointID, sure bool, p telemetry.Protocol) {
 	tb := t.pending
@@ -192,7 +192,7 @@ func (t *Topology) loggedCaller(h *pair.Half, near, far endpointID, owner, first
 		switch o := tb.At(owner); {
 		case hop(o, telemetry.ServerSpan) && t.same(near, t.near(o)):
 			p = t.spoken(o, p)
-			if !o.Has(pair.Paired) && !o.Has(pair.Named) && far != nowhere && !t.tellsCaller(o) {
+			if !o.Has(pair.Paired) && !o.Has(pair.Named) && far != nowhere && !t.knowsCaller(o) {
 				t.move(o, t.route(far, t.near(o), p))
 			}
 			if src = t.far(o); src != nowhere && !o.Has(pair.Presumed) {
@@ -203,7 +203,7 @@ func (t *Topology) loggedCaller(h *pair.Half, near, far endpointID, owner, first
 			src, p = t.near(o), t.spoken(o, p)
 			if !o.Has(pair.Void) && !o.Has(pair.Paired) {
 				t.settle(o, src, near, p)
-				t.tellClientLogs(src, near, first, p)
+				t.settleClientLogs(src, near, first, p)
 			}
 			return src, true, p
 		default:

@@ -5,11 +5,11 @@ import (
 	"github.com/binnacle-mesh/binnacle/topology/pair"
 )
 
-// caller is who a server half was called by, as far as can be told.
+// caller is who a server half was called by, as far as is known.
 type caller struct {
 	src    endpointID // nowhere while it may still come
 	sure   bool       // by its own report
-	client pair.Ref   // the caller's span, to be told who answered
+	client pair.Ref   // the caller's span, which has been answered
 	log    pair.Ref   // or the caller's log entry
 	p      telemetry.Protocol
 }
@@ -67,7 +67,7 @@ func (t *Topology) serverSpan(s *telemetry.Span, k *keys) {
 	default:
 	}
 	if siblings != 0 && c.src != nowhere {
-		t.tellRefused(c.src, near, siblings, c.p)
+		t.settleRefusedLogs(c.src, near, siblings, c.p)
 	}
 	if first != 0 {
 		t.meetInner(&h, c, first)
@@ -148,7 +148,7 @@ func (t *Topology) callerOf(h *pair.Half, near endpointID, owner, parent, siblin
 	}
 	// What the own proxy's log says of the caller.
 	for _, l := range tb.Kin(first) {
-		if hop(l, telemetry.ServerLog) && t.same(near, t.near(l)) && t.tellsCaller(l) {
+		if hop(l, telemetry.ServerLog) && t.same(near, t.near(l)) && t.knowsCaller(l) {
 			return caller{src: t.far(l), p: t.spoken(l, p)}
 		}
 	}
@@ -158,7 +158,7 @@ func (t *Topology) callerOf(h *pair.Half, near endpointID, owner, parent, siblin
 	return caller{src: nowhere, p: p}
 }
 
-// answer tells a client half, and the log entries beside it, who answered.
+// answer settles a client half, and the log entries beside it: near has answered.
 func (t *Topology) answer(c *pair.Half, near endpointID, siblings pair.Ref, p telemetry.Protocol, shared bool, first pair.Ref) {
 	src := t.near(c)
 	if !c.Has(pair.Paired) {
@@ -168,11 +168,11 @@ func (t *Topology) answer(c *pair.Half, near endpointID, siblings pair.Ref, p te
 		siblings = first
 	}
 	if siblings != 0 {
-		t.tellClientLogs(src, near, siblings, p)
+		t.settleClientLogs(src, near, siblings, p)
 	}
 }
 
-// meetInner tells those who refer to server span h, which is not in the table
+// meetInner settles those who refer to server span h, which is not in the table
 // yet: an inner span of the same service is the same hop again, another service's
 // span was called by h's, and the own proxy's log has h's caller.
 func (t *Topology) meetInner(h *pair.Half, c caller, first pair.Ref) {
@@ -192,8 +192,8 @@ func (t *Topology) meetInner(h *pair.Half, c caller, first pair.Ref) {
 			}
 			dst := t.near(o)
 			t.settle(o, near, dst, o.Protocol())
-			t.tellLogs(o, near, o.Protocol())
-			t.tellClientLogs(near, dst, first, o.Protocol())
+			t.settleServerLogs(o, near, o.Protocol())
+			t.settleClientLogs(near, dst, first, o.Protocol())
 		case telemetry.ServerLog:
 			switch {
 			case !t.same(near, t.near(o)) || o.Has(pair.Paired):

@@ -81,7 +81,7 @@ func TestFanOut(t *testing.T) {
 	b.Spans = append(b.Spans, telemetry.Span{TraceID: traceID("t"), SpanID: id64(1), Kind: telemetry.KindClient, Resource: addResource(b, resources, "shop/b")})
 	top.Consume(telemetry.Entry{Position: 1, Batch: b})
 	c := got(top)
-	if n := c[told{"?", "shop/a", telemetry.ServerSpan}].requests + c[told{"shop/b", "shop/a", telemetry.ServerSpan}].requests; n != 20_000 {
+	if n := c[onEdge{"?", "shop/a", telemetry.ServerSpan}].requests + c[onEdge{"shop/b", "shop/a", telemetry.ServerSpan}].requests; n != 20_000 {
 		t.Errorf("%d halves counted: %v", n, c)
 	}
 }

@@ -95,7 +95,7 @@ func (h *Half) MakeVoid(reporter Endpoint) {
 	h.place = uint32(reporter)
 }
 
-// Reporter is who reported the half, if it is void; of others the route tells.
+// Reporter is who reported the half, if it is void; a half that is not is known by its route.
 func (h *Half) Reporter() Endpoint { return Endpoint(h.place) }
 
 // SetTook keeps a duration in nanoseconds, three days at most, and the tick in
