@@ -54,7 +54,8 @@ type GraphDelta struct {
 	RemovedEdges []string // GraphEdge.ID
 }
 
-// GraphNode is a node with the golden signals of its inbound traffic.
+// GraphNode is a node with the golden signals of its inbound traffic: what the edges
+// show that lead to it, and requests whose caller is not known yet (docs/operations/graph.md).
 type GraphNode struct {
 	ID        string // Node.ID
 	Name      string
