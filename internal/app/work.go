@@ -9,29 +9,29 @@ import (
 )
 
 const (
-	graphBeat  = 100 * time.Millisecond // topology publishes at most each of its publish_every
-	quotaBeat  = time.Second
-	scrapeBeat = 10 * time.Second
+	tickEvery      = 100 * time.Millisecond // topology publishes at most each of its publish_every
+	throttledEvery = time.Second
+	scrapeEvery    = 10 * time.Second
 )
 
-// periodic is what the delivery goroutine does between batches, so that the
-// sinks need no locks.
+// periodic is what the follower of graph and signals does between entries, so that the
+// states need no locks.
 func (a *App) periodic() []periodic {
 	self := aggregator.NewSelfScraper(a.reg)
 	ctx := context.Background()
 	return []periodic{
-		{"graph", graphBeat, func(now time.Time) error {
+		{"graph", tickEvery, func(now time.Time) error {
 			a.signals.Observe(a.topology.Tick(now.UnixNano()))
 			return nil
 		}},
-		{"throttled edges", quotaBeat, func(now time.Time) error {
+		{"throttled edges", throttledEvery, func(now time.Time) error {
 			a.topology.SetThrottledBy(now.UnixNano(), a.throttled(now))
 			return nil
 		}},
 		{"series", a.cfg.Aggregator.FlushInterval, func(now time.Time) error {
 			return a.signals.Flush(ctx, now, a.series)
 		}},
-		{"own metrics", scrapeBeat, func(now time.Time) error {
+		{"own metrics", scrapeEvery, func(now time.Time) error {
 			return self.Scrape(ctx, now, a.series)
 		}},
 	}
@@ -47,15 +47,15 @@ func (a *App) throttled(now time.Time) []topology.ThrottledBy {
 	return out
 }
 
-// idleBeat is how often the trace store looks for spans that nothing comes after any more.
-const idleBeat = time.Second
+// lookForIdle is how often the trace store looks for spans that nothing comes after any more.
+const lookForIdle = time.Second
 
 // retain removes what is too old, or too much, each storage.retention_interval,
-// until ctx ends. It deletes files, and so does not belong to the delivery goroutine.
+// until ctx ends. It deletes files, and so does not belong among the periodic work.
 func (a *App) retain(ctx context.Context) {
 	remove := time.NewTicker(a.cfg.Storage.RetentionInterval)
 	defer remove.Stop()
-	idle := time.NewTicker(idleBeat)
+	idle := time.NewTicker(lookForIdle)
 	defer idle.Stop()
 	for {
 		select {
