@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
@@ -13,7 +14,8 @@ import (
 
 	"github.com/binnacle-mesh/binnacle/aggregator"
 	"github.com/binnacle-mesh/binnacle/aggregator/views"
-	"github.com/binnacle-mesh/binnacle/internal/promapi"
+	promapi "github.com/binnacle-mesh/binnacle/internal/api/prometheus"
+	"github.com/binnacle-mesh/binnacle/internal/promql"
 	"github.com/binnacle-mesh/binnacle/storage/series"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
@@ -98,19 +100,28 @@ func startMesh(t *testing.T) *client {
 			t.Fatal(err)
 		}
 	}
-	api, err := promapi.NewHandler(promapi.Options{
-		Config: promapi.DefaultConfig(), Views: views.New(db), DB: db, Dir: dir, Interval: every, Version: "test", Revision: "test",
-		Started: end, Logger: logger, Registerer: prometheus.NewRegistry(), Gatherer: reg,
-	})
+	engine, err := promql.New(promql.DefaultConfig(), logger, prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
+	dialect := promapi.New(promapi.Options{
+		Engine: engine, Views: views.New(db), DB: db, Dir: dir, Interval: every, Version: "test", Revision: "test",
+		Started: end, Logger: logger, Gatherer: reg,
+	})
 	t.Cleanup(func() {
-		if err := api.Close(); err != nil {
+		if err := engine.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	srv := httptest.NewServer(api)
+	mux := http.NewServeMux()
+	for _, rt := range dialect.Routes() {
+		mux.HandleFunc(rt.Pattern, func(w http.ResponseWriter, r *http.Request) {
+			if err := rt.Serve(w, r); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
 	return &client{base: srv.URL, now: end, span: 5 * time.Minute}
 }

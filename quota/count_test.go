@@ -148,7 +148,7 @@ func TestCounterFailureIsTold(t *testing.T) {
 	}
 	ask(t, e, now, 4, descriptor("local=x"))
 	s := e.Status(now)
-	want := CounterStatus{Error: "no route to host", FailedAt: 1_700_000_002_000, Fallback: "allow"}
+	want := CounterStatus{Error: "no route to host", FailedAt: time.Unix(1_700_000_002, 0), Fallback: "allow"}
 	if diff := cmp.Diff(want, s.Counter); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
@@ -176,7 +176,7 @@ binnacle_quota_counter_failures_total{answer="local"} 4
 	if n := ask(t, e, now, 3, descriptor("plain=x")); n != 2 {
 		t.Errorf("%d admitted when the counter is reached again, want 2", n)
 	}
-	if s := e.Status(now); s.Counter.Error != "" || s.Counter.FailedAt != 0 {
+	if s := e.Status(now); s.Counter.Error != "" || !s.Counter.FailedAt.IsZero() {
 		t.Errorf("an outage that has ended is told: %+v", s.Counter)
 	}
 }

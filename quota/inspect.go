@@ -26,9 +26,9 @@ const topShown = 10
 func (e *Engine) topKeys(stats *ruleStats, length uint32, limit uint64, now time.Time) []KeyStatus {
 	list := []KeyStatus{}
 	sec := now.Unix()
-	resets := int64(0)
+	var resets time.Duration
 	if length > 0 {
-		resets = (window.Start(sec, length)+int64(length))*1000 - now.UnixMilli()
+		resets = time.Unix(window.Start(sec, length)+int64(length), 0).Sub(time.UnixMilli(now.UnixMilli()))
 	}
 	limitOf := func(noticed uint64) uint64 {
 		if length > 0 {

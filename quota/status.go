@@ -7,83 +7,83 @@ import (
 	"github.com/binnacle-mesh/binnacle/quota/rule"
 )
 
-// Status is the body of GET /api/v1/quotas (docs/api/http.md).
+// Status is how the engine fares. The HTTP API shows it at /api/v1/quotas.
 type Status struct {
-	Generation int    `json:"generation"` // counts loadings of the rule files that succeeded
-	LoadedAt   int64  `json:"loaded_at"`  // Unix ms
-	Error      string `json:"error"`      // why the newest files were refused
+	Generation int // counts loadings of the rule files that succeeded
+	LoadedAt   time.Time
+	Error      string // why the newest files were refused
 	// Counter is the outage of the counters that decisions need; empty where they could be reached when last asked.
-	Counter CounterStatus `json:"counter"`
-	Files   []FileStatus  `json:"files"`
-	Rules   []RuleStatus  `json:"rules"`
+	Counter CounterStatus
+	Files   []FileStatus
+	Rules   []RuleStatus
 }
 
 // CounterStatus is an outage of the counters.
 type CounterStatus struct {
-	Error    string `json:"error"`     // of the latest decision that could not be counted
-	FailedAt int64  `json:"failed_at"` // Unix ms, to a second
-	Fallback string `json:"fallback"`  // what then is answered where rules have no word of their own: error, allow, deny or local
+	Error    string    // of the latest decision that could not be counted
+	FailedAt time.Time // to a second; zero without an outage
+	Fallback string    // what then is answered where rules have no word of their own: error, allow, deny or local
 }
 
 // FileStatus is one rule file.
 type FileStatus struct {
-	Name   string `json:"name"`
-	Domain string `json:"domain"`
+	Name   string
+	Domain string
 }
 
 // RuleStatus is one rule and what became of requests under it.
 type RuleStatus struct {
-	ID              string          `json:"id"`
-	Domain          string          `json:"domain"`
-	Descriptor      string          `json:"descriptor"`
-	Name            string          `json:"name"`
-	Unit            string          `json:"unit"`
-	RequestsPerUnit uint32          `json:"requests_per_unit"`
-	Unlimited       bool            `json:"unlimited"`
-	ShadowMode      bool            `json:"shadow_mode"`
-	QuotaMode       bool            `json:"quota_mode"`
-	Decisions       DecisionsStatus `json:"decisions"`
-	Rates           RatesStatus     `json:"rates"`
-	ActiveKeys      int             `json:"active_keys"` // with hits in a window that has not ended
-	Top             []KeyStatus     `json:"top"`
+	ID              string
+	Domain          string
+	Descriptor      string
+	Name            string
+	Unit            string
+	RequestsPerUnit uint32
+	Unlimited       bool
+	ShadowMode      bool
+	QuotaMode       bool
+	Decisions       DecisionsStatus
+	Rates           RatesStatus
+	ActiveKeys      int // with hits in a window that has not ended
+	Top             []KeyStatus
 }
 
 // DecisionsStatus counts decisions since the rule was first loaded. Total is OK + OverLimit + Shadow + Failed.
 type DecisionsStatus struct {
-	Total     uint64 `json:"total"`
-	OK        uint64 `json:"ok"`
-	OverLimit uint64 `json:"over_limit"`
-	NearLimit uint64 `json:"near_limit"` // of OK
-	Shadow    uint64 `json:"shadow"`     // passed, but would have been refused without shadow_mode
-	Failed    uint64 `json:"failed"`     // without a counter, by the fallback
+	Total     uint64
+	OK        uint64
+	OverLimit uint64
+	NearLimit uint64 // of OK
+	Shadow    uint64 // passed, but would have been refused without shadow_mode
+	Failed    uint64 // without a counter, by the fallback
 }
 
 // RatesStatus is decisions a second over the last ten seconds.
 type RatesStatus struct {
-	OK        float64 `json:"ok"`
-	OverLimit float64 `json:"over_limit"`
+	OK        float64
+	OverLimit float64
 }
 
 // KeyStatus is one key under a rule.
 type KeyStatus struct {
-	Key         string  `json:"key"`
-	Used        uint64  `json:"used"` // of Limit, in the current window
-	Limit       uint64  `json:"limit"`
-	Limited     uint64  `json:"limited"`      // refusals since the key came to notice
-	LimitedRate float64 `json:"limited_rate"` // refusals a second over the last minute
-	ResetsIn    int64   `json:"resets_in"`    // ms until the window ends; 0 where the request brought its own window
+	Key         string
+	Used        uint64 // of Limit, in the current window
+	Limit       uint64
+	Limited     uint64        // refusals since the key came to notice
+	LimitedRate float64       // refusals a second over the last minute
+	ResetsIn    time.Duration // until the window ends, in whole ms; 0 where the request brought its own window
 }
 
 // Status describes the engine at now.
 func (e *Engine) Status(now time.Time) Status {
 	g := e.current.Load()
-	s := Status{Generation: g.number, LoadedAt: g.loadedAt.UnixMilli(), Files: slices.Clone(g.files), Rules: []RuleStatus{}}
+	s := Status{Generation: g.number, LoadedAt: g.loadedAt, Files: slices.Clone(g.files), Rules: []RuleStatus{}}
 	if f := e.failure.Load(); f != nil {
 		s.Error = f.err.Error()
 	}
 	s.Counter.Fallback = g.onFailure.String()
 	if o := e.outage.Load(); o != nil {
-		s.Counter.Error, s.Counter.FailedAt = o.err.Error(), o.latest.UnixMilli()
+		s.Counter.Error, s.Counter.FailedAt = o.err.Error(), o.latest
 	}
 	if s.Files == nil {
 		s.Files = []FileStatus{}

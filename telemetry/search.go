@@ -35,8 +35,8 @@ type TraceSummary struct {
 
 // ServiceSpans is how many of a trace's spans a service has.
 type ServiceSpans struct {
-	Name  string `json:"name"`
-	Spans int    `json:"spans"`
+	Name  string
+	Spans int
 }
 
 // SearchStats says what a search cost.
@@ -49,13 +49,13 @@ type SearchStats struct {
 
 // A ServiceEntry is a service that the trace store knows, with its operations.
 type ServiceEntry struct {
-	Name       string           `json:"name"`
-	Namespace  string           `json:"namespace"`
-	Operations []OperationEntry `json:"operations"`
+	Name       string
+	Namespace  string
+	Operations []OperationEntry
 }
 
 // An OperationEntry is an operation of a service.
 type OperationEntry struct {
-	Name string `json:"name"`
-	Kind string `json:"kind"`
+	Name string
+	Kind string // as SpanKind.String writes it
 }

@@ -143,3 +143,21 @@ func (a Attr) String() StrID { return StrID(a.Value) }
 
 // AttrsOf is the run of attributes that r names.
 func (b *Batch) AttrsOf(r Range) []Attr { return b.Attrs[r.Start : r.Start+r.Len] }
+
+// HasKey says whether a run of attributes has one of that key.
+func (b *Batch) HasKey(r Range, key string) bool {
+	for _, a := range b.AttrsOf(r) {
+		if b.Str(a.Key) == key {
+			return true
+		}
+	}
+	return false
+}
+
+// EventsOf is a span's events, valid as long as the batch is.
+func (b *Batch) EventsOf(s *Span) []Event {
+	return b.Events[s.Events.Start : s.Events.Start+s.Events.Len]
+}
+
+// LinksOf is a span's links, valid as long as the batch is.
+func (b *Batch) LinksOf(s *Span) []Link { return b.Links[s.Links.Start : s.Links.Start+s.Links.Len] }

@@ -2,18 +2,13 @@ package api
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
-
-	"github.com/binnacle-mesh/binnacle/internal/query"
-	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
 const (
@@ -24,6 +19,35 @@ const (
 	gzipFrom = 1400
 )
 
+// An Answer is an answer that is whole before it is sent. Its zero value is an
+// empty 200 that nobody may keep.
+type Answer struct {
+	Status int    // 0 is 200
+	Type   string // the Content-Type; "" is JSON
+	Body   []byte // not changed any more
+	// Cache is the Cache-Control; "" is no-store.
+	Cache  string
+	ETag   string
+	Header map[string]string // further headers
+}
+
+// JSON is an answer of JSON that is made anew for each request.
+func JSON(body []byte) Answer { return Answer{Body: body} }
+
+// Text is an answer of plain text.
+func Text(text string) Answer {
+	return Answer{Type: "text/plain; charset=utf-8", Body: []byte(text)}
+}
+
+// Value is an answer of JSON for a value that encoding/json knows to write.
+func Value(v any) (Answer, error) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return Answer{}, fmt.Errorf("encode the answer: %w", err)
+	}
+	return JSON(body), nil
+}
+
 // A problem is an error as RFC 9457 writes it.
 type problem struct {
 	Title  string `json:"title"`
@@ -31,65 +55,31 @@ type problem struct {
 	Detail string `json:"detail"`
 }
 
-// problem answers with an error.
-func (a *API) problem(w http.ResponseWriter, r *http.Request, status int, detail string) {
+// Problem is an error as RFC 9457 has it: the form of whoever has none of its own.
+func Problem(status int, detail string) Answer {
 	body, err := json.Marshal(problem{http.StatusText(status), status, detail})
 	if err != nil {
 		panic("BUG: api: three plain fields do not encode: " + err.Error())
 	}
-	w.Header().Set("Cache-Control", "no-store")
-	a.write(w, r, status, problemType, body)
+	return Answer{Status: status, Type: problemType, Body: body}
 }
 
-// fail answers for an error of internal/query or of what lies below.
-func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
-	status, detail := a.classify(r, err)
-	if status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", "1")
-	}
-	a.problem(w, r, status, detail)
-}
-
-// classify is an error's status, and what the asker is told. What is
-// the server's own fault is logged as well.
-func (a *API) classify(r *http.Request, err error) (status int, detail string) {
-	var invalid *query.InvalidError
-	switch {
-	case errors.As(err, &invalid):
-		return http.StatusBadRequest, invalid.Error()
-	case errors.Is(err, telemetry.ErrNotFound):
-		return http.StatusNotFound, err.Error()
-	case errors.Is(err, telemetry.ErrOverloaded), errors.Is(err, telemetry.ErrClosed):
-		return http.StatusServiceUnavailable, err.Error()
-	case errors.Is(r.Context().Err(), context.DeadlineExceeded):
-		return http.StatusGatewayTimeout, fmt.Sprintf("no answer within %s; ask for a shorter range or fewer traces, or raise request_timeout", a.cfg.RequestTimeout)
-	case errors.Is(r.Context().Err(), context.Canceled):
-		return 499, "the client went away" // as nginx counts them; nobody reads it
-	}
-	a.log.Error("request failed", "method", r.Method, "path", r.URL.Path, "err", err)
-	return http.StatusInternalServerError, err.Error()
-}
-
-// answerJSON answers with JSON that is made anew for each request.
-func (a *API) answerJSON(w http.ResponseWriter, r *http.Request, body []byte) {
-	w.Header().Set("Cache-Control", "no-store")
-	a.write(w, r, http.StatusOK, jsonType, body)
-}
-
-// answerValue is answerJSON for a value that encoding/json knows to write.
-func (a *API) answerValue(w http.ResponseWriter, r *http.Request, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		a.fail(w, r, fmt.Errorf("encode the answer: %w", err))
-		return
-	}
-	a.answerJSON(w, r, body)
-}
-
-// write sends an answer, compressed if that pays and the client takes it.
-func (a *API) write(w http.ResponseWriter, r *http.Request, status int, contentType string, body []byte) {
+// send sends an answer, compressed if that pays and the client takes it.
+func (a *API) send(w http.ResponseWriter, r *http.Request, ans Answer) {
 	h := w.Header()
-	h.Set("Content-Type", contentType)
+	for k, v := range ans.Header {
+		h.Set(k, v)
+	}
+	h.Set("Cache-Control", or(ans.Cache, "no-store"))
+	if ans.ETag != "" {
+		h.Set("ETag", ans.ETag)
+		if Has(r, ans.ETag) {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+	}
+	h.Set("Content-Type", or(ans.Type, jsonType))
+	body := ans.Body
 	if len(body) >= gzipFrom {
 		h.Add("Vary", "Accept-Encoding")
 		if acceptsGzip(r) {
@@ -98,10 +88,31 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, status int, contentT
 		}
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
+	if ans.Status != 0 {
+		w.WriteHeader(ans.Status)
+	} else {
+		w.WriteHeader(http.StatusOK)
+	}
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body) // a client that is gone cannot be told so
 	}
+}
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// Has says whether the client has the version of that tag (If-None-Match). Then an [Answer] of that ETag needs no body.
+func Has(r *http.Request, etag string) bool {
+	for have := range strings.SplitSeq(r.Header.Get("If-None-Match"), ",") {
+		if have = strings.TrimSpace(have); have == "*" || strings.TrimPrefix(have, "W/") == strings.TrimPrefix(etag, "W/") {
+			return true
+		}
+	}
+	return false
 }
 
 // compress is body as one gzip member. Compressors are used again: each holds a
@@ -138,14 +149,15 @@ func writeGzip(z *gzip.Writer, body []byte) {
 	}
 }
 
-// notModified answers 304 if the client has the version of that tag.
-func notModified(w http.ResponseWriter, r *http.Request, etag string) bool {
-	w.Header().Set("ETag", etag)
-	for have := range strings.SplitSeq(r.Header.Get("If-None-Match"), ",") {
-		if have = strings.TrimSpace(have); have == "*" || strings.TrimPrefix(have, "W/") == strings.TrimPrefix(etag, "W/") {
-			w.WriteHeader(http.StatusNotModified)
-			return true
+// acceptsGzip reads Accept-Encoding as far as it concerns gzip.
+func acceptsGzip(r *http.Request) bool {
+	for part := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
+		name, q, _ := strings.Cut(strings.TrimSpace(part), ";")
+		if name = strings.TrimSpace(name); !strings.EqualFold(name, "gzip") && name != "*" {
+			continue
 		}
+		q = strings.ReplaceAll(q, " ", "")
+		return q != "q=0" && q != "q=0.0" && q != "q=0.00" && q != "q=0.000"
 	}
 	return false
 }

@@ -11,52 +11,40 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/binnacle-mesh/binnacle/internal/query"
 )
 
-// Deps is what the API answers from. Every field but Now must be set.
+// Deps is what the web port is made of. Every field but Now must be set.
 type Deps struct {
-	Query *query.Engine
-	// Prometheus answers the paths of Prometheus' query API, by their whole path.
-	Prometheus http.Handler
-	// Quotas is what /api/v1/quotas shows: anything that encoding/json writes as
-	// docs/api/http.md says.
-	Quotas func() any
-	Status func() Status
+	// Dialects is every query API that is served, in the order in which a conflict is told.
+	Dialects []Mounted
 	// Ready is nil when the server can do its work, or says what it waits for.
 	Ready func() error
 	// Reload reads the configuration again. It returns what encoding/json writes as
 	// docs/api/http.md says; its error says why the old one stays.
-	Reload func(context.Context) (any, error)
-	// ConfigSchema is the JSON Schema of the configuration file.
-	ConfigSchema []byte
-	Web          fs.FS // the web view, index.html at its root
-	Logger       *slog.Logger
-	Registerer   prometheus.Registerer // for this package's own metrics
-	Gatherer     prometheus.Gatherer   // what /metrics shows
-	Now          func() time.Time      // time.Now when nil
+	Reload     func(context.Context) (any, error)
+	Web        fs.FS // the web view, index.html at its root
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer // for this package's own metrics
+	Gatherer   prometheus.Gatherer   // what /metrics shows
+	Now        func() time.Time      // time.Now when nil
 }
 
 // An API is the web port's handler.
 type API struct {
-	cfg     Config
-	deps    Deps
-	log     *slog.Logger
-	now     func() time.Time
-	metrics *metrics
-	mux     *http.ServeMux
-	routes  []route
-	turns   chan struct{} // a place for each request that may search
-	graphs  graphCache
-	hub     *hub
-	web     *webView
-	origins *http.CrossOriginProtection
-	gzips   sync.Pool // of *gzip.Writer
+	cfg      Config
+	deps     Deps
+	log      *slog.Logger
+	now      func() time.Time
+	metrics  *metrics
+	mux      *http.ServeMux
+	patterns []string      // all that is served but the web view
+	turns    chan struct{} // a place for each request that may search
+	web      *webView
+	origins  *http.CrossOriginProtection
+	gzips    sync.Pool // of *gzip.Writer
 }
 
-// New is the web port's handler. Close it when the server shuts down
-// (http.Server.RegisterOnShutdown), or streams keep the server from ending.
+// New is the web port's handler. It fails where two dialects claim one path.
 func New(cfg Config, deps Deps) (*API, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("api: %w", err)
@@ -80,9 +68,7 @@ func New(cfg Config, deps Deps) (*API, error) {
 	if a.now == nil {
 		a.now = time.Now
 	}
-	a.hub = newHub(deps.Query.Live(), &a.graphs, m, a.log)
-	a.register()
-	return a, nil
+	return a, a.register()
 }
 
 func (d *Deps) check() error {
@@ -90,10 +76,7 @@ func (d *Deps) check() error {
 		name string
 		set  bool
 	}{
-		{"Query", d.Query != nil},
-		{"Prometheus", d.Prometheus != nil},
-		{"Quotas", d.Quotas != nil},
-		{"Status", d.Status != nil},
+		{"Dialects", len(d.Dialects) > 0},
 		{"Ready", d.Ready != nil},
 		{"Reload", d.Reload != nil},
 		{"Web", d.Web != nil},
@@ -107,6 +90,3 @@ func (d *Deps) check() error {
 	}
 	return nil
 }
-
-// Close ends all streams and refuses new ones. Other requests are answered on.
-func (a *API) Close() { a.hub.close() }

@@ -2,6 +2,8 @@ package api
 
 import (
 	"fmt"
+	"path"
+	"strings"
 	"time"
 )
 
@@ -16,6 +18,8 @@ type Config struct {
 	// MaxConcurrentQueries is how many requests may search the stores at once;
 	// others wait for their turn.
 	MaxConcurrentQueries int `yaml:"max_concurrent_queries"`
+	// Dialects says which query APIs of other tools are served, and where.
+	Dialects Dialects `yaml:"dialects"`
 	// MaxStreams is how many may follow the live graph at once.
 	MaxStreams int `yaml:"max_streams"`
 	// Pprof serves Go's profiles under /debug/pprof/.
@@ -24,7 +28,41 @@ type Config struct {
 
 // DefaultConfig is the configuration of a server that nobody configured.
 func DefaultConfig() Config {
-	return Config{RequestTimeout: 30 * time.Second, MaxConcurrentQueries: 16, MaxStreams: 256}
+	on := Mount{Enabled: true}
+	return Config{
+		RequestTimeout: 30 * time.Second, MaxConcurrentQueries: 16, MaxStreams: 256,
+		Dialects: Dialects{Jaeger: on, JaegerV3: on, Prometheus: on},
+	}
+}
+
+// Dialects has a place for each query API of another tool. Ours is always served.
+type Dialects struct {
+	// Jaeger is the JSON that Jaeger's page and Grafana ask for.
+	Jaeger Mount `yaml:"jaeger"`
+	// JaegerV3 is Jaeger's API v3.
+	JaegerV3 Mount `yaml:"jaeger_v3"`
+	// Prometheus is Prometheus' query API.
+	Prometheus Mount `yaml:"prometheus"`
+}
+
+// Mount is where a dialect is served.
+type Mount struct {
+	// Enabled serves the dialect.
+	Enabled bool `yaml:"enabled"`
+	// Prefix is put before all paths of the dialect: "/tools/jaeger". Without one they are where its clients
+	// know them. Two dialects that know the same path need at least one prefix. A dialect is also found below
+	// a folder of its own name, such as /jaeger or /prometheus, whatever this says.
+	Prefix string `yaml:"prefix"`
+}
+
+func (m Mount) validate() error {
+	if m.Prefix == "" {
+		return nil
+	}
+	if !strings.HasPrefix(m.Prefix, "/") || strings.HasSuffix(m.Prefix, "/") || m.Prefix != path.Clean(m.Prefix) || strings.ContainsAny(m.Prefix, "{}% ?#") {
+		return fmt.Errorf("prefix: %q is not a path such as /tools/jaeger, with a slash before and none behind", m.Prefix)
+	}
+	return nil
 }
 
 // Validate names the first field that makes no sense.
@@ -36,6 +74,16 @@ func (c Config) Validate() error {
 		return fmt.Errorf("max_concurrent_queries: %d is less than 1", c.MaxConcurrentQueries)
 	case c.MaxStreams < 1:
 		return fmt.Errorf("max_streams: %d is less than 1", c.MaxStreams)
+	}
+	for _, d := range []struct {
+		name  string
+		mount Mount
+	}{
+		{"jaeger", c.Dialects.Jaeger}, {"jaeger_v3", c.Dialects.JaegerV3}, {"prometheus", c.Dialects.Prometheus},
+	} {
+		if err := d.mount.validate(); err != nil {
+			return fmt.Errorf("dialects.%s.%w", d.name, err)
+		}
 	}
 	for i, h := range c.AllowedHosts {
 		if err := checkAllowedHost(h); err != nil {

@@ -1,16 +1,18 @@
-package api
+package api_test
 
 import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/binnacle-mesh/binnacle/internal/api/binnacle"
 )
 
 func TestConnect(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(_ *Config, d *Deps) {
-		d.Status = func() Status {
-			return Status{Ports: []Port{{Name: "otlp_http", Address: "[::]:14318"}, {Name: "mesh", Address: "127.0.0.1:19091"}}}
+	w := newWorld(t, func(p *plan) {
+		p.status = func() binnacle.Status {
+			return binnacle.Status{Ports: []binnacle.Port{{Name: "otlp_http", Address: "[::]:14318"}, {Name: "mesh", Address: "127.0.0.1:19091"}}}
 		}
 	})
 	for _, c := range []struct {
@@ -49,8 +51,10 @@ func TestConnect(t *testing.T) {
 
 func TestConnectRefuses(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(_ *Config, d *Deps) {
-		d.Status = func() Status { return Status{Ports: []Port{{Name: "mesh", Address: "[::]:9091"}}} }
+	w := newWorld(t, func(p *plan) {
+		p.status = func() binnacle.Status {
+			return binnacle.Status{Ports: []binnacle.Port{{Name: "mesh", Address: "[::]:9091"}}}
+		}
 	})
 	for _, c := range []struct {
 		path, says string

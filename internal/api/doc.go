@@ -1,19 +1,16 @@
-// Package api is the web port: HTTP over internal/query, in several tongues. docs/api/http.md
-// is its contract, and a test holds the two to each other.
+// Package api is the web port: the host of query APIs. docs/api/http.md is its contract, and a test
+// holds the two to each other.
 //
-//   - /api/v1: Binnacle's own: the graph (graph.go), its stream (stream.go, hub.go), traces
-//     (traces.go), services, quotas and status (inventory.go);
-//   - /api and /api/v3: Jaeger's two query APIs (jaeger_*.go), so that Grafana's Jaeger
-//     data source and the Jaeger UI need no change;
-//   - the paths of Prometheus' query API, which go to Prometheus' own handler;
-//   - operating (operating.go), and everything else the web view (web.go).
+// Each query API is a [Dialect], a package below this one that owns its paths, its errors and its
+// encoding: binnacle (ours), jaeger/legacy and jaeger/v3, prometheus. internal/app lists them (web.go); one
+// that is added there is served. What they share stands beside them: params reads parameters, jsonout
+// writes JSON, otlpjson is the one mapping of a trace to OTLP. Two dialects that claim one path are told
+// apart by configuration, or refused (dialect.go). The host's own are operating (operating.go), and the web view
+// for everything else (web.go).
 //
-// How a request goes: host check, panic guard and headers (serve.go), the route's
-// timeout, its place among the few that may search at once, and its measuring (route.go),
-// the handler, the answer as one run of bytes (answer.go). A handler reads its
-// parameters with one [params], which remembers the first fault, so that handlers have
-// no error path a parameter. All JSON of size is appended by hand (json.go): an answer of
-// 10,000 spans costs no allocation a span and no reflection.
+// How a request goes: who may ask (host.go), headers and the panic guard (serve.go), the route's timeout, its
+// turn among the few that may search at once, and its measuring (route.go), the dialect's handler, and the
+// answer as one run of bytes (answer.go), or an error in the dialect's form (errors.go).
 //
 // # Who may ask
 //

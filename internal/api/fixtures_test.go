@@ -1,4 +1,4 @@
-package api
+package api_test
 
 import (
 	"path"
@@ -11,6 +11,8 @@ import (
 
 	"github.com/binnacle-mesh/binnacle/internal/shelf"
 	"github.com/binnacle-mesh/binnacle/telemetry"
+
+	"github.com/binnacle-mesh/binnacle/internal/api/apitest"
 )
 
 // fixtures are the files of the shared payloads whose names match a pattern of
@@ -82,24 +84,24 @@ func addPdataSpan(b *telemetry.Batch, scope pcommon.InstrumentationScope, s ptra
 }
 
 func attrsOf(b *telemetry.Batch, m pcommon.Map) telemetry.Range {
-	var list []kv
+	var list []apitest.Attr
 	for k, v := range m.All() {
 		switch v.Type() {
 		case pcommon.ValueTypeInt:
-			list = append(list, kv{k, int(v.Int())})
+			list = append(list, apitest.KV(k, int(v.Int())))
 		case pcommon.ValueTypeDouble:
-			list = append(list, kv{k, v.Double()})
+			list = append(list, apitest.KV(k, v.Double()))
 		case pcommon.ValueTypeBool:
-			list = append(list, kv{k, v.Bool()})
+			list = append(list, apitest.KV(k, v.Bool()))
 		case pcommon.ValueTypeBytes:
-			list = append(list, kv{k, v.Bytes().AsRaw()})
+			list = append(list, apitest.KV(k, v.Bytes().AsRaw()))
 		case pcommon.ValueTypeMap, pcommon.ValueTypeSlice:
-			list = append(list, kv{k, jsonText(v.AsString())})
+			list = append(list, apitest.KV(k, apitest.JSONText(v.AsString())))
 		default:
-			list = append(list, kv{k, strings.Clone(v.AsString())})
+			list = append(list, apitest.KV(k, strings.Clone(v.AsString())))
 		}
 	}
-	return addAttrs(b, list...)
+	return apitest.AddAttrs(b, list...)
 }
 
 // traceByTrace is the traces of td, each alone, in the order of appearance.

@@ -59,13 +59,14 @@ func hostAllowed(host string, allowed []string) bool {
 	return false
 }
 
-// guardHost refuses requests that came by a name that is not ours.
-func (a *API) guardHost(w http.ResponseWriter, r *http.Request) bool {
-	if hostAllowed(r.Host, a.cfg.AllowedHosts) {
-		return true
+// guard refuses requests that came by a name that is not ours, and changes that another site's page asks for.
+func (a *API) guard(r *http.Request) error {
+	if !hostAllowed(r.Host, a.cfg.AllowedHosts) {
+		return &Error{Status: http.StatusMisdirectedRequest, Refused: "host", Detail: fmt.Sprintf(
+			"this server does not answer by the name %q, to be safe from DNS rebinding; ask by address, or add the name to allowed_hosts", r.Host)}
 	}
-	a.metrics.refused.WithLabelValues("host").Inc()
-	a.problem(w, r, http.StatusMisdirectedRequest, fmt.Sprintf(
-		"this server does not answer by the name %q, to be safe from DNS rebinding; ask by address, or add the name to allowed_hosts", r.Host))
-	return false
+	if err := a.origins.Check(r); err != nil {
+		return &Error{Status: http.StatusForbidden, Refused: "cross_site", Detail: "a page of another site asked for a change: " + err.Error()}
+	}
+	return nil
 }

@@ -8,16 +8,13 @@ import (
 )
 
 // metrics are this room's own. Every label's values are known beforehand: routes
-// are patterns of the table in route.go, never paths.
+// are patterns of the dialects, never paths.
 type metrics struct {
-	requests  *prometheus.CounterVec
-	duration  *prometheus.HistogramVec
-	inFlight  prometheus.Gauge
-	refused   *prometheus.CounterVec
-	panics    prometheus.Counter
-	streams   prometheus.Gauge
-	snapshots *prometheus.CounterVec
-	deltas    prometheus.Counter
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	inFlight prometheus.Gauge
+	refused  *prometheus.CounterVec
+	panics   prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -40,18 +37,8 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "binnacle_api_panics_total", Help: "Handlers that panicked. Each is a bug; the log has its stack.",
 		}),
-		streams: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "binnacle_api_streams", Help: "Clients that follow the live graph.",
-		}),
-		snapshots: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "binnacle_api_stream_snapshots_total",
-			Help: "Snapshots sent on streams: join (to a new client), slow (to one that missed deltas).",
-		}, []string{"reason"}),
-		deltas: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "binnacle_api_stream_deltas_total", Help: "Deltas encoded, once each for all clients.",
-		}),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.duration, m.inFlight, m.refused, m.panics, m.streams, m.snapshots, m.deltas} {
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.inFlight, m.refused, m.panics} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("api: register metrics: %w", err)
 		}

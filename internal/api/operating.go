@@ -3,40 +3,60 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"net/http/pprof"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-func (a *API) metricsPage() http.HandlerFunc {
-	return promhttp.HandlerFor(a.deps.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true}).ServeHTTP
+// operating is what whoever runs the server asks: the host's own paths.
+type operating struct{ a *API }
+
+func (a *API) own() []Mounted {
+	return []Mounted{{Name: "operating", Dialect: operating{a}, Mount: Always()}}
 }
 
-func (a *API) healthy(w http.ResponseWriter, r *http.Request) { a.plain(w, r, "healthy\n") }
+// Error is a problem as RFC 9457 has it.
+func (operating) Error(status int, detail string) Answer { return Problem(status, detail) }
 
-func (a *API) ready(w http.ResponseWriter, r *http.Request) {
-	if err := a.deps.Ready(); err != nil {
-		a.problem(w, r, http.StatusServiceUnavailable, "not ready: "+err.Error())
-		return
+// Routes is metrics, health, reload, and where it is configured Go's profiles.
+func (o operating) Routes() []Route {
+	routes := []Route{
+		{Pattern: "GET /metrics", Serve: By(promhttp.HandlerFor(o.a.deps.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true}))},
+		{Pattern: "GET /-/ready", Answer: o.ready},
+		{Pattern: "GET /-/healthy", Answer: func(*http.Request) (Answer, error) { return Text("healthy\n"), nil }},
+		{Pattern: "POST /-/reload", Answer: o.reload},
 	}
-	a.plain(w, r, "ready\n")
+	if !o.a.cfg.Pprof {
+		return routes
+	}
+	for path, h := range map[string]http.HandlerFunc{
+		"": pprof.Index, "cmdline": pprof.Cmdline, "profile": pprof.Profile, "symbol": pprof.Symbol, "trace": pprof.Trace,
+	} {
+		routes = append(routes, Route{Pattern: "GET /debug/pprof/" + path, Cost: Endless, Serve: By(h)})
+	}
+	return routes
+}
+
+// By lets a handler of another's making serve a route.
+func By(h http.Handler) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		h.ServeHTTP(w, r)
+		return nil
+	}
+}
+
+func (o operating) ready(*http.Request) (Answer, error) {
+	if err := o.a.deps.Ready(); err != nil {
+		return Answer{}, &Error{Status: http.StatusServiceUnavailable, Detail: "not ready: " + err.Error()}
+	}
+	return Text("ready\n"), nil
 }
 
 // reload reads the configuration again, all or nothing.
-func (a *API) reload(w http.ResponseWriter, r *http.Request) {
-	told, err := a.deps.Reload(r.Context())
+func (o operating) reload(r *http.Request) (Answer, error) {
+	told, err := o.a.deps.Reload(r.Context())
 	if err != nil {
-		a.problem(w, r, http.StatusUnprocessableEntity, fmt.Sprintf("the configuration stays as it was: %v", err))
-		return
+		return Answer{}, &Error{Status: http.StatusUnprocessableEntity, Detail: fmt.Sprintf("the configuration stays as it was: %v", err)}
 	}
-	a.answerValue(w, r, told)
-}
-
-// configSchema is for editors, which complete a configuration by it.
-func (a *API) configSchema(w http.ResponseWriter, r *http.Request) {
-	a.write(w, r, http.StatusOK, "application/schema+json", a.deps.ConfigSchema)
-}
-
-func (a *API) plain(w http.ResponseWriter, r *http.Request, text string) {
-	w.Header().Set("Cache-Control", "no-store")
-	a.write(w, r, http.StatusOK, "text/plain; charset=utf-8", []byte(text))
+	return Value(told)
 }

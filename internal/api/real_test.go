@@ -1,4 +1,4 @@
-package api
+package api_test
 
 import (
 	"bytes"
@@ -18,6 +18,8 @@ import (
 	"github.com/binnacle-mesh/binnacle/storage/block"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 	"github.com/binnacle-mesh/binnacle/topology"
+
+	"github.com/binnacle-mesh/binnacle/internal/api/apitest"
 )
 
 // openBlocks is the real trace store with the shop's traces in it.
@@ -32,7 +34,7 @@ func openBlocks(t *testing.T) *block.Store {
 			t.Error(err)
 		}
 	})
-	for i, make := range []func() (telemetry.TraceID, *telemetry.Batch){failedCart, oddities} {
+	for i, make := range []func() (telemetry.TraceID, *telemetry.Batch){apitest.FailedCart, apitest.Oddities} {
 		_, b := make()
 		b.Received = noon.UnixNano()
 		if err := s.Consume(entry(i+1, b)); err != nil {
@@ -52,8 +54,8 @@ func TestRealStoreAnswersAlike(t *testing.T) {
 	t.Parallel()
 	blocks := openBlocks(t)
 	naive := shop(newWorld(t))
-	realOne := newWorld(t, func(_ *Config, d *Deps) {
-		d.Query = query.New(blocks, newLiveGraph(&telemetry.Graph{}), &pastGraph{}, query.DefaultLimits())
+	realOne := newWorld(t, func(p *plan) {
+		p.query = query.New(blocks, newLiveGraph(&telemetry.Graph{}), &pastGraph{}, query.DefaultLimits())
 	})
 	questions := []string{
 		"/api/v1/traces", "/api/v1/traces?service=cart", "/api/v1/traces?service=frontend&namespace=shop&status=unset&kind=client",
@@ -93,13 +95,13 @@ func answerOf(t *testing.T, b []byte) any {
 func TestRealGraphIsStreamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		graph := topology.New(topology.DefaultConfig())
-		w := newWorld(t, func(_ *Config, d *Deps) {
-			d.Query = query.New(&memoryStore{}, graph, &pastGraph{}, query.DefaultLimits())
+		w := newWorld(t, func(p *plan) {
+			p.query = query.New(&memoryStore{}, graph, &pastGraph{}, query.DefaultLimits())
 		})
 		graph.Tick(noon.UnixNano())
 		l, p := w.follow(nil), page{}
 		synctest.Wait()
-		_, b := failedCart()
+		_, b := apitest.FailedCart()
 		b.Received = noon.UnixNano()
 		for i := range b.Spans { // as if it had just been
 			b.Spans[i].Start += int64(time.Minute)
@@ -115,7 +117,7 @@ func TestRealGraphIsStreamed(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		p.read(t, l.take())
-		p.is(t, graph.Snapshot())
+		p.is(t, w)
 		if p.graph["shop/frontend>shop/cart|http"] == nil || p.snapshots != 1 || p.deltas < 2 {
 			t.Errorf("of frontend's call of cart the page shows, after %d snapshots and %d deltas: %v", p.snapshots, p.deltas, p.graph)
 		}
@@ -124,7 +126,7 @@ func TestRealGraphIsStreamed(t *testing.T) {
 		if err := json.Unmarshal(bytes.TrimSpace(rec.Body.Bytes()), &g); err != nil || rec.Code != http.StatusOK || len(g.Edges) == 0 {
 			t.Errorf("the live graph: %d %v %s", rec.Code, errors.Join(err), strings.TrimSpace(rec.Body.String()))
 		}
-		w.api.Close()
+		w.ours.Close()
 		<-l.done
 	})
 }

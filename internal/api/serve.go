@@ -3,7 +3,6 @@ package api
 import (
 	"net/http"
 	"runtime/debug"
-	"strings"
 )
 
 // ServeHTTP answers a request.
@@ -14,23 +13,19 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	if !a.guardHost(w, r) {
-		return
-	}
-	if err := a.origins.Check(r); err != nil {
-		a.metrics.refused.WithLabelValues("cross_site").Inc()
-		a.problem(w, r, http.StatusForbidden, "a page of another site asked for a change: "+err.Error())
+	if err := a.guard(r); err != nil {
+		a.fail(w, r, Problem, err)
 		return
 	}
 	if _, pattern := a.mux.Handler(r); pattern == "" {
-		a.notRouted(w, r)
+		a.fail(w, r, Problem, a.notRouted(w, r))
 		return
 	}
 	a.mux.ServeHTTP(w, r)
 }
 
 // recovered answers for a handler that panicked, if nothing is answered yet.
-func (a *API) recovered(w *writer, r *http.Request, v any) {
+func (a *API) recovered(w *writer, r *http.Request, form func(int, string) Answer, v any) {
 	if v == http.ErrAbortHandler { //nolint:errorlint // panics carry the value itself
 		w.broken = true
 		return
@@ -41,7 +36,7 @@ func (a *API) recovered(w *writer, r *http.Request, v any) {
 		w.broken = true
 		return
 	}
-	a.problem(w, r, http.StatusInternalServerError, "a bug in the server; its log has more")
+	a.send(w, r, form(http.StatusInternalServerError, "a bug in the server; its log has more"))
 }
 
 // A writer remembers which status was sent. It passes on what a
@@ -74,17 +69,4 @@ func (w *writer) status() int {
 		return http.StatusOK
 	}
 	return w.code
-}
-
-// acceptsGzip reads Accept-Encoding as far as it concerns gzip.
-func acceptsGzip(r *http.Request) bool {
-	for part := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
-		name, q, _ := strings.Cut(strings.TrimSpace(part), ";")
-		if name = strings.TrimSpace(name); !strings.EqualFold(name, "gzip") && name != "*" {
-			continue
-		}
-		q = strings.ReplaceAll(q, " ", "")
-		return q != "q=0" && q != "q=0.0" && q != "q=0.00" && q != "q=0.000"
-	}
-	return false
 }

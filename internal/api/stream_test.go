@@ -1,15 +1,13 @@
-package api
+package api_test
 
 import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +18,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
+
+	"github.com/binnacle-mesh/binnacle/internal/api/apitest"
 )
 
 // A listener is a client of the stream that reads when it is let: what it has
@@ -129,15 +129,20 @@ func (p *page) apply(t tester, data string) {
 	}
 }
 
-// is says whether the page shows g.
-func (p *page) is(t tester, g *telemetry.Graph) {
+// is says whether the page shows the graph as it is.
+func (p *page) is(t tester, w *world) {
 	t.Helper()
 	want := page{graph: map[string]any{}}
-	want.apply(t, string(appendGraph(nil, g)))
+	want.apply(t, w.ask("GET", "/api/v1/graph").Body.String())
 	if diff := cmp.Diff(want.graph, p.graph); diff != "" {
 		t.Fatalf("the page does not show the graph (-graph +page):\n%s", diff)
 	}
 }
+
+const (
+	deltaInterval = 200 * time.Millisecond // at least between two deltas
+	ringSize      = 8                      // deltas that a client may be behind
+)
 
 func TestStreamIsASnapshotAndThenDeltas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -145,29 +150,29 @@ func TestStreamIsASnapshotAndThenDeltas(t *testing.T) {
 		l, p := w.follow(nil), page{}
 		synctest.Wait()
 		p.read(t, l.take())
-		p.is(t, w.live.Snapshot())
+		p.is(t, w)
 		if l.code != http.StatusOK || l.header.Get("Content-Type") != "text/event-stream" || l.header.Get("Cache-Control") != "no-store" {
 			t.Errorf("the stream began with %d %v", l.code, l.header)
 		}
 
 		// The first change after a rest is told at once.
-		w.live.set(shopGraph(4712, 13))
+		w.live.set(apitest.ShopGraph(4712, 13))
 		synctest.Wait()
 		p.read(t, l.take())
-		p.is(t, w.live.Snapshot())
+		p.is(t, w)
 		if p.snapshots != 1 || p.deltas != 1 || p.version != "4712" {
 			t.Fatalf("after one change: %+v", p)
 		}
 
 		// A burst is told together, and not later than the contract says.
 		for i := range 20 {
-			w.live.set(shopGraph(uint64(4713+i), float64(i)))
+			w.live.set(apitest.ShopGraph(uint64(4713+i), float64(i)))
 			time.Sleep(10 * time.Millisecond)
 		}
 		time.Sleep(250*time.Millisecond - 10*time.Millisecond)
 		synctest.Wait()
 		p.read(t, l.take())
-		p.is(t, w.live.Snapshot())
+		p.is(t, w)
 		if p.deltas > 3 {
 			t.Errorf("20 changes within 200 ms were told in %d deltas", p.deltas-1)
 		}
@@ -184,12 +189,12 @@ func TestStreamIsASnapshotAndThenDeltas(t *testing.T) {
 		}
 
 		// What is removed goes.
-		g := shopGraph(5000, 1)
+		g := apitest.ShopGraph(5000, 1)
 		g.Edges, g.Nodes = g.Edges[1:], g.Nodes[1:]
 		w.live.set(g)
 		synctest.Wait()
 		p.read(t, l.take())
-		p.is(t, g)
+		p.is(t, w)
 
 		// Silence is kept alive.
 		time.Sleep(31 * time.Second)
@@ -198,7 +203,7 @@ func TestStreamIsASnapshotAndThenDeltas(t *testing.T) {
 			t.Errorf("%d comments came in 31 s of silence, want one each 15 s", p.comments)
 		}
 
-		w.api.Close()
+		w.ours.Close()
 		<-l.done
 	})
 }
@@ -215,13 +220,13 @@ func TestSlowReaderIsBroughtUpToDate(t *testing.T) {
 		synctest.Wait()    // the fast one has its snapshot as well
 		const changes = 3 * ringSize
 		for i := range changes {
-			w.live.set(shopGraph(uint64(5000+i), float64(i)))
+			w.live.set(apitest.ShopGraph(uint64(5000+i), float64(i)))
 			time.Sleep(deltaInterval)
 		}
 		synctest.Wait()
 		var pf, ps page
 		pf.read(t, fast.take())
-		pf.is(t, w.live.Snapshot())
+		pf.is(t, w)
 		if pf.snapshots != 1 || pf.deltas != changes {
 			t.Errorf("beside a slow reader a fast one had %d snapshots and %d deltas, want 1 and %d", pf.snapshots, pf.deltas, changes)
 		}
@@ -231,7 +236,7 @@ func TestSlowReaderIsBroughtUpToDate(t *testing.T) {
 		close(gate)
 		synctest.Wait()
 		ps.read(t, slow.take())
-		ps.is(t, w.live.Snapshot())
+		ps.is(t, w)
 		if ps.snapshots != 2 || ps.deltas > ringSize {
 			t.Errorf("the slow reader had %d snapshots and %d deltas, want a second snapshot for what it missed", ps.snapshots, ps.deltas)
 		}
@@ -289,7 +294,7 @@ func TestEveryReaderEndsUpRight(t *testing.T) {
 					}
 				default:
 					version++
-					g := shopGraph(version, float64(step))
+					g := apitest.ShopGraph(version, float64(step))
 					g.Edges = g.Edges[int(version)%len(g.Edges):]
 					w.live.set(g)
 				}
@@ -305,9 +310,9 @@ func TestEveryReaderEndsUpRight(t *testing.T) {
 			for l := range maps.Keys(readers) {
 				p := page{}
 				p.read(t, l.take())
-				p.is(t, w.live.Snapshot())
+				p.is(t, w)
 			}
-			w.api.Close()
+			w.ours.Close()
 			for l := range readers {
 				<-l.done
 			}
@@ -317,7 +322,7 @@ func TestEveryReaderEndsUpRight(t *testing.T) {
 
 func TestStreamsAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := shop(newWorld(t, func(c *Config, _ *Deps) { c.MaxStreams = 1 }))
+		w := shop(newWorld(t, func(p *plan) { p.cfg.MaxStreams = 1 }))
 		first := w.follow(nil)
 		synctest.Wait()
 		if rec := w.ask("GET", "/api/v1/graph/stream"); rec.Code != http.StatusServiceUnavailable || rec.Header().Get("Retry-After") == "" {
@@ -332,8 +337,8 @@ func TestStreamsAreLimited(t *testing.T) {
 		synctest.Wait()
 		p := page{}
 		p.read(t, second.take())
-		p.is(t, w.live.Snapshot())
-		w.api.Close()
+		p.is(t, w)
+		w.ours.Close()
 		<-second.done
 		if rec := w.ask("GET", "/api/v1/graph/stream"); rec.Code != http.StatusServiceUnavailable {
 			t.Errorf("after the end a stream was answered %d", rec.Code)
@@ -359,15 +364,15 @@ func TestStreamOutlivesAPanicOfTheGraph(t *testing.T) {
 			w.live.set(g)
 			synctest.Wait()
 		}
-		set(true, shopGraph(5000, 1))
-		set(false, shopGraph(5001, 2))
+		set(true, apitest.ShopGraph(5000, 1))
+		set(false, apitest.ShopGraph(5001, 2))
 		time.Sleep(time.Second)
 		synctest.Wait()
 		p := page{}
 		p.read(t, l.take())
-		p.is(t, shopGraph(5001, 2))
-		if n := w.counter(t, "binnacle_api_panics_total"); n != 2 {
-			t.Errorf("%v panics are counted, want 2", n)
+		p.is(t, w)
+		if n, m := w.counter(t, "binnacle_api_panics_total"), w.counter(t, "binnacle_api_stream_panics_total"); n != 1 || m != 1 {
+			t.Errorf("%v panics of requests and %v of deltas are counted, want 1 and 1", n, m)
 		}
 		if !strings.Contains(w.log.String(), "the graph's owner has a bug") {
 			t.Errorf("the log does not say what happened: %s", w.log)
@@ -382,7 +387,7 @@ func TestStreamOutlivesAPanicOfTheGraph(t *testing.T) {
 func TestStreamOverHTTP(t *testing.T) {
 	w := shop(newWorld(t))
 	srv := httptest.NewUnstartedServer(w.api)
-	srv.Config.RegisterOnShutdown(w.api.Close)
+	srv.Config.RegisterOnShutdown(w.ours.Close)
 	srv.Start()
 	client := &http.Client{Transport: &http.Transport{}}
 	open := func() *http.Response {
@@ -401,7 +406,7 @@ func TestStreamOverHTTP(t *testing.T) {
 	go func() {
 		defer close(changing)
 		for i := uint64(0); ctx.Err() == nil; i++ {
-			w.live.set(shopGraph(6000+i, float64(i)))
+			w.live.set(apitest.ShopGraph(6000+i, float64(i)))
 			time.Sleep(5 * time.Millisecond)
 		}
 	}()
@@ -427,34 +432,4 @@ func TestStreamOverHTTP(t *testing.T) {
 	stalled.Body.Close()
 	client.CloseIdleConnections()
 	srv.Close()
-}
-
-// BenchmarkStreamDelta is what one change of a map of 5,000 edges, of which a
-// tenth changed, costs however many listen; the ratio is to encoding/json over maps.
-func BenchmarkStreamDelta(b *testing.B) {
-	d := telemetry.GraphDelta{}
-	for i := range 500 {
-		e := shopGraph(1, float64(i)/7).Edges[3]
-		e.ID = fmt.Sprintf("%s-%d", e.ID, i)
-		d.Edges = append(d.Edges, e)
-	}
-	var perReflection float64
-	b.Run("encoding/json", func(b *testing.B) {
-		v := naive("", reflect.ValueOf(&d))
-		b.ResetTimer()
-		for b.Loop() {
-			if _, err := json.Marshal(v); err != nil {
-				b.Fatal(err)
-			}
-		}
-		perReflection = float64(b.Elapsed()) / float64(b.N)
-	})
-	b.Run("ours", func(b *testing.B) {
-		b.ReportAllocs()
-		var buf []byte
-		for b.Loop() {
-			buf = appendDelta(buf[:0], &d)
-		}
-		b.ReportMetric(float64(b.Elapsed())/float64(b.N)/perReflection, "x-reflection")
-	})
 }

@@ -93,16 +93,15 @@ func newWebFile(name string, body []byte) *webFile {
 
 // webPage serves the web view: its files, and its one page for whatever else a
 // browser asks for, because the page's own addresses are paths.
-func (a *API) webPage(w http.ResponseWriter, r *http.Request) {
+func (a *API) webPage(w http.ResponseWriter, r *http.Request) error {
 	name := strings.TrimPrefix(r.URL.Path, "/")
 	f, ok := a.web.files[name]
 	switch {
 	case ok:
-	case isPageAddress(name) && (name == "" || acceptsHTML(r)):
+	case a.isPageAddress(name) && (name == "" || acceptsHTML(r)):
 		f = a.web.index
 	default:
-		a.notRouted(w, r)
-		return
+		return a.notRouted(w, r)
 	}
 	h := w.Header()
 	h.Set("Cache-Control", f.caching)
@@ -112,8 +111,10 @@ func (a *API) webPage(w http.ResponseWriter, r *http.Request) {
 	if f.gzipped != nil {
 		h.Set("Vary", "Accept-Encoding")
 	}
-	if notModified(w, r, f.etag) {
-		return
+	h.Set("ETag", f.etag)
+	if Has(r, f.etag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
 	}
 	body := f.body
 	if f.gzipped != nil && acceptsGzip(r) {
@@ -126,15 +127,24 @@ func (a *API) webPage(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body) // a client that is gone cannot be told so
 	}
+	return nil
 }
 
 // isPageAddress keeps a mistyped API path or a missing file from being
 // answered with a page.
-func isPageAddress(name string) bool {
+func (a *API) isPageAddress(name string) bool {
 	first, _, _ := strings.Cut(name, "/")
 	switch first {
 	case "api", "-", "debug", "metrics", "assets":
 		return false
+	}
+	for i := range a.deps.Dialects {
+		m := &a.deps.Dialects[i]
+		for _, folder := range []string{m.Prefix, m.Base} {
+			if top, _, _ := strings.Cut(strings.TrimPrefix(folder, "/"), "/"); folder != "" && top == first {
+				return false
+			}
+		}
 	}
 	return true
 }

@@ -1,4 +1,4 @@
-package api
+package api_test
 
 import (
 	"bytes"
@@ -17,6 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
+
+	"github.com/binnacle-mesh/binnacle/internal/api"
 )
 
 // TestSearchesWaitForTheirTurn: one search runs, the next waits and is told so
@@ -24,7 +26,7 @@ import (
 // lets a third in.
 func TestSearchesWaitForTheirTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := shop(newWorld(t, func(c *Config, _ *Deps) { c.MaxConcurrentQueries, c.RequestTimeout = 1, 10*time.Second }))
+		w := shop(newWorld(t, func(p *plan) { p.cfg.MaxConcurrentQueries, p.cfg.RequestTimeout = 1, 10*time.Second }))
 		w.store.block = make(chan struct{})
 		first := make(chan *httptest.ResponseRecorder)
 		go func() { first <- w.ask("GET", "/api/traces?service=cart") }()
@@ -49,7 +51,7 @@ func TestSearchesWaitForTheirTurn(t *testing.T) {
 
 func TestSearchesThatCannotBeServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := shop(newWorld(t, func(c *Config, _ *Deps) { c.MaxConcurrentQueries, c.RequestTimeout = 1, 10*time.Second }))
+		w := shop(newWorld(t, func(p *plan) { p.cfg.MaxConcurrentQueries, p.cfg.RequestTimeout = 1, 10*time.Second }))
 		w.store.block = make(chan struct{}) // for ever
 		first, second := make(chan *httptest.ResponseRecorder), make(chan *httptest.ResponseRecorder)
 		go func() { first <- w.ask("GET", "/api/v1/traces") }()
@@ -63,8 +65,7 @@ func TestSearchesThatCannotBeServed(t *testing.T) {
 		if rec.Code != http.StatusOK && rec.Code != http.StatusServiceUnavailable {
 			t.Errorf("the one that waited was answered %d %s", rec.Code, rec.Body)
 		}
-		a := w.api
-		a.turns <- struct{}{} // all turns are taken
+		giveBack := w.api.TakeTurns(1) // that is all of them
 		if rec := w.ask("GET", "/api/v3/traces/ff"); rec.Code != http.StatusServiceUnavailable || rec.Header().Get("Retry-After") == "" {
 			t.Errorf("a request whose turn never came was answered %d %v", rec.Code, rec.Header())
 		}
@@ -77,11 +78,11 @@ func TestSearchesThatCannotBeServed(t *testing.T) {
 		gone := httptest.NewRecorder()
 		r := httptest.NewRequest(http.MethodGet, "/api/v1/services", nil).WithContext(ctx)
 		r.Host = "localhost"
-		a.ServeHTTP(gone, r)
+		w.api.ServeHTTP(gone, r)
 		if gone.Body.Len() != 0 {
 			t.Errorf("who had gone was answered %s", gone.Body)
 		}
-		<-a.turns
+		giveBack()
 	})
 }
 
@@ -121,15 +122,15 @@ func TestErrorsOfTheStores(t *testing.T) {
 func TestPanicIsAnAnswer(t *testing.T) {
 	t.Parallel()
 	before, middle := true, false
-	w := newWorld(t, func(_ *Config, d *Deps) {
-		d.Prometheus = http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+	w := newWorld(t, func(p *plan) {
+		p.prometheus = &asked{serve: func(rw http.ResponseWriter) {
 			if middle {
 				_, _ = rw.Write([]byte("half"))
 			}
 			if before || middle {
 				panic("off by one")
 			}
-		})
+		}}
 	})
 	rec := w.ask("GET", "/api/v1/query")
 	if rec.Code != http.StatusInternalServerError || strings.Contains(rec.Body.String(), "off by one") {
@@ -201,58 +202,31 @@ func TestLargeAnswersAreCompressed(t *testing.T) {
 	}
 }
 
-func TestAcceptsGzip(t *testing.T) {
-	t.Parallel()
-	for header, want := range map[string]bool{
-		"": false, "gzip": true, "br, gzip": true, "GZIP": true, "gzip;q=0.5": true, "gzip; q=0": false, "gzip;q=0.000": false, "*": true, "identity": false, "xgzip": false,
-	} {
-		r := httptest.NewRequest(http.MethodGet, "/", nil)
-		r.Header.Set("Accept-Encoding", header)
-		if got := acceptsGzip(r); got != want {
-			t.Errorf("Accept-Encoding %q: %v", header, got)
-		}
-	}
-}
-
-func TestHosts(t *testing.T) {
-	t.Parallel()
-	allowed := []string{"binnacle.example.com", ".corp.example"}
-	for host, want := range map[string]bool{
-		"127.0.0.1:8700": true, "[::1]:8700": true, "::1": true, "10.1.2.3": true, "localhost:8700": true, "LOCALHOST": true, "": true,
-		"app.localhost": true, "binnacle": true, "binnacle.monitoring.svc": true, "binnacle.monitoring.svc.cluster.local:80": true, "box.internal.": true,
-		"binnacle.example.com": true, "Binnacle.Example.com:443": true, "a.corp.example": true, "a.b.corp.example:1": true,
-		"corp.example": false, "evilcorp.example": false, "example.com": false, "rebound.example.org:8700": false, "127.0.0.1.example.org": false, "local.example.org": false,
-	} {
-		if got := hostAllowed(host, allowed); got != want {
-			t.Errorf("host %q: %v", host, got)
-		}
-	}
-	if !hostAllowed("anything.example.org", []string{"*"}) {
-		t.Error("a star does not allow any host")
-	}
-}
-
 func TestConfigIsValidated(t *testing.T) {
 	t.Parallel()
-	if err := DefaultConfig().Validate(); err != nil {
+	if err := api.DefaultConfig().Validate(); err != nil {
 		t.Errorf("the default: %v", err)
 	}
-	for want, change := range map[string]func(*Config){
-		"request_timeout":        func(c *Config) { c.RequestTimeout = time.Millisecond },
-		"max_concurrent_queries": func(c *Config) { c.MaxConcurrentQueries = 0 },
-		"max_streams":            func(c *Config) { c.MaxStreams = -1 },
-		"allowed_hosts[1]":       func(c *Config) { c.AllowedHosts = []string{"ok", "https://no.example"} },
+	for want, change := range map[string]func(*api.Config){
+		"request_timeout":        func(c *api.Config) { c.RequestTimeout = time.Millisecond },
+		"max_concurrent_queries": func(c *api.Config) { c.MaxConcurrentQueries = 0 },
+		"max_streams":            func(c *api.Config) { c.MaxStreams = -1 },
+		"dialects.jaeger.prefix": func(c *api.Config) { c.Dialects.Jaeger.Prefix = "jaeger/" },
+		"allowed_hosts[1]":       func(c *api.Config) { c.AllowedHosts = []string{"ok", "https://no.example"} },
 	} {
-		c := DefaultConfig()
+		c := api.DefaultConfig()
 		change(&c)
 		if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), want+": ") {
 			t.Errorf("want a complaint about %s, got %v", want, err)
 		}
 	}
-	if _, err := New(DefaultConfig(), Deps{}); err == nil || !strings.Contains(err.Error(), "Deps.Query") {
-		t.Errorf("an API without readers: %v", err)
+	if _, err := api.New(api.DefaultConfig(), api.Deps{}); err == nil || !strings.Contains(err.Error(), "Deps.Dialects") {
+		t.Errorf("a port that speaks nothing: %v", err)
 	}
-	if _, err := New(DefaultConfig(), newWorld(t).api.deps); err == nil || !errors.As(err, &prometheus.AlreadyRegisteredError{}) {
+	_, err := tryWorld(t, func(p *plan) {
+		p.deps.Registerer.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: "binnacle_api_panics_total", Help: "Taken."}))
+	})
+	if err == nil || !strings.Contains(err.Error(), "register metrics") {
 		t.Errorf("metrics registered twice: %v", err)
 	}
 }
@@ -266,6 +240,8 @@ func TestRangesReachTheStore(t *testing.T) {
 		"/api/dependencies":                                             {noon.Add(-24 * time.Hour), noon},
 		"/api/dependencies?endTs=1795258800000&lookback=1000":           {noon.Add(-time.Hour - time.Second), noon.Add(-time.Hour)},
 		"/api/v3/dependencies?startTime=2026-11-21T09:00:00.000000001Z": {noon.Add(-3*time.Hour + 1), noon},
+		"/api/dependencies?lookback=9223372036854775807":                {noon.Add(-366 * 24 * time.Hour), noon},
+		"/api/v3/dependencies?startTime=1970-01-02T00:00:00Z":           {noon.Add(-366 * 24 * time.Hour), noon},
 	} {
 		w := shop(newWorld(t))
 		if rec := w.ask("GET", target); rec.Code != http.StatusOK {

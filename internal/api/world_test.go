@@ -1,4 +1,4 @@
-package api
+package api_test
 
 import (
 	"bytes"
@@ -19,6 +19,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"github.com/binnacle-mesh/binnacle/internal/api"
+	"github.com/binnacle-mesh/binnacle/internal/api/apitest"
+	"github.com/binnacle-mesh/binnacle/internal/api/binnacle"
+	"github.com/binnacle-mesh/binnacle/internal/api/jaeger/legacy"
+	v3 "github.com/binnacle-mesh/binnacle/internal/api/jaeger/v3"
+	promapi "github.com/binnacle-mesh/binnacle/internal/api/prometheus"
 	"github.com/binnacle-mesh/binnacle/internal/query"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 	"github.com/binnacle-mesh/binnacle/telemetry/filter"
@@ -27,11 +33,12 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // noon is the moment at which the tests' world stands still.
-var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+var noon = apitest.Noon()
 
-// A world is an API over readers that hold what a test puts into them.
+// A world is the web port over readers that hold what a test puts into them.
 type world struct {
-	api   *API
+	api   *api.API
+	ours  *binnacle.Dialect
 	store *memoryStore
 	live  *liveGraph
 	past  *pastGraph
@@ -43,51 +50,102 @@ type world struct {
 	loadErr  error
 }
 
-func newWorld(t testing.TB, change ...func(*Config, *Deps)) *world {
+// A plan is what a world is made of, for a test to change.
+type plan struct {
+	cfg        api.Config
+	deps       api.Deps
+	query      *query.Engine
+	status     func() binnacle.Status
+	prometheus api.Dialect
+	more       []api.Mounted
+}
+
+func newWorld(t testing.TB, change ...func(*plan)) *world {
+	t.Helper()
+	w, err := tryWorld(t, change...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func tryWorld(t testing.TB, change ...func(*plan)) (*world, error) {
 	t.Helper()
 	w := &world{
 		store: &memoryStore{batches: map[telemetry.TraceID][]byte{}},
 		live:  newLiveGraph(&telemetry.Graph{Version: 1, Time: noon.UnixNano()}),
 		past:  &pastGraph{}, reg: prometheus.NewRegistry(), log: &syncBuffer{},
 	}
-	cfg := DefaultConfig()
-	deps := Deps{
-		Query: query.New(w.store, w.live, w.past, query.DefaultLimits()),
-		Prometheus: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-			fmt.Fprintf(rw, "prometheus was asked %s %s", r.Method, r.URL.Path)
-		}),
-		Quotas: func() any { return map[string]any{"generation": 3, "rules": []string{}} },
-		Status: func() Status { return Status{Name: "binnacle", Version: "test", Ready: true} },
-		Ready: func() error {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			return w.readyErr
+	now := func() time.Time { return noon }
+	p := plan{
+		cfg: api.DefaultConfig(),
+		deps: api.Deps{
+			Ready: func() error {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				return w.readyErr
+			},
+			Reload: func(context.Context) (any, error) {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				return map[string]any{"applied": []any{map[string]any{"path": "log.level", "old": "info", "new": "debug"}}, "needs_restart": []any{}}, w.loadErr
+			},
+			Web: fstest.MapFS{
+				"index.html":            {Data: []byte("<!doctype html><title>Binnacle</title>" + strings.Repeat("<p>the map</p>", 200))},
+				"assets/main-4f2a.js":   {Data: []byte("console.log('map')")},
+				"assets/layout-77aa.js": {Data: []byte(strings.Repeat("const layout = 1;\n", 200))},
+				"favicon.svg":           {Data: []byte("<svg/>")},
+			},
+			Logger: slog.New(slog.NewTextHandler(w.log, nil)), Registerer: w.reg, Gatherer: w.reg, Now: now,
 		},
-		Reload: func(context.Context) (any, error) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			return map[string]any{"applied": []any{map[string]any{"path": "log.level", "old": "info", "new": "debug"}}, "needs_restart": []any{}}, w.loadErr
-		},
-		ConfigSchema: []byte(`{"type":"object"}`),
-		Web: fstest.MapFS{
-			"index.html":            {Data: []byte("<!doctype html><title>Binnacle</title>" + strings.Repeat("<p>the map</p>", 200))},
-			"assets/main-4f2a.js":   {Data: []byte("console.log('map')")},
-			"assets/layout-77aa.js": {Data: []byte(strings.Repeat("const layout = 1;\n", 200))},
-			"favicon.svg":           {Data: []byte("<svg/>")},
-		},
-		Logger: slog.New(slog.NewTextHandler(w.log, nil)), Registerer: w.reg, Gatherer: w.reg,
-		Now: func() time.Time { return noon },
+		query:      query.New(w.store, w.live, w.past, query.DefaultLimits()),
+		status:     func() binnacle.Status { return binnacle.Status{Name: "binnacle", Version: "test", Ready: true} },
+		prometheus: &asked{},
 	}
 	for _, c := range change {
-		c(&cfg, &deps)
+		c(&p)
 	}
-	a, err := New(cfg, deps)
+	ours, err := binnacle.New(binnacle.Deps{
+		Query: p.query, Quotas: func() binnacle.Quotas {
+			return binnacle.Quotas{Generation: 3, Files: []binnacle.QuotaFile{}, Rules: []binnacle.QuotaRule{}}
+		},
+		ConfigSchema: []byte(`{"type":"object"}`), Status: p.status, MaxStreams: max(1, p.cfg.MaxStreams), Logger: p.deps.Logger, Registerer: w.reg, Now: now,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.api = a
-	t.Cleanup(a.Close)
-	return w
+	w.ours = ours
+	t.Cleanup(ours.Close)
+	on := p.cfg.Dialects
+	p.deps.Dialects = append([]api.Mounted{
+		{Name: "binnacle", Dialect: ours, Mount: api.Always()},
+		{Name: "jaeger", Dialect: legacy.New(p.query, now), Base: "/jaeger", Mount: on.Jaeger},
+		{Name: "jaeger_v3", Dialect: v3.New(p.query, now), Base: "/jaeger", Mount: on.JaegerV3},
+		{Name: "prometheus", Dialect: p.prometheus, Base: "/prometheus", Mount: on.Prometheus},
+	}, p.more...)
+	w.api, err = api.New(p.cfg, p.deps)
+	return w, err
+}
+
+// asked is the Prometheus dialect with a handler that says what it was asked, or does what a test says.
+type asked struct {
+	promapi.Dialect
+	serve func(http.ResponseWriter)
+}
+
+func (a *asked) Routes() []api.Route {
+	routes := a.Dialect.Routes()
+	for i := range routes {
+		routes[i].Serve = func(w http.ResponseWriter, r *http.Request) error {
+			if a.serve != nil {
+				a.serve(w)
+				return nil
+			}
+			fmt.Fprintf(w, "prometheus was asked %s %s", r.Method, r.URL.Path)
+			return nil
+		}
+	}
+	return routes
 }
 
 // ask is a request answered.
@@ -331,4 +389,15 @@ func body(t testing.TB, rec *httptest.ResponseRecorder) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// shop is a world with the two traces and the graph.
+func shop(w *world) *world {
+	w.store.put(apitest.FailedCart())
+	w.store.put(apitest.Oddities())
+	w.live.set(apitest.ShopGraph(4711, 12.4))
+	g := apitest.ShopGraph(0, 1)
+	g.Origin = telemetry.OriginSeries
+	w.past.graph = g
+	return w
 }

@@ -18,9 +18,8 @@ import (
 	"github.com/binnacle-mesh/binnacle/aggregator"
 	"github.com/binnacle-mesh/binnacle/collector"
 	"github.com/binnacle-mesh/binnacle/collector/embedded"
-	"github.com/binnacle-mesh/binnacle/internal/api"
 	"github.com/binnacle-mesh/binnacle/internal/config"
-	"github.com/binnacle-mesh/binnacle/internal/promapi"
+	"github.com/binnacle-mesh/binnacle/internal/promql"
 	"github.com/binnacle-mesh/binnacle/internal/watch"
 	"github.com/binnacle-mesh/binnacle/quota"
 	"github.com/binnacle-mesh/binnacle/storage/block"
@@ -55,8 +54,7 @@ type App struct {
 	quota     *quota.Engine
 	watcher   *watch.Watcher
 	past      *aggregator.GraphReader
-	prom      *promapi.Handler
-	api       *api.API
+	promql    *promql.Engine
 	listeners []*listener
 	reloads   reloads
 }
@@ -108,6 +106,10 @@ func New(ctx context.Context, cfg config.Config, version string, log *Logger, mo
 		return nil, err
 	}
 	if err := a.openReceivers(ctx); err != nil {
+		return nil, err
+	}
+	// The one engine of the process: whoever evaluates an expression is handed it.
+	if a.promql, err = promql.New(cfg.PromQL, log.With("room", "promql"), a.reg); err != nil {
 		return nil, err
 	}
 	return a, a.openAPI(ctx)
@@ -253,8 +255,8 @@ func (a *App) closeAll() error {
 	if a.pipeline != nil {
 		a.pipeline.wait()
 	}
-	if a.prom != nil {
-		errs = append(errs, a.prom.Close())
+	if a.promql != nil {
+		errs = append(errs, a.promql.Close())
 	}
 	if a.series != nil {
 		errs = append(errs, a.series.Close())

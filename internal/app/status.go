@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
-	"github.com/binnacle-mesh/binnacle/internal/api"
+	"github.com/binnacle-mesh/binnacle/internal/api/binnacle"
 )
 
 // ready says whether the server can do its work: it can, unless the log is at fault.
@@ -21,29 +21,29 @@ func (a *App) ready() error {
 
 // status is what /api/v1/status shows. Counts come from the process' own
 // metrics, so that both tell the same.
-func (a *App) status() api.Status {
+func (a *App) status() binnacle.Status {
 	blocks := a.blocks.Stats()
-	s := api.Status{
+	s := binnacle.Status{
 		Name: "binnacle", Version: a.version, Started: a.started.UnixMilli(), Ready: a.ready() == nil,
-		Stored: api.Stored{Spans: uint64(blocks.Spans), Bytes: uint64(blocks.Bytes), Blocks: uint64(blocks.Blocks)},
+		Stored: binnacle.Stored{Spans: uint64(blocks.Spans), Bytes: uint64(blocks.Bytes), Blocks: uint64(blocks.Blocks)},
 		Log:    a.logStatus(time.Now()),
 		Series: a.series.Series(), Dropped: map[string]uint64{},
 	}
 	for _, l := range a.listeners {
-		s.Ports = append(s.Ports, api.Port{Name: l.field, Address: l.Addr().String(), Speaks: l.speaks})
+		s.Ports = append(s.Ports, binnacle.Port{Name: l.field, Address: l.Addr().String(), Speaks: l.speaks})
 	}
 	count(a.reg, &s)
 	return s
 }
 
 // logStatus is how the log fares, and who follows it.
-func (a *App) logStatus(now time.Time) api.LogStatus {
-	l := api.LogStatus{Bytes: uint64(a.pipeline.wal.Bytes())}
+func (a *App) logStatus(now time.Time) binnacle.LogStatus {
+	l := binnacle.LogStatus{Bytes: uint64(a.pipeline.wal.Bytes())}
 	for _, f := range a.pipeline.wal.Followers() {
-		s := api.FollowerStatus{
+		s := binnacle.FollowerStatus{
 			Name: f.Name, Policy: "best_effort", Position: uint64(f.Position),
 			LagSeconds: f.Age(now).Seconds(), LagBytes: uint64(f.Lag.Bytes),
-			LeftOut: api.LeftOut{Batches: f.LeftOut.Records, Spans: f.LeftOut.Spans, Requests: f.LeftOut.Requests},
+			LeftOut: binnacle.LeftOut{Batches: f.LeftOut.Records, Spans: f.LeftOut.Spans, Requests: f.LeftOut.Requests},
 		}
 		if f.Policy.Essential {
 			s.Policy = "essential"
@@ -54,7 +54,7 @@ func (a *App) logStatus(now time.Time) api.LogStatus {
 }
 
 // count fills in what the metrics say.
-func count(g prometheus.Gatherer, s *api.Status) {
+func count(g prometheus.Gatherer, s *binnacle.Status) {
 	families, err := g.Gather()
 	if err != nil && len(families) == 0 {
 		return

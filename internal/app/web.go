@@ -8,38 +8,52 @@ import (
 	"github.com/binnacle-mesh/binnacle/aggregator"
 	"github.com/binnacle-mesh/binnacle/aggregator/views"
 	"github.com/binnacle-mesh/binnacle/internal/api"
+	"github.com/binnacle-mesh/binnacle/internal/api/binnacle"
+	"github.com/binnacle-mesh/binnacle/internal/api/jaeger/legacy"
+	v3 "github.com/binnacle-mesh/binnacle/internal/api/jaeger/v3"
+	"github.com/binnacle-mesh/binnacle/internal/api/prometheus"
 	"github.com/binnacle-mesh/binnacle/internal/config"
-	"github.com/binnacle-mesh/binnacle/internal/promapi"
 	"github.com/binnacle-mesh/binnacle/internal/query"
 	"github.com/binnacle-mesh/binnacle/ui"
 )
 
 // openAPI makes the query APIs and opens the web port.
-func (a *App) openAPI(ctx context.Context) (err error) {
-	v := views.New(a.series)
-	a.prom, err = promapi.NewHandler(promapi.Options{
-		Config: a.cfg.PromQL, Views: v, DB: a.series, Dir: a.path("series"), Interval: a.cfg.Aggregator.FlushInterval,
-		Version: a.version, Revision: a.version, Started: a.started, Logger: a.log.With("room", "promql"), Registerer: a.reg, Gatherer: a.reg,
-	})
-	if err != nil {
-		return err
-	}
+func (a *App) openAPI(ctx context.Context) error {
 	a.past = aggregator.NewGraphReader(a.series, a.cfg.Topology.Health)
-	a.api, err = api.New(a.cfg.API, api.Deps{
-		Query:        query.New(a.blocks, a.topology, a.past, query.DefaultLimits()),
-		Prometheus:   a.prom,
-		Quotas:       func() any { return a.quota.Status(time.Now()) },
-		Status:       a.status,
-		Ready:        a.ready,
-		Reload:       func(ctx context.Context) (any, error) { return a.reload(ctx, causeRequest) },
-		ConfigSchema: config.Schema(),
-		Web:          ui.FS(),
-		Logger:       a.log.With("room", "api"),
-		Registerer:   a.reg,
-		Gatherer:     a.reg,
+	q := query.New(a.blocks, a.topology, a.past, query.DefaultLimits())
+	ours, err := binnacle.New(binnacle.Deps{
+		Query: q, Quotas: func() binnacle.Quotas { return quotas(a.quota.Status(time.Now())) }, Status: a.status,
+		ConfigSchema: config.Schema(), MaxStreams: a.cfg.API.MaxStreams, Logger: a.log.With("room", "api"), Registerer: a.reg,
 	})
 	if err != nil {
 		return err
 	}
-	return a.addHTTP(ctx, "web", a.cfg.Listen.Web, "web view and query APIs", http.Handler(a.api), 0, a.api.Close)
+	web, err := api.New(a.cfg.API, api.Deps{
+		Dialects:   a.dialects(q, ours),
+		Ready:      a.ready,
+		Reload:     func(ctx context.Context) (any, error) { return a.reload(ctx, causeRequest) },
+		Web:        ui.FS(),
+		Logger:     a.log.With("room", "api"),
+		Registerer: a.reg,
+		Gatherer:   a.reg,
+	})
+	if err != nil {
+		return err
+	}
+	return a.addHTTP(ctx, "web", a.cfg.Listen.Web, "web view and query APIs", http.Handler(web), 0, ours.Close)
+}
+
+// dialects is every query API that the web port speaks. Another one is a package beside these, a line here and a place
+// in api.Dialects.
+func (a *App) dialects(q *query.Engine, ours *binnacle.Dialect) []api.Mounted {
+	on := a.cfg.API.Dialects
+	return []api.Mounted{
+		{Name: "binnacle", Dialect: ours, Mount: api.Always()},
+		{Name: "jaeger", Dialect: legacy.New(q, time.Now), Base: "/jaeger", Mount: on.Jaeger},
+		{Name: "jaeger_v3", Dialect: v3.New(q, time.Now), Base: "/jaeger", Mount: on.JaegerV3},
+		{Name: "prometheus", Dialect: prometheus.New(prometheus.Options{
+			Engine: a.promql, Views: views.New(a.series), DB: a.series, Dir: a.path("series"), Interval: a.cfg.Aggregator.FlushInterval,
+			Version: a.version, Revision: a.version, Started: a.started, Logger: a.log.With("room", "promql"), Gatherer: a.reg,
+		}), Base: "/prometheus", Mount: on.Prometheus},
+	}
 }

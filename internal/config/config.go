@@ -13,7 +13,7 @@ import (
 	"github.com/binnacle-mesh/binnacle/aggregator"
 	"github.com/binnacle-mesh/binnacle/collector"
 	"github.com/binnacle-mesh/binnacle/internal/api"
-	"github.com/binnacle-mesh/binnacle/internal/promapi"
+	"github.com/binnacle-mesh/binnacle/internal/promql"
 	"github.com/binnacle-mesh/binnacle/quota"
 	"github.com/binnacle-mesh/binnacle/storage/block"
 	"github.com/binnacle-mesh/binnacle/storage/series"
@@ -44,7 +44,7 @@ type Config struct {
 	// API is the web port.
 	API api.Config `yaml:"api"`
 	// PromQL bounds queries of series.
-	PromQL promapi.Config `yaml:"promql"`
+	PromQL promql.Config `yaml:"promql"`
 }
 
 // Listen holds the listeners' addresses, host:port. An empty one is not opened.
@@ -103,7 +103,7 @@ func Default() Config {
 		},
 		Quota:  quota.DefaultConfig(),
 		API:    api.DefaultConfig(),
-		PromQL: promapi.DefaultConfig(),
+		PromQL: promql.DefaultConfig(),
 	}
 	c.Receive.Limits.MaxAge = c.keptFor()
 	return c

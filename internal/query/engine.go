@@ -54,6 +54,9 @@ func New(traces TraceStore, live LiveGraph, past PastGraph, limits Limits) *Engi
 // Live is the live graph's reader.
 func (e *Engine) Live() LiveGraph { return e.live }
 
+// Longest is the longest stretch of time that one question may cover.
+func (e *Engine) Longest() time.Duration { return e.limits.Range }
+
 // Graph is the graph of a past range.
 func (e *Engine) Graph(ctx context.Context, from, to time.Time) (*telemetry.Graph, error) {
 	if err := e.checkRange(from, to); err != nil {

@@ -292,7 +292,7 @@ func (s *story) status() string {
 		}
 		fmt.Fprintf(&b, "%s: total %d ok %d over %d near %d shadow %d, %d keys\n", r.ID, d.Total, d.OK, d.OverLimit, d.NearLimit, d.Shadow, r.ActiveKeys)
 		for _, k := range r.Top {
-			fmt.Fprintf(&b, "  %s: %d of %d, limited %d, resets in %v\n", k.Key, k.Used, k.Limit, k.Limited, time.Duration(k.ResetsIn)*time.Millisecond)
+			fmt.Fprintf(&b, "  %s: %d of %d, limited %d, resets in %v\n", k.Key, k.Used, k.Limit, k.Limited, k.ResetsIn)
 		}
 	}
 	return b.String()

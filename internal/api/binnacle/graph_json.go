@@ -1,0 +1,185 @@
+package binnacle
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/binnacle-mesh/binnacle/internal/api/jsonout"
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// windowOrder is how windows are written, shortest first; any other follows.
+var windowOrder = [...]string{"1s", "10s", "1m", "5m", "range"} //nolint:gochecknoglobals // immutable
+
+// appendGraph writes a graph. It is written by hand because a map of 5,000
+// services is megabytes several times a second. Signals have six digits; times are in
+// milliseconds; arrays are never null.
+func appendGraph(b []byte, g *telemetry.Graph) []byte {
+	j := jsonout.Writer{B: b}
+	j.Open('{')
+	j.Key("version").Uint(g.Version)
+	j.Key("time").Millisecond(g.Time)
+	j.Field("origin", g.Origin.String())
+	j.Key("nodes")
+	jsonout.List(&j, g.Nodes, writeNode)
+	j.Key("edges")
+	jsonout.List(&j, g.Edges, writeEdge)
+	j.Close('}')
+	return j.B
+}
+
+func appendDelta(b []byte, d *telemetry.GraphDelta) []byte {
+	j := jsonout.Writer{B: b}
+	j.Open('{')
+	j.Key("version").Uint(d.Version)
+	j.Key("time").Millisecond(d.Time)
+	j.Key("nodes")
+	jsonout.List(&j, d.Nodes, writeNode)
+	j.Key("edges")
+	jsonout.List(&j, d.Edges, writeEdge)
+	j.Key("removed_nodes").Texts(d.RemovedNodes)
+	j.Key("removed_edges").Texts(d.RemovedEdges)
+	j.Close('}')
+	return j.B
+}
+
+func writeNode(j *jsonout.Writer, n *telemetry.GraphNode) {
+	j.Open('{')
+	j.Field("id", n.ID)
+	j.Field("name", n.Name)
+	j.Field("namespace", n.Namespace)
+	j.Field("cluster", n.Cluster)
+	j.Field("kind", n.Kind.String())
+	j.Field("system", n.System)
+	j.Key("versions").Texts(n.Versions)
+	j.Field("health", n.Health.String())
+	writeWindows(j.Key("windows"), n.Windows)
+	j.Key("last_seen").Millisecond(n.LastSeen)
+	j.Close('}')
+}
+
+func writeEdge(j *jsonout.Writer, e *telemetry.GraphEdge) {
+	j.Open('{')
+	j.Field("id", e.ID)
+	j.Field("source", e.Source)
+	j.Field("target", e.Target)
+	j.Field("protocol", e.Protocol.String())
+	j.Field("health", e.Health.String())
+	writeWindows(j.Key("windows"), e.Windows)
+	writeTotals(j.Key("totals"), &e.Totals)
+	writeWitnesses(j.Key("witnesses"), &e.Witnesses)
+	j.Key("mtls").Signal(e.MTLS)
+	if len(e.ThrottledBy) > 0 {
+		j.Key("throttled_by")
+		jsonout.List(j, e.ThrottledBy, writeRuleRate)
+	}
+	if len(e.Exemplars) > 0 {
+		j.Key("exemplars")
+		jsonout.List(j, e.Exemplars, writeExemplar)
+	}
+	j.Key("first_seen").Millisecond(e.FirstSeen)
+	j.Key("last_seen").Millisecond(e.LastSeen)
+	j.Close('}')
+}
+
+func writeTotals(j *jsonout.Writer, t *telemetry.Totals) {
+	j.Open('{')
+	j.Key("requests").Uint(t.Requests)
+	j.Key("errors").Uint(t.Errors)
+	j.Key("throttled").Uint(t.Throttled)
+	j.Close('}')
+}
+
+func writeWitnesses(j *jsonout.Writer, w *telemetry.WitnessCounts) {
+	j.Open('{')
+	j.Key("client_span").Uint(w.ClientSpan)
+	j.Key("server_span").Uint(w.ServerSpan)
+	j.Key("client_log").Uint(w.ClientLog)
+	j.Key("server_log").Uint(w.ServerLog)
+	j.Close('}')
+}
+
+func writeRuleRate(j *jsonout.Writer, r *telemetry.RuleRate) {
+	j.Open('{')
+	j.Field("rule", r.Rule)
+	j.Key("rate").Signal(r.Rate)
+	j.Close('}')
+}
+
+func writeExemplar(j *jsonout.Writer, x *telemetry.Exemplar) {
+	j.Open('{')
+	j.Key("trace_id").Hex(x.TraceID[:])
+	j.Key("span_id").SpanID(x.SpanID)
+	j.Key("duration").Signal(float64(x.Duration) / 1e6)
+	j.Key("error").Bool(x.Error)
+	j.Key("time").Millisecond(x.Time)
+	j.Close('}')
+}
+
+func writeWindows(j *jsonout.Writer, ws map[string]telemetry.Signals) {
+	j.Open('{')
+	written := 0
+	for _, name := range windowOrder {
+		if s, ok := ws[name]; ok {
+			writeSignals(j.Key(name), &s)
+			written++
+		}
+	}
+	if written < len(ws) {
+		writeOtherWindows(j, ws)
+	}
+	j.Close('}')
+}
+
+func writeOtherWindows(j *jsonout.Writer, ws map[string]telemetry.Signals) {
+	var names []string
+	for name := range ws {
+		if !slices.Contains(windowOrder[:], name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		s := ws[name]
+		writeSignals(j.TextKey(name), &s)
+	}
+}
+
+func writeSignals(j *jsonout.Writer, s *telemetry.Signals) {
+	j.Open('{')
+	j.Key("rate").Signal(s.Rate)
+	j.Key("error_rate").Signal(s.ErrorRate)
+	j.Key("throttled_rate").Signal(s.ThrottledRate)
+	writeQuantile(j, "p50", s.P50)
+	writeQuantile(j, "p90", s.P90)
+	writeQuantile(j, "p99", s.P99)
+	j.Close('}')
+}
+
+func writeQuantile(j *jsonout.Writer, name string, ms *float64) {
+	if ms != nil {
+		j.Key(name).Signal(*ms)
+	}
+}
+
+// A graphCache holds the JSON of the newest snapshot that was asked for, so
+// that a page opened by many is encoded once. A snapshot is named by its pointer:
+// it never changes (I5).
+type graphCache struct {
+	mu   sync.Mutex
+	of   *telemetry.Graph // guarded by mu
+	json []byte           // of's; guarded by mu, its bytes are immutable
+}
+
+// encode is g's JSON, which the caller does not write to. Two that ask at once
+// for the same graph wait for one encoding.
+func (c *graphCache) encode(g *telemetry.Graph) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of != g {
+		size := len(c.json) + len(c.json)/8
+		c.json = appendGraph(make([]byte, 0, size), g)
+		c.of = g
+	}
+	return c.json
+}

@@ -1,0 +1,111 @@
+package binnacle
+
+import (
+	"net/http"
+
+	"github.com/binnacle-mesh/binnacle/internal/api"
+	"github.com/binnacle-mesh/binnacle/internal/api/jsonout"
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// Status is what this server is and how it fares, as docs/api/http.md has it.
+type Status struct {
+	Name     string            `json:"name"`
+	Version  string            `json:"version"`
+	Started  int64             `json:"started"` // Unix ms
+	Ready    bool              `json:"ready"`
+	Ports    []Port            `json:"ports"`
+	Received Received          `json:"received"`
+	Stored   Stored            `json:"stored"`
+	Log      LogStatus         `json:"log"`
+	Series   uint64            `json:"series"`
+	Dropped  map[string]uint64 `json:"dropped"` // by reason
+}
+
+// Port is an address that the server listens on.
+type Port struct {
+	Name    string `json:"name"` // its key in the configuration's section listen
+	Address string `json:"address"`
+	Speaks  string `json:"speaks"`
+}
+
+// Received counts what was acknowledged since the start.
+type Received struct {
+	Spans    uint64 `json:"spans"`
+	Requests uint64 `json:"requests"`
+}
+
+// Stored is what the trace store holds.
+type Stored struct {
+	Spans  uint64 `json:"spans"`
+	Bytes  uint64 `json:"bytes"`
+	Blocks uint64 `json:"blocks"`
+}
+
+// LogStatus is how the log fares, and who follows it.
+type LogStatus struct {
+	Bytes     uint64           `json:"bytes"`
+	Followers []FollowerStatus `json:"followers"`
+}
+
+// FollowerStatus is how far a follower of the log is.
+type FollowerStatus struct {
+	Name       string  `json:"name"`
+	Policy     string  `json:"policy"`      // essential, or best_effort
+	Position   uint64  `json:"position"`    // of the record that it passed last
+	LagSeconds float64 `json:"lag_seconds"` // age of the oldest record that it has not passed
+	LagBytes   uint64  `json:"lag_bytes"`   // of the log that it has not passed
+	LeftOut    LeftOut `json:"left_out"`
+}
+
+// LeftOut is what a best-effort follower skipped since the start, because it was too far behind. Of records that
+// were in the log before the start, spans and requests are not known and count as 0.
+type LeftOut struct {
+	Batches  uint64 `json:"batches"`
+	Spans    uint64 `json:"spans"`
+	Requests uint64 `json:"requests"`
+}
+
+func (d *Dialect) status(*http.Request) (api.Answer, error) {
+	s := d.deps.Status()
+	if s.Ports == nil {
+		s.Ports = []Port{}
+	}
+	if s.Log.Followers == nil {
+		s.Log.Followers = []FollowerStatus{}
+	}
+	if s.Dropped == nil {
+		s.Dropped = map[string]uint64{}
+	}
+	return api.Value(s)
+}
+
+// configSchema is for editors, which complete a configuration by it.
+func (d *Dialect) configSchema(*http.Request) (api.Answer, error) {
+	return api.Answer{Type: "application/schema+json", Body: d.deps.ConfigSchema}, nil
+}
+
+func (d *Dialect) services(r *http.Request) (api.Answer, error) {
+	services, err := d.deps.Query.Services(r.Context())
+	if err != nil {
+		return api.Answer{}, err
+	}
+	j := jsonout.Writer{}
+	j.Open('{')
+	j.Key("services")
+	jsonout.List(&j, services, func(j *jsonout.Writer, s *telemetry.ServiceEntry) {
+		j.Open('{')
+		j.Field("name", s.Name)
+		j.Field("namespace", s.Namespace)
+		j.Key("operations")
+		jsonout.List(j, s.Operations, func(j *jsonout.Writer, o *telemetry.OperationEntry) {
+			j.Open('{')
+			j.Field("name", o.Name)
+			j.Field("kind", o.Kind)
+			j.Close('}')
+		})
+		j.Close('}')
+	})
+	j.Close('}')
+	return api.JSON(j.B), nil
+}

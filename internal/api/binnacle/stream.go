@@ -1,0 +1,100 @@
+package binnacle
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/binnacle-mesh/binnacle/internal/api"
+)
+
+const (
+	// keepAlive is how long a stream may say nothing. Proxies between us and a
+	// browser close what is silent for 30 s or more.
+	keepAlive = 15 * time.Second
+	// writeWithin is how long one write may take before the client counts as gone.
+	writeWithin = 20 * time.Second
+)
+
+// stream sends the live graph as server-sent events (WHATWG HTML, section 9.2): a
+// snapshot, then deltas. A client that comes back with Last-Event-ID gets a snapshot as
+// well, for what it missed is not kept.
+func (d *Dialect) stream(w http.ResponseWriter, r *http.Request) error {
+	if err := d.hub.join(d.deps.MaxStreams); err != nil {
+		return &api.Error{Status: http.StatusServiceUnavailable, Detail: err.Error(), Refused: "streams", RetryAfter: 5}
+	}
+	defer d.hub.leave()
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // nginx would gather events otherwise
+	w.WriteHeader(http.StatusOK)
+	if r.Method != http.MethodHead {
+		d.follow(r.Context(), &streamWriter{w: w, rc: http.NewResponseController(w)})
+	}
+	return nil
+}
+
+// follow writes a stream's events until the client, the server or ctx ends it.
+func (d *Dialect) follow(ctx context.Context, s *streamWriter) {
+	s.write([]byte("retry: 1000\n\n"))
+	seen := d.sendSnapshot(s, "join")
+	idle := time.NewTimer(keepAlive)
+	defer idle.Stop()
+	for s.err == nil {
+		frames, late, wake := d.hub.after(seen)
+		switch {
+		case late:
+			seen = d.sendSnapshot(s, "slow")
+			continue
+		case len(frames) > 0:
+			s.write(frames...)
+			seen += uint64(len(frames))
+			continue
+		}
+		idle.Reset(keepAlive)
+		select {
+		case <-wake:
+		case <-idle.C:
+			s.write([]byte(": still here\n\n"))
+		case <-ctx.Done():
+			return
+		case <-d.hub.done:
+			return
+		}
+	}
+}
+
+// sendSnapshot sends the whole graph and returns the frame it stands for.
+func (d *Dialect) sendSnapshot(s *streamWriter, reason string) uint64 {
+	g, seq := d.hub.snapshot()
+	s.write(appendEvent(nil, "snapshot", g.Version), d.graphs.encode(g), []byte("\n\n"))
+	d.metrics.snapshots.WithLabelValues(reason).Inc()
+	return seq
+}
+
+// A streamWriter writes and flushes, each time within writeWithin, until the
+// first error.
+type streamWriter struct {
+	w   http.ResponseWriter
+	rc  *http.ResponseController
+	err error
+}
+
+func (s *streamWriter) write(parts ...[]byte) {
+	if s.err == nil {
+		s.err = s.rc.SetWriteDeadline(time.Now().Add(writeWithin))
+		if errors.Is(s.err, http.ErrNotSupported) {
+			s.err = nil // a server that knows no deadline has its own way to end a write
+		}
+	}
+	for _, p := range parts {
+		if s.err == nil {
+			_, s.err = s.w.Write(p)
+		}
+	}
+	if s.err == nil {
+		s.err = s.rc.Flush()
+	}
+}

@@ -1,0 +1,17 @@
+package otlpjson
+
+import (
+	"testing"
+
+	"github.com/binnacle-mesh/binnacle/internal/api/apitest"
+	"github.com/binnacle-mesh/binnacle/internal/api/jsonout"
+	"github.com/binnacle-mesh/binnacle/internal/query"
+)
+
+func BenchmarkTrace(b *testing.B) {
+	apitest.BenchmarkTrace(b, func(t *query.Trace, buf []byte) []byte {
+		j := jsonout.Writer{B: buf}
+		Traces(&j, []*query.Trace{t})
+		return j.B
+	})
+}

@@ -1,0 +1,40 @@
+package promql
+
+import (
+	"fmt"
+	"time"
+)
+
+// Config is what an operator may set of queries.
+type Config struct {
+	// Timeout ends a query that takes longer.
+	Timeout time.Duration `yaml:"timeout"`
+	// MaxConcurrent bounds the queries that run at once; further ones wait.
+	MaxConcurrent int `yaml:"max_concurrent"`
+	// MaxSamples bounds the samples that one query may hold in memory, at about 16
+	// bytes each.
+	MaxSamples int `yaml:"max_samples"`
+	// Lookback is how old the newest sample of a series may be to count as its
+	// present value.
+	Lookback time.Duration `yaml:"lookback"`
+}
+
+// DefaultConfig keeps the greatest query under 80 MB.
+func DefaultConfig() Config {
+	return Config{Timeout: time.Minute, MaxConcurrent: 4, MaxSamples: 5_000_000, Lookback: 5 * time.Minute}
+}
+
+// Validate reports the first field that cannot work, by its path.
+func (c *Config) Validate() error {
+	switch {
+	case c.Timeout < time.Second || c.Timeout > time.Hour:
+		return fmt.Errorf("timeout: %v is not between 1s and 1h", c.Timeout)
+	case c.MaxConcurrent < 1 || c.MaxConcurrent > 1000:
+		return fmt.Errorf("max_concurrent: %d is not between 1 and 1000", c.MaxConcurrent)
+	case c.MaxSamples < 1000:
+		return fmt.Errorf("max_samples: %d is less than 1000", c.MaxSamples)
+	case c.Lookback < 10*time.Second || c.Lookback > time.Hour:
+		return fmt.Errorf("lookback: %v is not between 10s and 1h", c.Lookback)
+	}
+	return nil
+}
