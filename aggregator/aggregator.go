@@ -55,7 +55,7 @@ type Aggregator struct {
 	scratch []byte
 
 	flushed int64     // Unix ms of the newest flush, 0: none by this process
-	stale   []*series // left memory, and the store is still to be told
+	stale   []*series // left memory; the next flush marks their end in the store
 	folded  [folds]uint64
 }
 

@@ -10,16 +10,17 @@ type Config struct {
 	// FlushInterval is how often the app calls Flush: the spacing of samples.
 	FlushInterval time.Duration `yaml:"flush_interval"`
 	// Heartbeat is how often a series that saw nothing is written again. It must be
-	// well under Prometheus' lookback of 5 minutes, and bounds from above how short
-	// a range still shows an idle series as 0 and not as absent.
+	// well under Prometheus' lookback of 5 minutes. A query's range must hold two
+	// samples, so that rate() over less than two heartbeats shows an idle series
+	// as absent and not as 0.
 	Heartbeat time.Duration `yaml:"heartbeat"`
 	// ExemplarInterval is how often a series gives exemplars: the slowest span and one
 	// that failed of all since the last time. The store keeps a fixed number, so
 	// that a shorter interval means that they reach less far back.
 	ExemplarInterval time.Duration `yaml:"exemplar_interval"`
 	// IdleAfter is how long a series may see nothing before it is marked stale
-	// and leaves memory. It starts again at 0 when it comes back, as after a restart
-	// of what it counts; increase() and rate() see every request exactly once.
+	// and leaves memory. When it comes back it starts again at 0, as a counter does
+	// after its process restarts; increase() and rate() see every request exactly once.
 	IdleAfter time.Duration `yaml:"idle_after"`
 	// MaxSeries bounds the series in memory, operations and edges together. What
 	// comes beyond is counted in the overflow series.

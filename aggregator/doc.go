@@ -1,9 +1,9 @@
 // Package aggregator turns the log into golden signals: one cumulative native
-// histogram for each operation of each service, and one for each edge of the
-// service graph, witness and outcome.
+// histogram for each operation of each service and outcome, and one for each edge of
+// the service graph, witness and outcome.
 //
 //   - [Aggregator] is the core. It follows the log ([telemetry.Sink]) for the
-//     operations, and is told of edges by topology ([Aggregator.Observe]). It is a
+//     operations, and takes what the graph observed on its edges ([Aggregator.Observe]). It is a
 //     function of the log: time is that of the batches, and nothing is random.
 //   - [Aggregator.Flush] writes what changed to the series store, with exemplars.
 //   - [Aggregator.Save] and [Aggregator.Load] keep the state over a restart.

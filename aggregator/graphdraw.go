@@ -25,11 +25,11 @@ const maxVersions = 8
 
 // drawing is a past graph while it is put together.
 type drawing struct {
-	seconds float64
-	rule    *health.Config
-	nodes   map[string]*drawnNode
-	edges   map[string]*drawnEdge
-	minded  bool // the time before is wanted of some edges: see lookAtWhole
+	seconds  float64
+	rule     *health.Config
+	nodes    map[string]*drawnNode
+	edges    map[string]*drawnEdge
+	compares bool // the time before is wanted of some edges: see summarize
 }
 
 func newDrawing(seconds float64, rule *health.Config) *drawing {
@@ -65,7 +65,7 @@ type drawnNode struct {
 	before   seen // inbound, in the time before the range
 	last     int64
 	calls    bool
-	minded   bool
+	compared bool
 }
 
 type drawnEdge struct {
@@ -73,9 +73,9 @@ type drawnEdge struct {
 	source, target *drawnNode
 	protocol       string
 	witnesses      [telemetry.Witnesses]seen
-	best           telemetry.Witness // that saw the most, of equals the first: see lookAtWhole
+	best           telemetry.Witness // that saw the most, of equals the first: see summarize
 	before         seen              // what it saw in the time before the range
-	minded         bool              // before is wanted
+	compared       bool              // before is wanted
 	secured, mtls  float64           // requests of which the security is known, and those under mutual TLS
 	first, last    int64
 	slowest, error *telemetry.Exemplar

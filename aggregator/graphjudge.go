@@ -10,10 +10,10 @@ import (
 	"github.com/binnacle-mesh/binnacle/telemetry/health"
 )
 
-// lookAtWhole is called when the range has been read. It finds each edge's best witness,
+// summarize is called when the range has been read. It finds each edge's best witness,
 // gives nodes what their inbound edges saw, and marks whose time before is wanted:
-// where a latency is one that nobody minds, it need not be read.
-func (d *drawing) lookAtWhole() {
+// where a latency is below what is ever ill, it need not be read.
+func (d *drawing) summarize() {
 	// In the order of the edges: sums of floats depend on it.
 	for _, id := range slices.Sorted(maps.Keys(d.edges)) {
 		e := d.edges[id]
@@ -25,22 +25,22 @@ func (d *drawing) lookAtWhole() {
 		best := &e.witnesses[e.best]
 		e.target.inbound.add(best)
 		e.source.calls = true
-		e.minded = d.rule.Minds(latencyOf(best))
+		e.compared = d.rule.ComparesLatency(latencyOf(best))
 	}
 	for _, n := range d.nodes {
-		n.minded = d.rule.Minds(latencyOf(&n.inbound))
+		n.compared = d.rule.ComparesLatency(latencyOf(&n.inbound))
 	}
 	for _, e := range d.edges {
-		e.minded = e.minded || e.target.minded
-		d.minded = d.minded || e.minded
+		e.compared = e.compared || e.target.compared
+		d.compares = d.compares || e.compared
 	}
 }
 
 // wantsBefore says whether a series' time before is wanted: that of the best
-// witness of an edge which is minded, or leads to a node which is.
+// witness of an edge whose latency is compared, or that leads to a node whose is.
 func (d *drawing) wantsBefore(ls labels.Labels) bool {
 	e := d.edgeOf(ls)
-	return e != nil && e.minded && witnessOf(ls) == e.best
+	return e != nil && e.compared && witnessOf(ls) == e.best
 }
 
 // addBefore takes in what a canonical series counted in the time before.

@@ -69,7 +69,7 @@ func (r *GraphReader) Graph(ctx context.Context, from, to time.Time) (*telemetry
 	if err := r.increases(ctx, start, end, nil, d.add); err != nil {
 		return nil, err
 	}
-	if d.lookAtWhole(); d.minded {
+	if d.summarize(); d.compares {
 		length := min(max(to.Sub(from), leastBaseline), mostBaseline)
 		if err := r.increases(ctx, start-length.Milliseconds(), start, d.wantsBefore, d.addBefore); err != nil {
 			return nil, err

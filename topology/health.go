@@ -24,7 +24,7 @@ func (t *Topology) judge(sums *[signal.Windows]signal.Sums, took *[signal.Window
 	}
 	s, cfg := &sums[w], &t.cfg.Health
 	tr := health.Traffic{Requests: float64(s.Requests), Errors: float64(s.Errors), Throttled: float64(s.Throttled), Latency: latency(&took[w])}
-	if all := &took[signal.FiveMinutes]; cfg.Minds(tr.Latency) && all.Total >= took[w].Total+health.BaselineEnough {
+	if all := &took[signal.FiveMinutes]; cfg.ComparesLatency(tr.Latency) && all.Total >= took[w].Total+health.BaselineEnough {
 		before := all.Without(&took[w])
 		tr.Before = latency(&before)
 	}

@@ -67,7 +67,7 @@ func BenchmarkRangeQuery(b *testing.B) {
 }
 
 // BenchmarkPastGraph is the graph of a quarter of an hour, a series: where no
-// latency is minded, and where all are, so that the quarter before is read as well.
+// latency is compared with the time before, and where all are, so that the quarter before is read as well.
 func BenchmarkPastGraph(b *testing.B) {
 	m := busyMesh(b)
 	calm := health.DefaultConfig()
@@ -75,7 +75,7 @@ func BenchmarkPastGraph(b *testing.B) {
 	for _, c := range []struct {
 		name string
 		rule health.Config
-	}{{"calm", calm}, {"minded", health.DefaultConfig()}} {
+	}{{"calm", calm}, {"compared", health.DefaultConfig()}} {
 		b.Run(c.name, func(b *testing.B) {
 			r := aggregator.NewGraphReader(m.db, c.rule)
 			for b.Loop() {

@@ -50,7 +50,7 @@ type Config struct {
 	// that of the time before.
 	DegradedLatency float64 `yaml:"degraded_latency"`
 	FailingLatency  float64 `yaml:"failing_latency"`
-	// LatencyFloor is a p90 that nobody minds, whatever it was before.
+	// LatencyFloor is the p90 below which nothing is slow, whatever it was before.
 	LatencyFloor time.Duration `yaml:"latency_floor"`
 }
 
@@ -115,9 +115,9 @@ func (c *Config) Judge(t Traffic) telemetry.Health {
 	}
 }
 
-// Minds says whether a latency can be ill at all, whatever was before: whether it
-// is worth finding out what was.
-func (c *Config) Minds(l Latency) bool {
+// ComparesLatency says whether a latency is compared with the time before at all.
+// Where it is not, Traffic.Before need not be found out.
+func (c *Config) ComparesLatency(l Latency) bool {
 	return l.Requests >= RecentEnough && l.P90*float64(time.Millisecond) >= float64(c.LatencyFloor)
 }
 
@@ -127,7 +127,7 @@ func atLeast(n, bound float64) bool { return n >= 2 && n-math.Sqrt(n) >= bound }
 // slower is by how many times the p90 exceeds that of the time before, 0 where
 // it cannot be told or does not matter.
 func (c *Config) slower(now, before Latency) float64 {
-	if !c.Minds(now) || before.Requests < BaselineEnough || before.P90 <= 0 {
+	if !c.ComparesLatency(now) || before.Requests < BaselineEnough || before.P90 <= 0 {
 		return 0
 	}
 	return now.P90 / before.P90

@@ -97,15 +97,15 @@ func millis(t *testing.T, s string) float64 {
 	return float64(d) / 1e6
 }
 
-// What is not minded needs no time before, and what is minded can be ill.
-func TestMindsIsWhatTheRuleMinds(t *testing.T) {
+// What is not compared is never ill, and what is compared can be.
+func TestWhatIsComparedCanBeIll(t *testing.T) {
 	t.Parallel()
 	c := health.DefaultConfig()
 	calm := health.Latency{P90: 0.001, Requests: 1e6}
 	for _, l := range []health.Latency{{P90: 9.9, Requests: 500}, {P90: 10, Requests: 500}, {P90: 500, Requests: 19}, {P90: 500, Requests: 20}, {}} {
 		ill := c.Judge(health.Traffic{Requests: 1000, Latency: l, Before: calm}) != telemetry.HealthOK
-		if c.Minds(l) != ill {
-			t.Errorf("%+v: minded %v, ill %v", l, c.Minds(l), ill)
+		if c.ComparesLatency(l) != ill {
+			t.Errorf("%+v: compared %v, ill %v", l, c.ComparesLatency(l), ill)
 		}
 	}
 }
