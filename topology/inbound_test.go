@@ -170,8 +170,8 @@ func drawArrivals(rt *rapid.T) (out []arrival) {
 }
 
 // TestNoRequestCountsTwiceAtItsNode: at every moment a node counts at least as many
-// requests as the better of its own witnesses has told of, and no more than have
-// been told of at all.
+// requests as the better of its own witnesses has reported, and no more than have
+// been reported at all.
 func TestNoRequestCountsTwiceAtItsNode(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
@@ -211,7 +211,7 @@ func TestNoRequestCountsTwiceAtItsNode(t *testing.T) {
 			top.renderInbound(in, &tr)
 			have, least, most := tr.sums[signal.FiveMinutes].Requests, max(by[telemetry.ServerSpan], by[telemetry.ServerLog]), uint64(len(known))
 			if have < least || have > most {
-				rt.Fatalf("%d requests are counted after %v; its own witnesses told of %v, all together of %d", have, time.Duration(now-storyStart), by, most)
+				rt.Fatalf("%d requests are counted after %v; by witness %v were reported, %d requests in all", have, time.Duration(now-storyStart), by, most)
 			}
 		}
 	})

@@ -14,7 +14,7 @@ import (
 // twice.
 
 // onEdge is what the oracle counts: requests by edge and witness. Callers that
-// never told of themselves are one, drawn or not.
+// never sent anything are one, drawn or not.
 type onEdge struct {
 	source, target string
 	witness        telemetry.Witness

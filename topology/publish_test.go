@@ -36,7 +36,7 @@ func TestPublishing(t *testing.T) {
 	if diff := cmp.Diff([]string{"shop/b>external:x.example.com|http"}, changed); diff != "" || second.Version != 2 {
 		t.Errorf("version %d, changed edges (-want +got):\n%s", second.Version, diff)
 	}
-	// Rates decay though nothing comes, and that is told, until nothing is left to tell.
+	// Rates decay though nothing comes, and that is published, until nothing changes any more.
 	for range 40 {
 		f.pass(10 * time.Second)
 	}
