@@ -349,7 +349,7 @@ function Operations(p: { n: GraphNode }): JSX.Element {
                   />
                 </td>
                 <td class="num">{rate(o.rate)}</td>
-                <td class={`num ${o.errors / o.rate > 0.01 ? 'bad' : 'dim'}`}>{percent(o.errors / o.rate)}</td>
+                <td class={`num ${o.errors > 0 ? '' : 'dim'}`}>{percent(o.errors / o.rate)}</td>
                 <td class="num">{duration(o.p50)}</td>
                 <td class="num">{duration(o.p99)}</td>
               </tr>
