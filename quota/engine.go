@@ -66,7 +66,7 @@ type Deps struct {
 // engine registers its metrics. now is the time of loading.
 func New(cfg Config, files []rule.File, d Deps, now time.Time) (*Engine, error) {
 	if d.Secret == (Secret{}) {
-		return nil, errors.New("quota: make engine: there is no secret; give it RandomSecret, or the one of the processes it shares counters with")
+		return nil, errors.New("quota: make engine: there is no secret; give it RandomSecret, or that of those it shares counters with")
 	}
 	set, domains, err := check(cfg, files)
 	if err != nil {

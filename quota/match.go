@@ -87,7 +87,7 @@ func (e *Engine) list(g *generation, req *Request, d *Decision, i int) {
 	d.counts = append(d.counts, count{descriptor: i})
 	d.hits = append(d.hits, window.Hit{})
 	c, hit := &d.counts[len(d.counts)-1], &d.hits[len(d.hits)-1]
-	hit.Limit, hit.N, hit.Refund, hit.Only = uint64(st.Limit.RequestsPerUnit), desc.hits(req), desc.Negative, !g.cfg.CountRefused
+	hit.Limit, hit.N, hit.Refund, hit.OnlyAdmitted = uint64(st.Limit.RequestsPerUnit), desc.hits(req), desc.Negative, !g.cfg.CountRefused
 	if st.Rule != nil {
 		r := &g.rules[st.Rule.Index]
 		c.stats, c.near, c.shadow = r.stats, r.near, st.Rule.Shadow

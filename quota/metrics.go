@@ -15,7 +15,9 @@ var _ prometheus.Collector = (*Engine)(nil)
 
 // originalNames are envoyproxy/ratelimit's metrics as its statsd mapping names them, which dashboards expect. key1 and key2 are
 // the first two levels of a rule, as key or key_value; deeper levels add up.
-var originalNames = [...]string{"total_hits", "over_limit", "near_limit", "within_limit", "shadow_mode", "total_negative_hits"} //nolint:gochecknoglobals // immutable
+var originalNames = [...]string{ //nolint:gochecknoglobals // immutable
+	"total_hits", "over_limit", "near_limit", "within_limit", "shadow_mode", "total_negative_hits",
+}
 
 func decisionsDesc() *prometheus.Desc {
 	return prometheus.NewDesc("binnacle_quota_decisions_total",
@@ -82,9 +84,11 @@ func (e *Engine) Collect(out chan<- prometheus.Metric) {
 	for how := rule.FallbackError; int(how) < len(e.failures); how++ {
 		counter(failed, e.failures[how].Load(), how.String())
 	}
-	counter(simpleDesc("binnacle_quota_shadowed_requests_total", "Requests that passed only because of the global shadow_mode."), e.shadowed.Load())
-	counter(simpleDesc("ratelimit_service_config_load_success", "Loadings of rule files that succeeded."), e.reloads.Load())
-	counter(simpleDesc("ratelimit_service_config_load_error", "Loadings of rule files that failed and left the old rules in force."), e.refusals.Load())
+	simple := func(name, help string, v uint64) { counter(simpleDesc(name, help), v) }
+	simple("binnacle_quota_shadowed_requests_total", "Requests that passed only because of the global shadow_mode.", e.shadowed.Load())
+	simple("ratelimit_service_config_load_success", "Loadings of rule files that succeeded.", e.reloads.Load())
+	simple("ratelimit_service_config_load_error", "Loadings of rule files that failed and left the old rules in force.",
+		e.refusals.Load())
 	keys, shared := e.table.Len()
 	gauge("binnacle_quota_keys", "Keys with a counter of their own.", float64(keys))
 	gauge("binnacle_quota_shared_counters", "Counters shared by a rule's keys, for want of room.", float64(shared))

@@ -87,7 +87,7 @@ func (p *stripe) record(h *hits, hit *window.Hit, r *window.Result, near uint64,
 		return
 	}
 	over := hit.N
-	if !hit.Only && !r.Full && r.Before < hit.Limit { // a part of it was still within
+	if !hit.OnlyAdmitted && !r.Full && r.Before < hit.Limit { // a part of it was still within
 		over = r.After - hit.Limit
 		h.near.Add(hit.Limit - max(near, r.Before))
 	}

@@ -109,7 +109,9 @@ func (e *Engine) ruleStatus(g *generation, r *rule.Rule, stats *ruleStats, lengt
 	s := RuleStatus{
 		ID: r.ID, Domain: r.Domain, Descriptor: r.Descriptor, Name: r.Limit.Name, RequestsPerUnit: r.Limit.RequestsPerUnit,
 		Unlimited: r.Limit.Unlimited, ShadowMode: r.Shadow || g.cfg.ShadowMode, QuotaMode: r.Quota || g.cfg.QuotaMode,
-		Decisions: DecisionsStatus{Total: d.ok + d.over + d.shadow + d.failed, OK: d.ok, OverLimit: d.over, NearLimit: d.near, Shadow: d.shadow, Failed: d.failed},
+		Decisions: DecisionsStatus{
+			Total: d.ok + d.over + d.shadow + d.failed, OK: d.ok, OverLimit: d.over, NearLimit: d.near, Shadow: d.shadow, Failed: d.failed,
+		},
 	}
 	if r.Limit.Unit.Valid() {
 		s.Unit = r.Limit.Unit.String()

@@ -38,7 +38,16 @@ const (
 var units = [...]struct { //nolint:gochecknoglobals // immutable
 	name    string
 	seconds uint32
-}{{"unknown", 0}, {"second", 1}, {"minute", 60}, {"hour", 3600}, {"day", 86400}, {"month", 30 * 86400}, {"year", 365 * 86400}, {"week", 7 * 86400}}
+}{
+	{"unknown", 0},
+	{"second", 1},
+	{"minute", 60},
+	{"hour", 3600},
+	{"day", 86400},
+	{"month", 30 * 86400},
+	{"year", 365 * 86400},
+	{"week", 7 * 86400},
+}
 
 // ParseUnit reads a unit's name in any case.
 func ParseUnit(s string) (Unit, bool) {

@@ -70,7 +70,8 @@ func decode(content []byte, into *yaml.Node) (err error) {
 // check walks the tree once: keys must be known strings, values of the kinds that rule files have.
 func (l *loader) check(n *yaml.Node, depth int, budget *int) bool {
 	if *budget--; *budget < 0 || depth > maxDepth {
-		l.fail(n.Line, "", "split it, or write out its aliases", "the file is nested deeper than %d levels or expands to more than %d values", maxDepth, maxNodes)
+		l.fail(n.Line, "", "split it, or write out its aliases",
+			"the file is nested deeper than %d levels or expands to more than %d values", maxDepth, maxNodes)
 		return false
 	}
 	n = resolve(n)

@@ -26,7 +26,7 @@ func TestCount(t *testing.T) {
 	}
 	a, r := spread(1), spread(100)
 	hit := func(n uint64) Hit { return Hit{Key: a, Rule: r, Length: 60, Limit: 3, N: n} }
-	only := func(n uint64) Hit { h := hit(n); h.Only = true; return h }
+	only := func(n uint64) Hit { h := hit(n); h.OnlyAdmitted = true; return h }
 	refund := func(n uint64) Hit { h := hit(n); h.Refund = true; return h }
 	for name, steps := range map[string][]step{
 		"refused hits count": {
@@ -108,7 +108,7 @@ func (o oracle) do(h Hit, now int64) Result {
 		r.After = 0
 	case h.Refund:
 		r.After = r.Before - h.N
-	case h.Only:
+	case h.OnlyAdmitted:
 		r.Over = r.Before+h.N > h.Limit || h.N == 0 && h.Limit > 0 && r.Before >= h.Limit
 		if !r.Over {
 			r.After = r.Before + h.N
@@ -125,11 +125,11 @@ func drawHit(t *rapid.T, keys uint64) Hit {
 	k := rapid.Uint64Range(0, keys-1).Draw(t, "key")
 	return Hit{
 		Key: spread(k), Rule: spread(1000 + k%3), Tag: uint32(k % 3),
-		Length: []uint32{1, 7, 60}[k%3],
-		Limit:  rapid.Uint64Range(0, 12).Draw(t, "limit"),
-		N:      rapid.Uint64Range(0, 5).Draw(t, "n"),
-		Refund: rapid.IntRange(0, 9).Draw(t, "refund") == 0,
-		Only:   rapid.Bool().Draw(t, "only"),
+		Length:       []uint32{1, 7, 60}[k%3],
+		Limit:        rapid.Uint64Range(0, 12).Draw(t, "limit"),
+		N:            rapid.Uint64Range(0, 5).Draw(t, "n"),
+		Refund:       rapid.IntRange(0, 9).Draw(t, "refund") == 0,
+		OnlyAdmitted: rapid.Bool().Draw(t, "only"),
 	}
 }
 
@@ -266,7 +266,7 @@ func TestExactUnderConcurrency(t *testing.T) {
 			for range clients {
 				wg.Go(func() {
 					for i := range uint64(keys * 20) {
-						h := Hit{Key: spread(i % keys), Length: 1, Limit: limit, N: 1, Only: only}
+						h := Hit{Key: spread(i % keys), Length: 1, Limit: limit, N: 1, OnlyAdmitted: only}
 						if r := table.Count(&h, clock.Load()); !r.Over {
 							admitted[r.Start][i%keys].Add(1)
 						}
@@ -306,47 +306,5 @@ func TestCountDoesNotAllocate(t *testing.T) {
 		i++
 	}); n != 0 {
 		t.Fatalf("%v allocations a hit", n)
-	}
-}
-
-// BenchmarkCount prints, beside the table's time, that of a mutex and a Go map doing the same work.
-func BenchmarkCount(b *testing.B) {
-	for _, keys := range []uint64{1, 10_000, 1_000_000} {
-		b.Run(fmt.Sprintf("keys=%d", keys), func(b *testing.B) {
-			table := New(2_000_000, 64)
-			for i := range keys {
-				table.Count(&Hit{Key: spread(i), Length: 3600, Limit: 1, N: 1}, 0)
-			}
-			var next atomic.Uint64
-			b.ResetTimer()
-			b.RunParallel(func(pb *testing.PB) {
-				i := next.Add(1 << 32)
-				for pb.Next() {
-					i += 7919
-					table.Count(&Hit{Key: spread(i % keys), Length: 3600, Limit: 1, N: 1}, 1)
-				}
-			})
-			ours := b.Elapsed()
-			b.StopTimer()
-			var mu sync.Mutex
-			m := map[Key]cell{}
-			for i := range keys {
-				m[spread(i)] = cell{}
-			}
-			b.StartTimer()
-			b.RunParallel(func(pb *testing.PB) {
-				i := next.Add(1 << 32)
-				for pb.Next() {
-					i += 7919
-					mu.Lock()
-					c := m[spread(i%keys)]
-					c.count++
-					m[spread(i%keys)] = c
-					mu.Unlock()
-				}
-			})
-			b.ReportMetric(float64(ours.Nanoseconds())/float64(b.N), "table-ns/op")
-			b.ReportMetric(float64(ours)/float64(b.Elapsed()-ours), "of-map")
-		})
 	}
 }
