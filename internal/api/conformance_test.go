@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -18,6 +19,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/binnacle-mesh/binnacle/internal/query"
+	"github.com/binnacle-mesh/binnacle/internal/shelf"
 )
 
 const (
@@ -51,12 +53,26 @@ func legacyOf(t tester, w *world, td ptrace.Traces) any {
 	return parse(t, answered(w, td, "/api/traces/"))
 }
 
+// TestJaegerLegacyConversion: a trace of every kind of value, and what Jaeger's answer to it must be, written by us after Jaeger's
+// model and OpenTelemetry's rules of translation.
+func TestJaegerLegacyConversion(t *testing.T) {
+	t.Parallel()
+	own := shelf.Own(t, "jaeger")
+	got := legacyOf(t, newWorld(t), readOTLP(t, own["conversion-in.json"]))
+	if diff := cmp.Diff(parse(t, own["conversion-out.json"]), got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // TestJaegerLegacyEqualsJaegersOwnConversion: what Jaeger's query service and its UI
 // make of an OTLP file, as their repositories keep it, is what we make of it.
 func TestJaegerLegacyEqualsJaegersOwnConversion(t *testing.T) {
 	t.Parallel()
-	files := fixtures(t, jaegerFixtures+"otlp2jaeger-in.json", jaegerFixtures+"otlp2jaeger-out.json",
+	files, ok := fixtures(t, jaegerFixtures+"otlp2jaeger-in.json", jaegerFixtures+"otlp2jaeger-out.json",
 		uiFixtures+"otlp2jaeger-multi-in-combined.json", uiFixtures+"oltp2jaeger-multi-out.json")
+	if !ok {
+		return
+	}
 	w := newWorld(t)
 	got := legacyOf(t, w, readOTLP(t, files[jaegerFixtures+"otlp2jaeger-in.json"]))
 	if diff := cmp.Diff(parse(t, files[jaegerFixtures+"otlp2jaeger-out.json"]), got); diff != "" {
@@ -153,15 +169,22 @@ func viaJSON(t tester, v any) any {
 
 func TestTheOracleIsRight(t *testing.T) {
 	t.Parallel()
-	files := fixtures(t, modelFixtures+"domain_01.json", modelFixtures+"ui_01.json")
-	var trace jaeger.Trace
-	if err := jsonpb.Unmarshal(bytes.NewReader(files[modelFixtures+"domain_01.json"]), &trace); err != nil {
-		t.Fatal(err)
+	check := func(model, ui []byte) {
+		t.Helper()
+		var trace jaeger.Trace
+		if err := jsonpb.Unmarshal(bytes.NewReader(model), &trace); err != nil {
+			t.Fatal(err)
+		}
+		want := parse(t, ui).(map[string]any)
+		want["warnings"] = nil // of the trace; a trace of ours has none
+		if diff := cmp.Diff(any(want), viaJSON(t, naiveUI(trace.Spans))); diff != "" {
+			t.Errorf("the oracle is not Jaeger (-Jaeger's +oracle):\n%s", diff)
+		}
 	}
-	want := parse(t, files[modelFixtures+"ui_01.json"]).(map[string]any)
-	want["warnings"] = nil // of the trace; a trace of ours has none
-	if diff := cmp.Diff(any(want), viaJSON(t, naiveUI(trace.Spans))); diff != "" {
-		t.Errorf("the oracle is not Jaeger (-Jaeger's +oracle):\n%s", diff)
+	own := shelf.Own(t, "jaeger")
+	check(own["model-domain.json"], own["model-ui.json"])
+	if files, ok := fixtures(t, modelFixtures+"domain_01.json", modelFixtures+"ui_01.json"); ok {
+		check(files[modelFixtures+"domain_01.json"], files[modelFixtures+"ui_01.json"])
 	}
 }
 
@@ -229,26 +252,37 @@ func compareRoundTrip(t tester, w *world, td ptrace.Traces) {
 	}
 }
 
-// TestJaegerAnswersOnRealPayloads runs both comparisons on every OTLP payload that
-// Jaeger's stores are tested with, and on traces of a real deployment.
-func TestJaegerAnswersOnRealPayloads(t *testing.T) {
+// TestJaegerAnswersOnPayloads runs both comparisons on the OTLP files of our own, and where the shelf is on every payload that
+// Jaeger's stores are tested with and on traces of a real deployment.
+func TestJaegerAnswersOnPayloads(t *testing.T) {
 	t.Parallel()
-	files := fixtures(t, "fixtures/jaeger/internal/storage/v2/*/tracestore/fixtures/otel_traces_01.json",
-		"fixtures/jaeger/internal/storage/v2/memory/fixtures/otel_traces_01.json", jaegerFixtures+"otlp2jaeger-in.json",
-		uiFixtures+"otlp2jaeger-multi-in-combined.json", "dsb_jaeger/dsb.otlp.jsonl")
-	w, traces := newWorld(t), 0
-	for _, b := range files {
-		for line := range bytes.Lines(compact(t, b)) {
-			for _, td := range traceByTrace(readOTLP(t, line)) {
-				compareWithTranslator(t, w, td)
-				compareRoundTrip(t, w, td)
-				traces++
+	w := newWorld(t)
+	compare := func(files map[string][]byte) (traces int) {
+		t.Helper()
+		for _, b := range files {
+			for line := range bytes.Lines(compact(t, b)) {
+				for _, td := range traceByTrace(readOTLP(t, line)) {
+					compareWithTranslator(t, w, td)
+					compareRoundTrip(t, w, td)
+					traces++
+				}
 			}
 		}
+		return traces
 	}
-	t.Logf("%d traces of %d files are as OpenTelemetry and Jaeger have them", traces, len(files))
-	if traces < 20 {
-		t.Errorf("only %d traces were compared", traces)
+	own := shelf.Own(t, "jaeger")
+	maps.DeleteFunc(own, func(name string, b []byte) bool { return !bytes.Contains(b, []byte(`"resourceSpans"`)) })
+	if n := compare(own); n != 7 {
+		t.Errorf("%d traces of our own were compared", n)
+	}
+	if files, ok := fixtures(t, "fixtures/jaeger/internal/storage/v2/*/tracestore/fixtures/otel_traces_01.json",
+		"fixtures/jaeger/internal/storage/v2/memory/fixtures/otel_traces_01.json", jaegerFixtures+"otlp2jaeger-in.json",
+		uiFixtures+"otlp2jaeger-multi-in-combined.json", "dsb_jaeger/dsb.otlp.jsonl"); ok {
+		n := compare(files)
+		t.Logf("%d traces of %d files are as OpenTelemetry and Jaeger have them", n, len(files))
+		if n < 20 {
+			t.Errorf("only %d traces were compared", n)
+		}
 	}
 }
 
@@ -358,12 +392,27 @@ func drawAttributes(t *rapid.T, text func(k, v string), number func(string, int6
 // links and of scopes, which a telemetry.SpanQuery does not ask for.
 var notAsked = []string{"Logs", "different spots", "Multi-spot", "Tags + Operation name + Duration range", "Scope Attributes", "Link Attributes"}
 
-// TestJaegerSearches asks Jaeger's own list of searches over Jaeger's own traces, and
-// finds the traces that Jaeger must find.
+// TestJaegerSearches asks searches of our own over traces of our own, and where the shelf is Jaeger's own list over Jaeger's
+// traces; both find the traces that Jaeger must find.
 func TestJaegerSearches(t *testing.T) {
 	t.Parallel()
+	own := shelf.Own(t, "jaeger/searches")
+	if n := searches(t, own, "queries.json"); n != 19 {
+		t.Errorf("%d searches of our own were asked", n)
+	}
 	const dir = "fixtures/jaeger/internal/storage/integration/fixtures/"
-	files := fixtures(t, dir+"queries.json", dir+"traces/*.json")
+	if files, ok := fixtures(t, dir+"queries.json", dir+"traces/*.json"); ok {
+		n := searches(t, files, dir+"queries.json")
+		t.Logf("%d of Jaeger's searches", n)
+		if n < 10 {
+			t.Error("these are too few")
+		}
+	}
+}
+
+// searches stores the traces among files, asks the searches in one of them, and returns how many were asked.
+func searches(t *testing.T, files map[string][]byte, queries string) (asked int) {
+	t.Helper()
 	w := newWorld(t)
 	ids := map[string]string{}
 	for name, b := range files {
@@ -386,10 +435,9 @@ func TestJaegerSearches(t *testing.T) {
 		}
 		ExpectedFixtures []string
 	}
-	if err := json.Unmarshal(files[dir+"queries.json"], &cases); err != nil {
+	if err := json.Unmarshal(files[queries], &cases); err != nil {
 		t.Fatal(err)
 	}
-	asked := 0
 	for _, c := range cases {
 		if slices.ContainsFunc(notAsked, func(s string) bool { return strings.Contains(c.Caption, s) }) {
 			continue
@@ -433,8 +481,5 @@ func TestJaegerSearches(t *testing.T) {
 		}
 		asked++
 	}
-	t.Logf("%d of Jaeger's %d searches", asked, len(cases))
-	if asked < 10 {
-		t.Errorf("only %d searches were asked", asked)
-	}
+	return asked
 }

@@ -81,17 +81,6 @@ func Others(t testing.TB, archive string, want func(name string) bool) (files ma
 	}
 }
 
-// Files are the wanted files of an archive, for a test that has no payloads of its own yet: it is skipped where there is no
-// such archive.
-func Files(t testing.TB, archive string, want func(name string) bool) map[string][]byte {
-	t.Helper()
-	files, ok := Others(t, archive, want)
-	if !ok {
-		t.Skip("SKIPPED, AND NOT PROVEN: it has no payloads of its own")
-	}
-	return files
-}
-
 // Missing ends a test that needs a program which is not installed, for the reason given: it
 // skips the test, or fails it where BINNACLE_REQUIRE_PARTS is set, as .ci/run does.
 func Missing(t testing.TB, program string, why error) {
