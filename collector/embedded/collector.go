@@ -6,26 +6,32 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/confmap/provider/envprovider"
 	"go.opentelemetry.io/collector/otelcol"
+	"go.opentelemetry.io/collector/service"
 
 	"github.com/binnacle-mesh/binnacle/collector/otlp"
 )
 
 // A Collector is an OpenTelemetry Collector with its configuration. Start and
 // Stop may each be called once.
+//
+// It is put together of that project's service, and not of its command's otelcol.Collector:
+// that one listens for SIGHUP by itself, at which it closes all ports and opens them again.
 type Collector struct {
-	col        *otelcol.Collector // nil where the user has switched everything off
+	set        service.Settings
+	pipelines  *service.Config // nil where the user has switched everything off
 	grpc, http bool
 	listeners  []Listener
-	log        *slog.Logger
-	cancel     context.CancelFunc
-	ended      chan struct{}
-	err        error // why it ended; read after ended is closed
+
+	running *service.Service // nil until started
+	failed  chan error       // by components that run
+	done    chan struct{}    // closed by Stop
+	ended   chan struct{}
+	err     error // why it ended; read after ended is closed
 }
 
 // New checks the user's configuration, which may be nil, and makes a Collector
@@ -35,58 +41,56 @@ func New(ctx context.Context, user map[string]any, traces *otlp.Service, version
 	if err != nil {
 		return nil, err
 	}
-	c := &Collector{log: log, ended: make(chan struct{})}
+	c := &Collector{failed: make(chan error), done: make(chan struct{}), ended: make(chan struct{})}
 	c.grpc, c.http = otlpProtocols(config)
 	if !hasPipelines(config) {
 		return c, nil // all is switched off: there is nothing to run
 	}
-	set := settings(config, traces, version, log)
-	if c.listeners, err = check(ctx, set, user["receivers"] == nil); err != nil {
-		return nil, fmt.Errorf("collector: %w", plain(err))
-	}
-	if c.col, err = otelcol.NewCollector(set); err != nil {
+	f, err := factories(traces, log)
+	if err != nil {
 		return nil, fmt.Errorf("collector: %w", err)
 	}
-	return c, nil
+	cfg, err := read(ctx, config, f)
+	if err != nil {
+		return nil, fmt.Errorf("collector: %w", plain(err))
+	}
+	c.pipelines = &cfg.Service
+	c.set = service.Settings{
+		BuildInfo:           component.BuildInfo{Command: "binnacle", Description: "Binnacle", Version: version},
+		ReceiversConfigs:    cfg.Receivers,
+		ReceiversFactories:  f.Receivers,
+		ProcessorsConfigs:   cfg.Processors,
+		ProcessorsFactories: f.Processors,
+		ExportersConfigs:    cfg.Exporters,
+		ExportersFactories:  f.Exporters,
+		ConnectorsConfigs:   cfg.Connectors,
+		ConnectorsFactories: f.Connectors,
+		ExtensionsConfigs:   cfg.Extensions,
+		ExtensionsFactories: f.Extensions,
+		AsyncErrorChannel:   c.failed,
+		TelemetryFactory:    f.Telemetry,
+	}
+	if err := service.Validate(ctx, c.set, cfg.Service); err != nil {
+		return nil, fmt.Errorf("collector: %w", plain(err))
+	}
+	c.listeners, err = listenersOf(cfg, user["receivers"] == nil)
+	return c, err
 }
 
-func settings(config tree, traces *otlp.Service, version string, log *slog.Logger) otelcol.CollectorSettings {
-	return otelcol.CollectorSettings{
-		Factories: func() (otelcol.Factories, error) { return factories(traces, log) },
-		BuildInfo: component.BuildInfo{Command: "binnacle", Description: "Binnacle", Version: version},
-		ConfigProviderSettings: otelcol.ConfigProviderSettings{ResolverSettings: confmap.ResolverSettings{
-			URIs:              []string{scheme + ":"},
-			ProviderFactories: []confmap.ProviderFactory{provider(config), envprovider.NewFactory()},
-		}},
-		// Signals, and gRPC's logger, are the server's own.
-		DisableGracefulShutdown: true,
-		SkipSettingGRPCLogger:   true,
-	}
-}
-
-// check reads the configuration as the Collector will, and says which ports that opens.
-func check(ctx context.Context, set otelcol.CollectorSettings, builtIn bool) ([]Listener, error) {
-	dry, err := otelcol.NewCollector(set)
-	if err != nil {
-		return nil, err
-	}
-	if err := dry.DryRun(ctx); err != nil {
-		return nil, err
-	}
-	f, err := set.Factories()
-	if err != nil {
-		return nil, err
-	}
-	reader, err := otelcol.NewConfigProvider(set.ConfigProviderSettings)
+// read is the configuration as the components understand it, and checked by them.
+func read(ctx context.Context, config tree, f otelcol.Factories) (*otelcol.Config, error) {
+	reader, err := otelcol.NewConfigProvider(otelcol.ConfigProviderSettings{ResolverSettings: confmap.ResolverSettings{
+		URIs:              []string{scheme + ":"},
+		ProviderFactories: []confmap.ProviderFactory{provider(config), envprovider.NewFactory()},
+	}})
 	if err != nil {
 		return nil, err
 	}
 	cfg, err := reader.Get(ctx, f)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = confmap.Validate(cfg)
 	}
-	listeners, err := listenersOf(cfg, builtIn)
-	return listeners, errors.Join(err, reader.Shutdown(ctx))
+	return cfg, errors.Join(err, reader.Shutdown(ctx))
 }
 
 // plain is a complaint about the configuration in one line, without how it was found.
@@ -105,41 +109,47 @@ func (c *Collector) TakesOTLP() (grpc, http bool) { return c.grpc, c.http }
 
 // Start opens the receivers' ports, and returns when they are open or cannot be.
 func (c *Collector) Start(ctx context.Context) error {
-	if c.col == nil {
+	if c.pipelines == nil {
 		return nil
 	}
-	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	c.cancel = cancel
-	go func() {
-		defer close(c.ended)
-		c.err = c.col.Run(run)
-	}()
-	// The Collector does not tell when it runs; it can be asked.
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for c.col.GetState() != otelcol.StateRunning {
-		select {
-		case <-c.ended:
-			cancel()
-			c.cancel = nil // there is nothing to stop
-			if err := taken(ctx, c.listeners); err != nil {
-				return err
-			}
-			return fmt.Errorf("start the embedded collector: %w", orClosed(c.err))
-		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("start the embedded collector: %w", ctx.Err()), c.Stop(context.WithoutCancel(ctx)))
-		case <-tick.C:
-		}
+	ctx = context.WithoutCancel(ctx) // components may go on with it; Stop ends them
+	go c.watch()
+	s, err := service.New(ctx, c.set, *c.pipelines)
+	if err != nil {
+		close(c.done)
+		return fmt.Errorf("make the embedded collector: %w", err)
 	}
+	if err := s.Start(ctx); err != nil {
+		err = errors.Join(err, s.Shutdown(ctx))
+		close(c.done)
+		if inUse := taken(ctx, c.listeners); inUse != nil {
+			return inUse
+		}
+		return fmt.Errorf("start the embedded collector: %w", err)
+	}
+	c.running = s
 	return nil
 }
 
-// Ended is closed when the Collector has ended, by Stop or because a component
-// of it failed; Err says why.
+// watch waits for the first component that fails while it runs.
+func (c *Collector) watch() {
+	for first := true; ; {
+		select {
+		case err := <-c.failed:
+			if first {
+				first, c.err = false, err
+				close(c.ended)
+			}
+		case <-c.done:
+			return
+		}
+	}
+}
+
+// Ended is closed when a component has failed while it ran; Err says why.
 func (c *Collector) Ended() <-chan struct{} { return c.ended }
 
-// Err is why the Collector ended by itself, nil after Stop. It is known once
-// Ended is closed.
+// Err is why a component failed. It is known once Ended is closed.
 func (c *Collector) Err() error {
 	select {
 	case <-c.ended:
@@ -152,24 +162,23 @@ func (c *Collector) Err() error {
 // Stop closes the ports, lets the pipelines run empty, and returns when all
 // has ended, or ctx has. Stopping what was not started does nothing.
 func (c *Collector) Stop(ctx context.Context) error {
-	if c.cancel == nil {
+	if c.running == nil {
 		return nil
 	}
-	defer c.cancel()
-	go c.col.Shutdown()
+	stopped := make(chan error, 1)
+	go func() {
+		stopped <- c.running.Shutdown(ctx)
+		close(c.done)
+	}()
 	select {
-	case <-c.ended:
-		return c.err
+	case err := <-stopped:
+		if err != nil {
+			return fmt.Errorf("stop the embedded collector: %w", err)
+		}
+		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("stop the embedded collector: %w", ctx.Err())
 	}
-}
-
-func orClosed(err error) error {
-	if err == nil {
-		return errors.New("it was stopped")
-	}
-	return err
 }
 
 func hasPipelines(config tree) bool {

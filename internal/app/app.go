@@ -195,7 +195,7 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	wg.Go(func() { a.quota.Run(ctx) })
 	wg.Go(func() { a.reloadWhenChanged(ctx) })
-	wg.Go(func() { a.retain(ctx) })
+	wg.Go(func() { a.retain(ctx, a.blocks) })
 	wg.Go(func() { a.reloadWhenTold(ctx) })
 	for _, l := range a.listeners {
 		wg.Go(func() { fail(l.field, l.serve()) })

@@ -50,9 +50,15 @@ func (a *App) throttled(now time.Time) []topology.ThrottledBy {
 // lookForIdle is how often the trace store looks for spans that nothing comes after any more.
 const lookForIdle = time.Second
 
+// retained is a store whose old data goes; see block.Store.
+type retained interface {
+	SealIdle(now time.Time)
+	Retain(now time.Time) error
+}
+
 // retain removes what is too old, or too much, each storage.retention_interval,
 // until ctx ends. It deletes files, and so does not belong among the periodic work.
-func (a *App) retain(ctx context.Context) {
+func (a *App) retain(ctx context.Context, store retained) {
 	remove := time.NewTicker(a.cfg.Storage.RetentionInterval)
 	defer remove.Stop()
 	idle := time.NewTicker(lookForIdle)
@@ -60,9 +66,9 @@ func (a *App) retain(ctx context.Context) {
 	for {
 		select {
 		case now := <-idle.C:
-			a.blocks.SealIdle(now)
+			store.SealIdle(now)
 		case now := <-remove.C:
-			if err := a.blocks.Retain(now); err != nil {
+			if err := store.Retain(now); err != nil {
 				a.log.Error("retention failed", "err", err)
 			}
 		case every := <-a.reloads.retentionInterval:

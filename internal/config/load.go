@@ -101,7 +101,9 @@ func tidy(err error) error {
 		lines := make([]string, len(te.Errors))
 		for i, l := range te.Errors {
 			l, _, _ = strings.Cut(l, " in type ")
-			lines[i] = strings.Replace(l, "not found", "is not known here", 1)
+			l = strings.Replace(l, "not found", "is not known here", 1)
+			l = strings.Replace(l, "into time.Duration", "as a duration; write a number with its unit, as 10s, 5m or 168h", 1)
+			lines[i] = strings.Replace(l, "cannot unmarshal", "cannot read", 1)
 		}
 		return errors.New(strings.Join(lines, "; "))
 	}

@@ -20,8 +20,8 @@ const SizePattern = `^[0-9]+ ?(B|KiB|MiB|GiB|TiB)$`
 // complain of.
 func sizes(b []byte) ([]byte, error) {
 	var doc yaml.Node
-	if yaml.Unmarshal(b, &doc) != nil || len(doc.Content) != 1 {
-		return b, nil
+	if err := yaml.Unmarshal(b, &doc); err != nil || len(doc.Content) != 1 {
+		return b, nil //nolint:nilerr // the decoder says it, better
 	}
 	var found []*yaml.Node
 	if err := findSizes(doc.Content[0], true, &found); err != nil {

@@ -95,7 +95,6 @@ func fieldComments(t *ast.StructType) map[string]string {
 
 func text(c *ast.CommentGroup) string { return strings.Join(strings.Fields(c.Text()), " ") }
 
-//nolint:gochecknoglobals // immutable
 var (
 	word = regexp.MustCompile(`\[?\b[A-Z][A-Za-z0-9]+\b\]?`)
 	// subject is what a comment begins with: the names of what it speaks of.

@@ -141,7 +141,7 @@ func TestDocsHaveSoundExamples(t *testing.T) {
 		sections[name] = true
 	}
 	examples := 0
-	if err := filepath.WalkDir(filepath.Join(root, "docs"), func(path string, d fs.DirEntry, err error) error {
+	if err := filepath.WalkDir(filepath.Join(root, "docs"), func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, ".md") {
 			return err
 		}
