@@ -17,6 +17,7 @@ import (
 // A Listener is a port that a receiver opens.
 type Listener struct {
 	Path    string // of the setting that has the address, as collector.receivers.zipkin.endpoint
+	Name    string // of the receiver's kind and protocol: zipkin, jaeger_grpc, otlp_http
 	Network string // tcp or udp
 	Address string
 	Speaks  string
@@ -57,7 +58,11 @@ func listenersOf(cfg *otelcol.Config, builtIn bool) ([]Listener, error) {
 				if strings.HasPrefix(path, "protocols.thrift_binary") || strings.HasPrefix(path, "protocols.thrift_compact") {
 					network = "udp"
 				}
-				out = append(out, Listener{"collector.receivers." + name + "." + path, network, address, speaks(id.Type().String(), path), builtIn})
+				kind, protocol := id.Type().String(), protocolOf(path)
+				out = append(out, Listener{
+					Path: "collector.receivers." + name + "." + path, Name: strings.TrimSuffix(kind+"_"+protocol, "_"),
+					Network: network, Address: address, Speaks: speaks(kind, protocol), BuiltIn: builtIn,
+				})
 			}
 		}
 	}
@@ -81,14 +86,19 @@ func endpoints(path string, settings tree) map[string]string {
 	return out
 }
 
-// speaks says in words what is spoken at a receiver's endpoint: "Jaeger thrift_http".
-func speaks(receiver, path string) string {
+// protocolOf is the protocol in the path of an endpoint, "" where a receiver
+// has one alone.
+func protocolOf(path string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(path, "protocols."), "endpoint"), ".")
+}
+
+// speaks says in words what is spoken at a receiver's endpoint.
+func speaks(receiver, protocol string) string {
 	name := map[string]string{"zipkin": "Zipkin", "jaeger": "Jaeger", "otlp": "OTLP"}[receiver]
 	if name == "" {
 		name = receiver
 	}
-	protocol := strings.TrimSuffix(strings.TrimPrefix(path, "protocols."), "endpoint")
-	switch protocol = strings.TrimSuffix(protocol, "."); protocol {
+	switch protocol {
 	case "":
 		return name
 	case "grpc":

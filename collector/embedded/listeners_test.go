@@ -18,18 +18,18 @@ func TestListeners(t *testing.T) {
 		want []Listener
 	}{
 		"built in": {nil, []Listener{
-			{"collector.receivers.jaeger.protocols.grpc.endpoint", "tcp", "127.0.0.1:14250", "Jaeger gRPC", true},
-			{"collector.receivers.jaeger.protocols.thrift_http.endpoint", "tcp", "127.0.0.1:14268", "Jaeger Thrift over HTTP", true},
-			{"collector.receivers.zipkin.endpoint", "tcp", "127.0.0.1:9411", "Zipkin", true},
+			{"collector.receivers.jaeger.protocols.grpc.endpoint", "jaeger_grpc", "tcp", "127.0.0.1:14250", "Jaeger gRPC", true},
+			{"collector.receivers.jaeger.protocols.thrift_http.endpoint", "jaeger_thrift_http", "tcp", "127.0.0.1:14268", "Jaeger Thrift over HTTP", true},
+			{"collector.receivers.zipkin.endpoint", "zipkin", "tcp", "127.0.0.1:9411", "Zipkin", true},
 		}},
 		"the user's": {tree{"receivers": tree{
 			"zipkin/b": tree{"endpoint": "127.0.0.1:1"},
 			"jaeger":   tree{"protocols": tree{"thrift_compact": nil}},
 			"otlp":     tree{"protocols": tree{"grpc": tree{"endpoint": "127.0.0.1:2"}}},
 		}}, []Listener{
-			{"collector.receivers.jaeger.protocols.thrift_compact.endpoint", "udp", "localhost:6831", "Jaeger thrift compact over UDP", false},
-			{"collector.receivers.otlp.protocols.grpc.endpoint", "tcp", "127.0.0.1:2", "OTLP gRPC", false},
-			{"collector.receivers.zipkin/b.endpoint", "tcp", "127.0.0.1:1", "Zipkin", false},
+			{"collector.receivers.jaeger.protocols.thrift_compact.endpoint", "jaeger_thrift_compact", "udp", "localhost:6831", "Jaeger thrift compact over UDP", false},
+			{"collector.receivers.otlp.protocols.grpc.endpoint", "otlp_grpc", "tcp", "127.0.0.1:2", "OTLP gRPC", false},
+			{"collector.receivers.zipkin/b.endpoint", "zipkin", "tcp", "127.0.0.1:1", "Zipkin", false},
 		}},
 		"in no pipeline": {tree{"receivers": tree{"zipkin": nil}, "service": tree{"pipelines": tree{ownPipeline: tree{}}}}, nil},
 	} {

@@ -197,12 +197,16 @@ func (a *App) Run(ctx context.Context) error {
 	wg.Go(func() { a.reloadWhenChanged(ctx) })
 	wg.Go(func() { a.retain(ctx, a.blocks) })
 	wg.Go(func() { a.reloadWhenTold(ctx) })
+	// The web port, which says whether the server is ready, is served when all ports are open.
+	if err := a.embedded.Start(ctx); err != nil {
+		stop(err)
+	}
 	for _, l := range a.listeners {
 		wg.Go(func() { fail(l.field, l.serve()) })
 		a.log.Info("listening", "address", l.Addr().String(), "speaks", l.speaks)
 	}
-	if err := a.embedded.Start(ctx); err != nil {
-		stop(err)
+	for _, l := range a.embedded.Listeners() {
+		a.log.Info("listening", "address", l.Address, "speaks", l.Speaks)
 	}
 	wg.Go(func() {
 		select {

@@ -25,6 +25,9 @@ import (
 type server struct {
 	mesh, web string
 	output    *syncBuffer
+	file      string // its configuration
+	zipkin    string
+	signal    func(os.Signal) error
 }
 
 // buildOnce builds the binary at most once for all tests of the package.
@@ -77,16 +80,18 @@ func startServer(t *testing.T) *server {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(rules, "shop.yaml"), demo.QuotaYAML())
-	s := &server{mesh: freeAddress(t), web: freeAddress(t), output: &syncBuffer{}}
-	file := filepath.Join(dir, "binnacle.yaml")
-	write(t, file, fmt.Appendf(nil, `
+	s := &server{
+		mesh: freeAddress(t), web: freeAddress(t), output: &syncBuffer{},
+		file: filepath.Join(dir, "binnacle.yaml"), zipkin: freeAddress(t),
+	}
+	write(t, s.file, fmt.Appendf(nil, `
 data: %q
 listen: {mesh: %q, web: %q, otlp_grpc: "", otlp_http: %q, rls: ""}
-collector: {receivers: {zipkin: {endpoint: %q}}, service: {pipelines: {traces/binnacle: {receivers: [zipkin]}}}}
+collector: {receivers: {zipkin: {endpoint: %q, keep_alives_enabled: true}}, service: {pipelines: {traces/binnacle: {receivers: [zipkin]}}}}
 quota: {files: [%q]}
-`, filepath.Join(dir, "data"), s.mesh, s.web, freeAddress(t), freeAddress(t), rules))
+`, filepath.Join(dir, "data"), s.mesh, s.web, freeAddress(t), s.zipkin, rules))
 
-	command := exec.Command(binary, "serve", "--config", file)
+	command := exec.Command(binary, "serve", "--config", s.file)
 	command.Stdout, command.Stderr = s.output, s.output
 	// The kernel ends the server with the thread that started it, should this test be killed.
 	runtime.LockOSThread()
@@ -94,6 +99,7 @@ quota: {files: [%q]}
 	if err := command.Start(); err != nil {
 		t.Fatalf("start %s: %v", binary, err)
 	}
+	s.signal = command.Process.Signal
 	ended := make(chan error, 1)
 	go func() { ended <- command.Wait() }()
 	t.Cleanup(func() {

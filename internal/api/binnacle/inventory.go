@@ -24,7 +24,7 @@ type Status struct {
 
 // Port is an address that the server listens on.
 type Port struct {
-	Name    string `json:"name"` // its key in the configuration's section listen
+	Name    string `json:"name"` // its key in the section listen, or as if it stood there: zipkin, jaeger_grpc
 	Address string `json:"address"`
 	Speaks  string `json:"speaks"`
 }
