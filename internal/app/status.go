@@ -33,7 +33,7 @@ func (a *App) status() binnacle.Status {
 		s.Ports = append(s.Ports, binnacle.Port{Name: l.field, Address: l.Addr().String(), Speaks: l.speaks})
 	}
 	for _, l := range a.embedded.Listeners() {
-		s.Ports = append(s.Ports, api.Port{Name: l.Name, Address: l.Address, Speaks: l.Speaks})
+		s.Ports = append(s.Ports, binnacle.Port{Name: l.Name, Address: l.Address, Speaks: l.Speaks})
 	}
 	count(a.reg, &s)
 	return s
