@@ -186,7 +186,7 @@ func (s *Store) SealIdle(now time.Time) {
 	}
 	defer s.ingest.Unlock()
 	s.mu.Lock()
-	h, busy := s.head, s.sealing != nil
+	h, busy := s.head, s.leaving != nil
 	s.mu.Unlock()
 	if !busy && h.bytes() < s.cfg.MaxHeadBytes/8 {
 		s.pools.trim()
@@ -223,7 +223,7 @@ func (s *Store) snapshot() *snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sn := &snapshot{store: s, blocks: slices.Clone(s.blocks)}
-	for _, h := range [...]*head{s.head, s.sealing} {
+	for _, h := range [...]*head{s.head, s.leaving} {
 		if h != nil {
 			h.refs.Add(1)
 			sn.heads = append(sn.heads, h)

@@ -41,17 +41,15 @@ func (t metaTable) sources(l *leaf) ([]source, error) {
 
 // traceID is the id that the leaf asks for.
 func (l *leaf) traceID() (id telemetry.TraceID, ok bool) {
-	text, ok := l.Exact()
-	n, err := hex.Decode(id[:], []byte(text))
-	return id, ok && err == nil && n == len(id)
+	n, err := hex.Decode(id[:], []byte(l.exact))
+	return id, l.isExact && err == nil && n == len(id)
 }
 
 // spanID says of ids of spans whether the leaf asks for them.
 func (l *leaf) spanID() func(id []byte) filter.Verdict {
 	var want telemetry.SpanID
-	text, _ := l.Exact()
-	n, err := hex.Decode(want[:], []byte(text))
-	exact := err == nil && n == len(want)
+	n, err := hex.Decode(want[:], []byte(l.exact))
+	exact := l.isExact && err == nil && n == len(want)
 	return func(id []byte) filter.Verdict {
 		if l.Op == filter.Present || exact && telemetry.SpanID(id) == want {
 			return filter.Holds
@@ -129,7 +127,7 @@ func (t *fileTable) attributeSources(l *leaf) ([]source, error) {
 			typ := filter.Type(f.columns[at].kind.attrType())
 			value := func(v *values, i int) filter.Verdict { return l.Value(typ, nil, uint64(v.ints[i])) }
 			if typ == filter.TypeText {
-				value = func(v *values, i int) filter.Verdict { return l.Value(typ, v.text(i), 0) }
+				value = func(v *values, i int) filter.Verdict { return l.text(v.text(i)) }
 			}
 			if err := add(at, value); err != nil {
 				return nil, err
@@ -346,6 +344,13 @@ func (s *columnSource) keep(want filter.Verdict, sel []uint16) (int, error) {
 				is = s.verdicts[v.indexes[pos]]
 			}
 			if is&want != 0 {
+				sel[i], sel[k] = sel[k], row
+				k++
+			}
+		}
+	case v.levels == nil:
+		for i, row := range sel {
+			if s.value(&v.values, int(row))&want != 0 {
 				sel[i], sel[k] = sel[k], row
 				k++
 			}

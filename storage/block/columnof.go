@@ -85,7 +85,7 @@ func (l *leaf) known(text []byte) filter.Verdict {
 	if len(text) == 0 {
 		return filter.NoValue
 	}
-	return l.Value(filter.TypeText, text, 0)
+	return l.text(text)
 }
 
 // words is the verdicts on all values of an enum.

@@ -99,7 +99,7 @@ func (o *oracle) summary(batches []*telemetry.Batch, id telemetry.TraceID) telem
 	for _, b := range batches {
 		for _, s := range b.Spans {
 			service := b.CopyStr(b.Resources[s.Resource].Identity.Service)
-			key := fmt.Sprintf("%020d %v %d %q %q", uint64(s.Start)^1<<63, s.SpanID, s.Kind, service, b.Str(s.Name))
+			key := fmt.Sprintf("%020d %v %d %x %x", uint64(s.Start)^1<<63, s.SpanID, s.Kind, service, b.Str(s.Name))
 			whole := fmt.Sprint(key, s.Duration, s.Status, s.ParentID.IsZero())
 			if s.TraceID != id || seen[whole] {
 				continue

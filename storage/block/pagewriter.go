@@ -132,7 +132,7 @@ func (w *pageWriter) plain(c *columnWriter) (format.Encoding, error) {
 }
 
 // texts gathers the page's strings. They lie anywhere in the head, and are touched
-// together before they are copied (see sealing.page).
+// together before they are copied (see fileMaker.page).
 func (w *pageWriter) texts(c *columnWriter) {
 	w.text, w.ends = w.text[:0], append(w.ends[:0], 0)
 	var refs [touchAhead]strRef

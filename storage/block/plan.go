@@ -56,6 +56,9 @@ type leaf struct {
 	// least and most are the whole numbers of which the condition holds, where ranged.
 	least, most int64
 	ranged      bool
+	// exact is the only text of which it holds, where isExact.
+	exact   string
+	isExact bool
 }
 
 func newPlan(q telemetry.SpanQuery) (*plan, error) {
@@ -99,6 +102,7 @@ func newPlanNode(f filter.Filter) (planNode, error) {
 		}
 		n.form, n.leaf = filter.Test, &leaf{Matcher: m, not: not}
 		n.leaf.least, n.leaf.most, n.leaf.ranged = c.Range()
+		n.leaf.exact, n.leaf.isExact = c.Exact()
 		return n, nil
 	}
 	for _, p := range f.Parts() {
@@ -129,6 +133,17 @@ func (l *leaf) number(t filter.Type, v int64) filter.Verdict {
 		return l.Value(t, nil, uint64(v))
 	}
 	if v >= l.least && v <= l.most {
+		return filter.Holds
+	}
+	return filter.Misses
+}
+
+// text is the verdict on a text.
+func (l *leaf) text(s []byte) filter.Verdict {
+	if !l.isExact {
+		return l.Value(filter.TypeText, s, 0)
+	}
+	if string(s) == l.exact {
 		return filter.Holds
 	}
 	return filter.Misses

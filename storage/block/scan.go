@@ -7,13 +7,13 @@ import (
 	"github.com/binnacle-mesh/binnacle/telemetry/filter"
 )
 
-// rowNumbers is the numbers of n rows, in room.
-func rowNumbers(room []uint16, n int) []uint16 {
-	room = room[:0]
-	for i := range n {
-		room = append(room, uint16(i))
+// rowNumbers is the numbers of n rows.
+func rowNumbers(n int) []uint16 {
+	out := make([]uint16, n)
+	for i := range out {
+		out[i] = uint16(i)
 	}
-	return room
+	return out
 }
 
 // scanBlock finds the block's spans that the plan is for.
@@ -42,14 +42,13 @@ func (r *search) scanFile(ctx context.Context, rd *reader, hits *hits) error {
 	if err != nil || root.form == filter.False {
 		return err
 	}
-	sel := make([]uint16, 0, pageRows)
+	all, sel := rowNumbers(pageRows), make([]uint16, pageRows)
 	for p := range rd.f.bounds {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		t.page = p
-		sel = rowNumbers(sel, rd.f.pageLen(p))
-		k, err := root.keep(sel)
+		k, err := root.keep(sel[:copy(sel, all[:rd.f.pageLen(p)])])
 		if err != nil {
 			return err
 		}
@@ -100,11 +99,10 @@ func (r *search) scanHead(v *headView, hits *hits) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stats.Spans += v.spans.n
-	sel := make([]uint16, 0, chunkRows)
+	all, sel := rowNumbers(chunkRows), make([]uint16, chunkRows)
 	for from := 0; from < v.spans.n; from += chunkRows {
 		t.chunk = v.spans.chunks[from/chunkRows]
-		sel = rowNumbers(sel, min(chunkRows, v.spans.n-from))
-		k, err := root.keep(sel)
+		k, err := root.keep(sel[:copy(sel, all[:min(chunkRows, v.spans.n-from)])])
 		if err != nil {
 			return err
 		}

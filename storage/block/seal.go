@@ -60,8 +60,8 @@ func newSealer() (*sealer, error) {
 	return &sealer{pw: pw, ids: map[telemetry.SpanID]int32{}}, nil
 }
 
-// sealing is one file being made.
-type sealing struct {
+// A fileMaker makes one file of a head.
+type fileMaker struct {
 	*sealer
 	v        *headView
 	rv       rowsView
@@ -152,7 +152,7 @@ func (s *sealer) findParents(rv rowsView) {
 }
 
 // column lends a column writer.
-func (s *sealing) column(def columnDef, id int, attr string, strings stringsView) *columnWriter {
+func (s *fileMaker) column(def columnDef, id int, attr string, strings stringsView) *columnWriter {
 	if s.used == len(s.columns) {
 		s.columns = append(s.columns, &columnWriter{})
 	}
@@ -165,7 +165,7 @@ func (s *sealing) column(def columnDef, id int, attr string, strings stringsView
 
 func (s *sealer) file(h *head, v *headView, rv rowsView, defs []columnDef, spans bool) (*parquetFile, error) {
 	s.used = 0
-	f := &sealing{sealer: s, v: v, rv: rv, defs: defs, spans: spans}
+	f := &fileMaker{sealer: s, v: v, rv: rv, defs: defs, spans: spans}
 	f.makeResources()
 	f.fixed = make([]*columnWriter, len(defs))
 	for id := range defs {
@@ -206,7 +206,7 @@ func (s *sealer) makeBloom() bloom.SplitBlockFilter {
 
 // makeResources writes each resource's attributes as JSON, in a string table
 // of its own, numbered like the resources and from 1.
-func (s *sealing) makeResources() {
+func (s *fileMaker) makeResources() {
 	s.texts = stringsView{}
 	var text []byte
 	refs := make([]strRef, 1, len(s.v.resources)+1)
@@ -233,7 +233,7 @@ func (s *sealing) makeResources() {
 
 // chooseAttrs gives the most frequent attribute keys a column each. A key has at
 // most one: of the type that it has most often.
-func (s *sealing) chooseAttrs(counts []keyCount) {
+func (s *fileMaker) chooseAttrs(counts []keyCount) {
 	s.attrs = make([]*columnWriter, len(s.v.keys))
 	count := func(k int) int {
 		if s.spans {
@@ -281,7 +281,7 @@ func attrKind(t telemetry.AttrType) kind {
 // In the file's order rows lie anywhere in the head, which is larger than the
 // processor's caches. Column by column, and rest by rest after they were touched
 // together, many of them are on their way at once; row by row each would be waited for.
-func (s *sealing) page(from, to int) {
+func (s *fileMaker) page(from, to int) {
 	rows := s.rows[from:to]
 	f, chunks := s.fixed, s.rv.chunks
 	s.resource = s.resource[:0]
@@ -319,7 +319,7 @@ func (s *sealing) page(from, to int) {
 const touchAhead = 64
 
 // identities fills the columns that a row has from its resource.
-func (s *sealing) identities() {
+func (s *fileMaker) identities() {
 	for k := range len(s.v.resources[0].identity) {
 		c := s.fixed[colCluster+k]
 		for i, res := range s.resource {
@@ -336,7 +336,7 @@ func (s *sealing) identities() {
 }
 
 // spanFields fills the columns that spans alone have, and all of them.
-func (s *sealing) spanFields(from, to int) {
+func (s *fileMaker) spanFields(from, to int) {
 	f := s.fixed
 	for i, r := range s.rows[from:to] {
 		c, j := s.rv.chunks[r/chunkRows], r%chunkRows
@@ -366,7 +366,7 @@ const (
 )
 
 // plan notes for each column number how its values are written, and where they go.
-func (s *sealing) plan() {
+func (s *fileMaker) plan() {
 	s.how = make([]uint8, colDynamic+len(s.v.keys))
 	s.byColumn = make([]*columnWriter, len(s.how))
 	copy(s.byColumn, s.fixed)
@@ -397,7 +397,7 @@ func (s *sealing) plan() {
 }
 
 // rest hands on the pairs of a row.
-func (s *sealing) rest(i int, p []byte) {
+func (s *fileMaker) rest(i int, p []byte) {
 	s.extra = s.extra[:0]
 	for {
 		var col, bits uint64
@@ -438,7 +438,7 @@ func (s *sealing) rest(i int, p []byte) {
 }
 
 // nested writes events or links as JSON and returns what follows them.
-func (s *sealing) nested(i int, x pair) []byte {
+func (s *fileMaker) nested(i int, x pair) []byte {
 	s.json.b = s.json.b[:0]
 	var rest []byte
 	if x.col == colEvents {

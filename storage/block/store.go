@@ -37,12 +37,12 @@ type Store struct {
 	// ingest is held by who changes which head is filled. Lock order: ingest, mu,
 	// then a head's own.
 	ingest sync.Mutex
-	sealer *sealer // used by the sealing goroutine alone
+	sealer *sealer // used by the goroutine that writes blocks alone
 
 	mu      sync.Mutex
 	head    *head
-	sealing *head         // being written, or nil
-	sealed  chan struct{} // closed when sealing becomes nil
+	leaving *head         // the one before head, being written as a block, or nil
+	sealed  chan struct{} // closed when leaving becomes nil
 	blocks  []*blockRef   // by position
 	applied telemetry.Position
 	closed  bool
@@ -98,7 +98,7 @@ func (s *Store) Consume(e telemetry.Entry) error {
 	defer s.ingest.Unlock()
 	s.mu.Lock()
 	h, closed := s.head, s.closed
-	seen := e.Position <= s.applied || e.Position <= h.meta.last || s.sealing != nil && e.Position <= s.sealing.meta.last
+	seen := e.Position <= s.applied || e.Position <= h.meta.last || s.leaving != nil && e.Position <= s.leaving.meta.last
 	s.mu.Unlock()
 	if closed {
 		return telemetry.ErrClosed
@@ -124,7 +124,7 @@ func (s *Store) Consume(e telemetry.Entry) error {
 func (s *Store) skip(h *head) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.sealing == nil {
+	if s.leaving == nil {
 		s.applied = h.meta.last
 	}
 }
@@ -148,7 +148,7 @@ func (s *Store) rotate(ctx context.Context) error {
 	}
 	h := s.head
 	s.head = newHead(s.pools, s.k0, s.k1)
-	s.sealing = h
+	s.leaving = h
 	s.sealed = make(chan struct{})
 	s.wg.Add(1)
 	go s.seal(h)
@@ -158,7 +158,7 @@ func (s *Store) rotate(ctx context.Context) error {
 // awaitSealed waits until no head is being written.
 func (s *Store) awaitSealed(ctx context.Context) error {
 	s.mu.Lock()
-	busy, done := s.sealing != nil, s.sealed
+	busy, done := s.leaving != nil, s.sealed
 	s.mu.Unlock()
 	if !busy {
 		return nil
@@ -235,7 +235,7 @@ func (s *Store) publish(h *head, ref *blockRef) {
 	s.blocks = append(s.blocks, ref)
 	s.trimFilters()
 	s.applied = h.meta.last
-	s.sealing = nil
+	s.leaving = nil
 	s.head.mu.RLock()
 	if s.head.rows() == 0 && s.head.meta.last > s.applied {
 		s.applied = s.head.meta.last
@@ -333,7 +333,7 @@ func (s *Store) Stats() Stats {
 		st.Requests += b.meta.requests
 		st.Bytes += b.bytes
 	}
-	for _, h := range [...]*head{s.head, s.sealing} {
+	for _, h := range [...]*head{s.head, s.leaving} {
 		if h == nil {
 			continue
 		}
