@@ -59,3 +59,15 @@ type OperationEntry struct {
 	Name string
 	Kind string // as SpanKind.String writes it
 }
+
+// A TagName is the key of an attribute that spans have, and the one scope in which they have it.
+type TagName struct {
+	Scope filter.Scopes
+	Key   string
+}
+
+// A TagValue is a value of an attribute or of another field, written as text.
+type TagValue struct {
+	Type filter.Type
+	Text string
+}

@@ -1,6 +1,6 @@
 // Package query answers questions about traces and the service graph, in the
 // product's own words. It knows no HTTP and no disk: it declares the few readers
-// that it needs ([TraceStore], [LiveGraph], [PastGraph]), checks what is asked,
+// that it needs ([TraceStore], [LiveGraph], [PastGraph]; [TagReader], which a store may be), checks what is asked,
 // bounds what an answer may cost, and puts together what the readers give.
 //
 // internal/api is its only caller today; whatever else is to answer questions (a

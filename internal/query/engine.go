@@ -18,6 +18,8 @@ type Limits struct {
 	// Spans is the most spans that an answer with many whole traces holds. A single
 	// trace is always returned whole.
 	Spans int
+	// Tags is the most names or values of attributes that one answer lists.
+	Tags int
 	// Range is the longest stretch of time that one question may cover.
 	Range time.Duration
 }
@@ -25,7 +27,7 @@ type Limits struct {
 // DefaultLimits let every page of the known user interfaces work: Jaeger's
 // offers at most 1,500 traces.
 func DefaultLimits() Limits {
-	return Limits{Traces: 1500, Spans: 250_000, Range: 366 * 24 * time.Hour}
+	return Limits{Traces: 1500, Spans: 250_000, Tags: 10_000, Range: 366 * 24 * time.Hour}
 }
 
 // An InvalidError says that a question cannot be answered as it is asked, by

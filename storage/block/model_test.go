@@ -319,6 +319,10 @@ func TestModel(t *testing.T) {
 					t.Fatalf("search %v (-oracle +store):\n%s", q, diff)
 				}
 			},
+			"tags": func(t *rapid.T) {
+				d.t = t
+				d.tags(s, o)
+			},
 			"": func(t *rapid.T) {
 				spans, requests := 0, 0
 				for _, b := range o.batches() {

@@ -59,6 +59,9 @@ type leaf struct {
 	// exact is the only text of which it holds, where isExact.
 	exact   string
 	isExact bool
+	// note, where it is set, is told of each value that is looked at, in place of a verdict: whoever
+	// lists the values of a field goes the same ways as a search (tags.go).
+	note func(t filter.Type, text []byte, bits uint64)
 }
 
 func newPlan(q telemetry.SpanQuery) (*plan, error) {
@@ -136,6 +139,15 @@ func (l *leaf) number(t filter.Type, v int64) filter.Verdict {
 		return filter.Holds
 	}
 	return filter.Misses
+}
+
+// Value is the verdict on a value.
+func (l *leaf) Value(t filter.Type, text []byte, bits uint64) filter.Verdict {
+	if l.note != nil {
+		l.note(t, text, bits)
+		return filter.Misses
+	}
+	return l.Matcher.Value(t, text, bits)
 }
 
 // text is the verdict on a text.
