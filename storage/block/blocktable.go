@@ -289,8 +289,8 @@ func (s *columnSource) prepared(l *leaf) ([]source, error) {
 		s.cost = priceNumber
 		if l.ranged && c.bounded {
 			s.verdict = l.within(c.least, c.most) | nulls
-			if s.verdict&(filter.Misses|filter.Holds) != filter.Misses|filter.Holds {
-				return []source{s}, nil
+			if s.verdict == filter.Misses || s.verdict == filter.Holds || !l.not && s.verdict&filter.Holds == 0 {
+				return []source{s}, nil // decided: nobody will ask of a row
 			}
 		}
 	}
@@ -315,7 +315,7 @@ func (s *columnSource) prepared(l *leaf) ([]source, error) {
 	}
 	s.cost, s.holds = priceCoded, float64(hits)/float64(n)
 	if n <= maxDict { // a fuller one is followed by pages without
-		s.verdict = sum | nulls
+		s.verdict &= sum | nulls
 	}
 	return []source{s}, nil
 }

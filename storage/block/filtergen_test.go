@@ -32,11 +32,16 @@ func (d *drawer) tree(depth int) filter.Filter {
 }
 
 func (d *drawer) condition() filter.Filter {
+	f := d.field()
+	if d.n("exists", 4) == 0 {
+		return filter.Exists(f)
+	}
+	return d.conditionOn(f)
+}
+
+// conditionOn draws until the operator and the literal go with the field.
+func (d *drawer) conditionOn(f filter.Field) filter.Filter {
 	for {
-		f := d.field()
-		if d.n("exists", 4) == 0 {
-			return filter.Exists(f)
-		}
 		op := rapid.SampledFrom([]filter.Op{filter.Equal, filter.Equal, filter.Less, filter.LessEqual, filter.Greater, filter.GreaterEqual, filter.Match}).Draw(d.t, "op")
 		c := filter.Compare(f, op, d.literal(f, op))
 		if c.Validate() == nil {
