@@ -158,13 +158,9 @@ func BenchmarkTraceByID(b *testing.B) {
 	b.ReportMetric((cpuTime()-begin).Seconds()*1000/float64(b.N), "cpu-ms/trace")
 }
 
-func BenchmarkSearch(b *testing.B) {
-	s, _ := million(b)
-	for _, q := range []struct {
-		name   string
-		filter filter.Filter
-		limit  int
-	}{
+// searches are what people ask, and what the tree adds to it.
+func searches() []benchSearch {
+	return []benchSearch{
 		{"service-error-duration", filter.All(textIs(filter.Service, "stock-c"), textIs(filter.Status, "error"), lasts(filter.GreaterEqual, 3*time.Millisecond)), 20},
 		{"whole-store", filter.All(textIs(filter.Service, "stock-c"), textIs(filter.Status, "error"), lasts(filter.GreaterEqual, 4500*time.Microsecond)), 1000},
 		{"attribute", filter.All(textIs(filter.Service, "stock-c"), attrIs("http.response.status_code", "500")), 20},
@@ -173,7 +169,40 @@ func BenchmarkSearch(b *testing.B) {
 		{"expression", filter.All(filter.Matches(filter.Name.Field(), "GET .*/op[35]/.*"), textIs(filter.Status, "error")), 20},
 		{"trace-duration", filter.All(textIs(filter.Service, "stock-c"), filter.Compare(filter.TraceDuration.Field(), filter.Greater, filter.Elapsed(20*time.Millisecond))), 20},
 		{"none", textIs(filter.Service, "nobody"), 20},
-	} {
+	}
+}
+
+type benchSearch struct {
+	name   string
+	filter filter.Filter
+	limit  int
+}
+
+func BenchmarkSearch(b *testing.B) {
+	s, _ := million(b)
+	benchSearches(b, s)
+}
+
+// BenchmarkSearchHead is the same of spans that are all in memory still.
+func BenchmarkSearchHead(b *testing.B) {
+	cfg := DefaultConfig()
+	cfg.MaxHeadSpans, cfg.MaxHeadBytes = 1<<20, 1<<30
+	s := openTest(b, b.TempDir(), cfg)
+	m := newMesh(2)
+	for n := 0; n < 120_000; {
+		e := m.entry(512)
+		consume(b, s, e)
+		n += len(e.Batch.Spans)
+	}
+	benchSearches(b, s)
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func benchSearches(b *testing.B, s *Store) {
+	b.Helper()
+	for _, q := range searches() {
 		b.Run(q.name, func(b *testing.B) {
 			n := 0
 			begin := cpuTime()
