@@ -271,7 +271,7 @@ func TestJaegerAnswersOnPayloads(t *testing.T) {
 		return traces
 	}
 	own := shelf.Own(t, "jaeger")
-	maps.DeleteFunc(own, func(name string, b []byte) bool { return !bytes.Contains(b, []byte(`"resourceSpans"`)) })
+	maps.DeleteFunc(own, func(_ string, b []byte) bool { return !bytes.Contains(b, []byte(`"resourceSpans"`)) })
 	if n := compare(own); n != 7 {
 		t.Errorf("%d traces of our own were compared", n)
 	}

@@ -174,6 +174,28 @@ func TestReadmeIsTrue(t *testing.T) {
 	}
 }
 
+// Each decision stands in the index, and each that the index names exists.
+func TestDecisionsAreListed(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join("..", "..", "docs", "adr")
+	index, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := filepath.Glob(filepath.Join(dir, "[0-9]*.md"))
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("no decisions in %s: %v", dir, err)
+	}
+	for _, p := range pages {
+		if !strings.Contains(string(index), "("+filepath.Base(p)+")") {
+			t.Errorf("the index does not name %s", filepath.Base(p))
+		}
+	}
+	if n := strings.Count(string(index), ".md)"); n != len(pages) {
+		t.Errorf("the index names %d decisions, there are %d", n, len(pages))
+	}
+}
+
 // cores are the packages whose state must be a function of their input (I6).
 var cores = []string{"telemetry", "telemetry/bucket", "telemetry/health", "topology", "aggregator", "aggregator/views", "quota/window", "quota/rule", "quota/top"}
 
