@@ -51,7 +51,7 @@ func (c *cli) root() *cobra.Command {
 		Use:     "binnacle",
 		Short:   "Binnacle watches a service mesh: its live graph, golden signals, traces and quotas",
 		Version: c.version,
-		// Errors are told in one place, by report.
+		// Errors are printed in one place, by report.
 		SilenceErrors: true, SilenceUsage: true,
 		DisableSuggestions: true,
 		CompletionOptions:  cobra.CompletionOptions{DisableDefaultCmd: true},

@@ -13,7 +13,7 @@ func (c *cli) serveCommand() *cobra.Command {
 		Short:   "Run the server (what happens without a command)",
 		Long: "Run the server until it is told to end (Ctrl-C, SIGTERM).\n\n" +
 			"Without a configuration it listens on loopback and keeps its data in ./data. SIGHUP, POST /-/reload and a\n" +
-			"change of the file make it read its configuration again; what cannot change while it runs is told.",
+			"change of the file make it read its configuration again; it says which changes need a restart.",
 		Args:    noArgs,
 		Example: "  binnacle serve --data /var/lib/binnacle\n  binnacle serve --config /etc/binnacle.yaml",
 	}

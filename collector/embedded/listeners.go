@@ -28,7 +28,8 @@ type Listener struct {
 // Remedy says what can be done about a port that somebody else has.
 func (l Listener) Remedy() string {
 	if l.BuiltIn {
-		return fmt.Sprintf("stop it, or set %s to another address; the receiver is a built-in one, and a section collector.receivers without it closes the port (collector: {receivers: {}} closes all)", l.Path)
+		return fmt.Sprintf("stop it, or set %s to another address: a section collector.receivers replaces the built-in receivers, so name there what is to stay "+
+			"(collector: {receivers: {}} closes all)", l.Path)
 	}
 	return fmt.Sprintf("stop it, set %s to another address, or remove the receiver", l.Path)
 }

@@ -24,7 +24,7 @@ import (
 //   - Each reloader (reloaders.go) prepares what it will do, which may fail and changes
 //     nothing. Where one refuses, everything stays as it was.
 //   - Then all of them put it in force, which cannot fail.
-//   - Settings that no reloader takes need a restart, which is told at each reload until there is one.
+//   - Settings that no reloader takes need a restart; each reload lists them until there is one.
 //
 // What runs is never simply what was read, but reloads.running: the configuration of
 // the start, with what was applied since.
@@ -78,7 +78,7 @@ func (r *reloads) retain(every time.Duration) {
 const (
 	causeSignal  = "SIGHUP"
 	causeRequest = "POST /-/reload"
-	causeLook    = "a look at the files" // which is taken often, and mostly finds nothing
+	causeLook    = "a look at the files" // it happens every few seconds, and mostly finds nothing new
 )
 
 // reload reads the configuration again and puts in force what it can, or
@@ -101,12 +101,12 @@ func (a *App) reload(ctx context.Context, cause string) (Reload, error) {
 	r.successful.Set(1)
 	r.succeeded.SetToCurrentTime()
 	if cause != causeLook || again || len(done.Applied) > 0 {
-		a.log.Info("configuration read again", "asked_by", cause, "applied", told(done.Applied), "needs_restart", told(done.NeedsRestart))
+		a.log.Info("configuration read again", "asked_by", cause, "applied", oneLine(done.Applied), "needs_restart", oneLine(done.NeedsRestart))
 	}
 	return done, nil
 }
 
-// tryReload is reload without what is told of it. mu is held.
+// tryReload is reload without its log lines and metrics. mu is held.
 func (a *App) tryReload(ctx context.Context) (Reload, error) {
 	r := &a.reloads
 	next, err := r.read(ctx)
@@ -181,7 +181,8 @@ func (l *reloader) take(running *config.Config, next config.Config) {
 	}
 }
 
-func told(changes []config.Change) string {
+// oneLine lists changes for the log.
+func oneLine(changes []config.Change) string {
 	words := make([]string, len(changes))
 	for i, c := range changes {
 		words[i] = c.String()
@@ -197,7 +198,7 @@ func (a *App) reloadWhenTold(ctx context.Context) {
 	for {
 		select {
 		case <-hangup:
-			_, _ = a.reload(ctx, causeSignal) // told in the log
+			_, _ = a.reload(ctx, causeSignal) // the log says what came of it
 		case <-ctx.Done():
 			return
 		}

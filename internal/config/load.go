@@ -13,10 +13,10 @@ import (
 	"github.com/binnacle-mesh/binnacle/docs/operations"
 )
 
-// ErrInvalid is what each error is that a configuration, or a file which it names, is to blame for.
+// ErrInvalid marks errors that are the configuration's fault, or that of a file which it names.
 var ErrInvalid = errors.New("the configuration is wrong")
 
-// invalid makes err one that is ErrInvalid, with the same words.
+// invalid is an error that is ErrInvalid and keeps its own words.
 type invalid struct{ error }
 
 // Is says that it is ErrInvalid.
