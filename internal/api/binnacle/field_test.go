@@ -267,7 +267,11 @@ func drawn(t *testing.T) (live, past *telemetry.Graph) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
+	defer func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	graph, signals := topology.New(topology.DefaultConfig()), aggregator.New(aggregator.DefaultConfig(), reg)
 	if err := signals.Flush(ctx, noon, db); err != nil {
 		t.Fatal(err)

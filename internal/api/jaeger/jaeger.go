@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// Limit and Lookback are what Jaeger assumes where a search does not say.
-	Limit    = 100
+	// Limit is how many traces Jaeger assumes where a search does not say.
+	Limit = 100
+	// Lookback is how far back it then searches.
 	Lookback = 48 * time.Hour
 	// DependencyLookback is how far back dependencies are asked for where a question does not say.
 	DependencyLookback = 24 * time.Hour

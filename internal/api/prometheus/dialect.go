@@ -41,10 +41,22 @@ var paths = [...]struct { //nolint:gochecknoglobals // immutable
 	path string
 	post bool
 }{
-	{"/query", true}, {"/query_range", true}, {"/query_exemplars", true}, {"/format_query", true}, {"/parse_query", true},
-	{"/labels", true}, {"/label/{name}/values", false}, {"/series", true}, {"/metadata", false},
-	{"/status/buildinfo", false}, {"/status/config", false}, {"/status/runtimeinfo", false}, {"/status/flags", false},
-	{"/status/tsdb", false}, {"/status/tsdb/blocks", false}, {"/status/walreplay", false},
+	{"/query", true},
+	{"/query_range", true},
+	{"/query_exemplars", true},
+	{"/format_query", true},
+	{"/parse_query", true},
+	{"/labels", true},
+	{"/label/{name}/values", false},
+	{"/series", true},
+	{"/metadata", false},
+	{"/status/buildinfo", false},
+	{"/status/config", false},
+	{"/status/runtimeinfo", false},
+	{"/status/flags", false},
+	{"/status/tsdb", false},
+	{"/status/tsdb/blocks", false},
+	{"/status/walreplay", false},
 }
 
 // A Dialect is the API.
