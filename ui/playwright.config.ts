@@ -6,7 +6,7 @@ const port = Number(process.env.UI_FIXTURE_PORT ?? 8719);
 
 export default defineConfig({
   testDir: 'test/e2e',
-  testMatch: real === undefined ? '*.spec.ts' : 'demo.spec.ts',
+  testMatch: real === undefined ? '*.spec.ts' : ['demo.spec.ts', 'figures.spec.ts'],
   outputDir: 'test-results',
   // One after another: the fixture's mode is one for all, and frames are measured.
   workers: 1,

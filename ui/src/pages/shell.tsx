@@ -79,7 +79,7 @@ export function App(): JSX.Element {
         <Connection />
         <button
           type="button"
-          class="icon-button"
+          class="icon-button keyboard"
           onClick={() => setHelp(true)}
           aria-label="Keyboard help"
           title="Keyboard (?)"

@@ -232,6 +232,33 @@ test('waterfall: 10,000 spans scroll within the frame budget', async ({ page }) 
   }
 });
 
+test('narrow: no page is wider than a telephone', async ({ page }) => {
+  await page.setViewportSize({ width: 390, height: 844 });
+  const tooWide = (): Promise<string[]> =>
+    page.evaluate(() =>
+      ['html', '.top', 'main', '.page', '.map-state', '.state', '.panel'].filter((s) =>
+        [...document.querySelectorAll(s)].some((e) => e.scrollWidth > e.clientWidth + 1 || e.clientWidth > innerWidth),
+      ),
+    );
+  for (const [path, sign] of [
+    ['/', '.compass'],
+    ['/?node=shop%2Fcheckout', '.panel .edges li'],
+    ['/service?id=shop%2Fcheckout', '.operations tbody tr'],
+    ['/traces', '.trace-list li'],
+    ['/quotas', '.rule'],
+  ] as const) {
+    await page.goto(path);
+    await expect(page.locator(sign).first(), path).toBeVisible();
+    expect(await tooWide(), path).toEqual([]);
+  }
+  await set(page, 'mode=empty');
+  for (const path of ['/', '/service', '/traces', '/quotas']) {
+    await page.goto(path);
+    await expect(page.locator('.pasted pre').first(), path).toBeVisible();
+    expect(await tooWide(), path).toEqual([]);
+  }
+});
+
 test('waterfall: fold, search, walk', async ({ page }) => {
   await page.goto(`/trace/${BIG_TRACE}`);
   await expect(page.locator('.waterfall-canvas')).toBeVisible();
