@@ -2,7 +2,7 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { alpha, css, type RGBA } from '../base/color';
 
-// uPlot behind one small door: one look, stacked areas, exemplars as diamonds, a cursor shared by all charts of a page.
+// All that is asked of uPlot, in one place: one look, stacked areas, exemplars as diamonds, a cursor shared by all charts of a page.
 
 export interface Line {
   label: string;

@@ -1,6 +1,7 @@
 import { clamp, type Point, type Rect } from '../base/geometry';
 
-// Where the eye is. World units are CSS pixels at zoom 1. Flights are eased in time and can be interrupted by a hand.
+// What part of the map is seen, and how near. World units are CSS pixels at zoom 1. A flight moves smoothly to another view
+// and ends when the user moves the map.
 
 export interface View {
   x: number;

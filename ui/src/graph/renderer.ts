@@ -4,8 +4,8 @@ import type { View } from './camera';
 import type { Area } from './area';
 import * as glsl from './shaders';
 
-// WebGL 2 behind four buffers, one a kind of thing (edges, dots, nodes, words). A frame binds them and draws; buffers are filled again only when the scene
-// changes. A lost context is rebuilt by making a new Renderer.
+// Draws the map with WebGL 2, out of one buffer for each kind of thing: edges, dots, nodes, words. A frame binds them and
+// draws; they are filled again only when the scene changes. A lost context is rebuilt by making a new Renderer.
 
 export interface Palette {
   backdrop: RGBA;

@@ -16,6 +16,7 @@ import { STRIDE, type Palette, type Renderer } from './renderer';
 // Invariant: a dot never jumps. Its place is phase + time * laps; when an edge's laps change, its offset takes up the
 // difference at that moment. Dots come and go at the end of the list, each fading by the fraction of its count.
 
+/** What the user points at, has selected, or focuses on, and the window of the figures that are shown. */
 export interface Looks {
   selectedNode: string | undefined;
   selectedEdge: string | undefined;

@@ -225,7 +225,7 @@ export class MapView {
     this.tick(time);
     const flying = this.camera.step(time);
     const inHand = flying || this.pointer.dragging;
-    // While a hand or a flight moves the map, figures wait: a frame is then uniforms and draw calls only.
+    // While the user or a flight moves the map, figures wait: a frame is then draw calls only.
     if (this.stale && (time - this.builtAt > FIGURES_WAIT_MS || !inHand)) {
       this.stale = false;
       this.builtAt = time;

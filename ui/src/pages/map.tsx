@@ -18,8 +18,8 @@ import { connection, graph, loaded, onGraphChange, pastError, retryPast, useGrap
 import { MapPanel } from './mappanel';
 import { TimeStrip } from './timestrip';
 
-// What the page itself draws of the graph is two bits; it must not render four times a second for them. The map hears
-// of changes directly, and the panel reads the graph by itself.
+// The page itself asks two yes-or-no questions of the graph, and must not render four times a second for them: a computed
+// signal renders it only when an answer changes. The map hears of changes directly, and the panel reads the graph by itself.
 const nothingKnown = computed(() => useGraph().nodes.size === 0);
 const selectionKnown = computed(() => {
   const { nodes, edges } = useGraph();

@@ -170,7 +170,7 @@ function TraceView(p: { tree: TraceTree }): JSX.Element {
 
   const errors = tree.rows.reduce((n, s) => n + Number(s.status === 'error'), 0);
   const span = tree.rows[selected];
-  // Without the hour and minute, which stand beside it to the millisecond: nothing where it was today.
+  // The date, empty where it is today's; the time of day stands beside it, to the millisecond.
   const day = when(tree.trace.start, Date.now()).slice(0, -5);
   return (
     <div class={`trace ${span === undefined ? '' : 'with-panel'}`}>

@@ -2,7 +2,7 @@ import type { ComponentChildren, JSX } from 'preact';
 import type { Health } from '../api/types';
 import { go, href, type Params } from './route';
 
-// Small things.
+// Small parts that the pages share: links, marks of health, buttons, icons, bars.
 
 export function Link(p: {
   to: string;

@@ -1,7 +1,7 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { Button } from './parts';
 
-// What a page shows when it has nothing to show: drawn, not excused.
+// What a page shows in place of its content: while it waits, when it failed, and when there is nothing yet.
 
 function CompassRose(p: { kind: 'empty' | 'failed' | 'loading' }): JSX.Element {
   const ticks = Array.from({ length: 32 }, (_, i) => i * 11.25);

@@ -48,7 +48,7 @@ export type Colors = Record<(typeof NAMES)[number], RGBA>;
 
 const read = new Map<Theme, Colors>();
 
-/** The colours of the current theme; call within a component or effect, so that it runs again when the theme turns. */
+/** The colours of the current theme; call within a component or effect, so that it runs again when the theme changes. */
 export function colors(): Colors {
   const now = theme.value;
   const known = read.get(now);
