@@ -69,17 +69,20 @@ async function header(page: Page): Promise<Figures> {
 }
 
 async function operations(page: Page): Promise<Figures> {
-  const rows = await page.locator('.operations tbody tr').evaluateAll((all) =>
-    all.map((r) => ({
+  const table = await page.locator('.operations table').evaluate((t) => ({
+    names: [...t.querySelectorAll('th')].map((h) => h.textContent),
+    rows: [...t.querySelectorAll('tbody tr')].map((r) => ({
       kind: r.querySelector('td small')?.textContent ?? '',
-      cells: [...r.querySelectorAll('td.num')].map((c) => c.textContent),
+      cells: [...r.querySelectorAll('td')].map((c) => c.textContent),
     })),
-  );
-  return rows
+  }));
+  return table.rows
     .filter((r) => r.kind === 'server' || r.kind === 'consumer')
     .map((r) => {
-      const rate = read(r.cells[0]!);
-      return { rate, errors: rate * share(r.cells[1]!), throttled: rate * share(r.cells[2]!) };
+      // A column that is not there, as of what is throttled where nothing is, reads as 0.
+      const cell = (name: string): string => r.cells[table.names.indexOf(name)] ?? '0';
+      const rate = read(cell('rate'));
+      return { rate, errors: rate * share(cell('errors')), throttled: rate * share(cell('throttled')) };
     })
     .reduce(add, NONE);
 }

@@ -249,13 +249,13 @@ test('narrow: no page is wider than a telephone', async ({ page }) => {
   ] as const) {
     await page.goto(path);
     await expect(page.locator(sign).first(), path).toBeVisible();
-    expect(await tooWide(), path).toEqual([]);
+    await expect.poll(tooWide, path).toEqual([]);
   }
   await set(page, 'mode=empty');
   for (const path of ['/', '/service', '/traces', '/quotas']) {
     await page.goto(path);
     await expect(page.locator('.pasted pre').first(), path).toBeVisible();
-    expect(await tooWide(), path).toEqual([]);
+    await expect.poll(tooWide, path).toEqual([]);
   }
 });
 
