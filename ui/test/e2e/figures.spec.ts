@@ -22,7 +22,7 @@ interface Graph {
   edges: (Windows & { source: string; target: string; id: string })[];
 }
 
-const SWING = 0.2;
+const SWING = 0.25;
 const FLOOR = 0.6;
 
 const graphOf = async (page: Page): Promise<Graph> => (await (await page.request.get('/api/v1/graph')).json()) as Graph;
