@@ -99,7 +99,7 @@ func TestNearest(t *testing.T) {
 	t.Parallel()
 	names := []string{"serve", "demo", "check-config", "version", "help"}
 	for word, want := range map[string]string{
-		"sevre": "serve", "chek-config": "check-config", "versoin": "version", "hlep": "help", "server": "serve",
+		"sevre": "serve", "chek-config": "check-config", "vesion": "version", "hlep": "help", "server": "serve",
 		"dmeo": "demo", "checkconfig": "check-config", "quota": "", "x": "", "backup": "",
 	} {
 		got := strings.TrimSuffix(strings.TrimPrefix(didYouMean(word, names, ""), "; did you mean "), "?")
