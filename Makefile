@@ -15,6 +15,8 @@ GOLANGCI_VERSION := v2.13.1
 ENVOY_VERSION := 1.36.2
 ENVOY := .tools/envoy/bin/envoy
 BINARY := bin/binnacle
+# A file and not the folder, in which tests leave caches: a newer folder would build all anew.
+MODULES := ui/node_modules/.package-lock.json
 FUZZTIME ?= 30s
 
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
@@ -41,7 +43,7 @@ test: parts
 ## parts: what tests need that is not in the repository, fetched and built side by side
 parts:
 	$(call say,fetching and building what the tests need)
-	$(MAKE) --no-print-directory -j4 $(BINARY) $(ENVOY) ui/node_modules chromium
+	$(MAKE) --no-print-directory -j4 $(BINARY) $(ENVOY) $(MODULES) chromium
 
 ## chromium: the browser of the browser tests
 chromium:
@@ -58,7 +60,7 @@ test-e2e: $(BINARY) $(ENVOY)
 	BINNACLE_BIN=$(abspath $(BINARY)) BINNACLE_ENVOY=$(abspath $(ENVOY)) go test -timeout 20m -p 1 ./test/...
 
 ## test-ui: unit tests of the web view
-test-ui: ui/node_modules
+test-ui: $(MODULES)
 	$(call say,web view tests)
 	cd ui && npm test
 
@@ -86,7 +88,7 @@ fuzz:
 	tools/fuzz $(FUZZTIME)
 
 ## lint: go vet, golangci-lint, tsc --strict, eslint, prettier
-lint: .tools/golangci-lint ui/node_modules ui/dist/index.html
+lint: .tools/golangci-lint $(MODULES) ui/dist/index.html
 	$(call say,go vet)
 	go vet ./...
 	$(call say,golangci-lint)
@@ -116,12 +118,12 @@ $(BINARY): $(GO_SOURCES) ui/dist/index.html
 	$(call say,building $(BINARY) (the first time takes some minutes: the OpenTelemetry Collector and Prometheus are in it))
 	go build -ldflags '$(LDFLAGS)' -o $@ ./cmd/binnacle
 
-ui/dist/index.html: ui/node_modules $(UI_SOURCES)
+ui/dist/index.html: $(MODULES) $(UI_SOURCES)
 	$(call say,building the web view)
 	cd ui && npm run build
 	@touch $@
 
-ui/node_modules: ui/package.json ui/package-lock.json
+$(MODULES): ui/package.json ui/package-lock.json
 	$(call say,installing what the web view is built with)
 	cd ui && npm ci --no-audit --no-fund
 	@touch $@
