@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,11 +14,11 @@ import (
 )
 
 // counted is a store that counts how often it is looked through.
-type counted struct{ idle, retained int }
+type counted struct{ idle, retained atomic.Int64 }
 
-func (c *counted) SealIdle(time.Time) { c.idle++ }
+func (c *counted) SealIdle(time.Time) { c.idle.Add(1) }
 
-func (c *counted) Retain(time.Time) error { c.retained++; return nil }
+func (c *counted) Retain(time.Time) error { c.retained.Add(1); return nil }
 
 // TestRetentionInterval has old data removed as often as is configured, and
 // as often as a reload says from then on.
@@ -30,15 +31,15 @@ func TestRetentionInterval(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		var c counted
 		go a.retain(ctx, &c)
-		pass := func(d time.Duration, want int) {
+		pass := func(d time.Duration, want int64) {
 			t.Helper()
-			before := c
+			idle, retained := c.idle.Load(), c.retained.Load()
 			time.Sleep(d)
 			synctest.Wait()
-			if got := c.retained - before.retained; got != want {
+			if got := c.retained.Load() - retained; got != want {
 				t.Errorf("looked through %d times in %v, want %d", got, d, want)
 			}
-			if got := c.idle - before.idle; got < int(d/time.Second)-1 {
+			if got := c.idle.Load() - idle; got < int64(d/time.Second)-1 {
 				t.Errorf("%d looks for idle heads in %v", got, d)
 			}
 		}
