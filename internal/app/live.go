@@ -199,14 +199,14 @@ func (l *live) checkpoint() {
 	})
 }
 
-func (l *live) parts() ([]checkpoint.Section, error) {
-	var parts []checkpoint.Section
+func (l *live) parts() ([]checkpoint.Part, error) {
+	var parts []checkpoint.Part
 	for _, s := range l.sections {
-		var b bytes.Buffer
-		if err := s.state.Save(&b); err != nil {
+		b := new(checkpoint.Buffer)
+		if err := s.state.Save(b); err != nil {
 			return nil, fmt.Errorf("save %s: %w", s.name, err)
 		}
-		parts = append(parts, checkpoint.Section{Name: s.name, Data: b.Bytes()})
+		parts = append(parts, checkpoint.Part{Name: s.name, Data: b})
 	}
 	return parts, nil
 }

@@ -154,8 +154,13 @@ func (p *pipeline) start() {
 	p.cutting.Go(p.cutBehind)
 }
 
+// gather is how long a store that has caught up waits after it hears of more.
+const gather = 5 * time.Millisecond
+
 // runStore follows until the log is closed and drained, or the pipeline halts.
 func (p *pipeline) runStore(f *follower) {
+	pause := time.NewTimer(gather)
+	defer pause.Stop()
 	for {
 		more, err := f.step()
 		if err != nil {
@@ -167,6 +172,14 @@ func (p *pipeline) runStore(f *follower) {
 		}
 		select {
 		case <-f.at.More():
+		case <-p.halt:
+			return
+		}
+		// Nobody waits for a store as they wait for the graph: it lets a little come together, and so does not take the
+		// processors just when the graph, and the next sender's batch, need them.
+		pause.Reset(gather)
+		select {
+		case <-pause.C:
 		case <-p.halt:
 			return
 		}

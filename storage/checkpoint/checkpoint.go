@@ -10,6 +10,7 @@
 package checkpoint
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
@@ -36,10 +37,16 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli) //nolint:gochecknoglobals // immutable
 
-// A Section is one sink's part of a checkpoint.
+// A Section is one state's part of a checkpoint, as it is read.
 type Section struct {
 	Name string
 	Data []byte
+}
+
+// A Part is a Section that is to be written.
+type Part struct {
+	Name string
+	Data *Buffer
 }
 
 // A Dir is a directory of checkpoints. Its methods are for one goroutine at a time.
@@ -67,19 +74,9 @@ func Open(path string, logger *slog.Logger) (*Dir, error) {
 
 // Save makes a checkpoint at pos durable and drops all but the newest two. It
 // returns the position from which the log must be kept.
-func (d *Dir) Save(pos telemetry.Position, sections []Section) (oldest telemetry.Position, err error) {
-	var b bytes.Buffer
-	b.WriteString(magic)
-	b.Write(binary.LittleEndian.AppendUint64(nil, uint64(pos)))
-	for _, s := range sections {
-		b.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(s.Name))))
-		b.WriteString(s.Name)
-		b.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(s.Data))))
-		b.Write(s.Data)
-	}
-	b.Write(binary.LittleEndian.AppendUint32(nil, crc32.Checksum(b.Bytes(), castagnoli)))
+func (d *Dir) Save(pos telemetry.Position, parts []Part) (oldest telemetry.Position, err error) {
 	name := filepath.Join(d.path, fmt.Sprintf("%020d%s", pos, suffix))
-	if err := writeDurably(name, b.Bytes()); err != nil {
+	if err := writeDurably(name, func(w io.Writer) error { return write(w, pos, parts) }); err != nil {
 		return 0, fmt.Errorf("save checkpoint: %w", err)
 	}
 	all, err := d.list()
@@ -96,6 +93,30 @@ func (d *Dir) Save(pos telemetry.Position, sections []Section) (oldest telemetry
 		return 0, nil // the log from its beginning stands in for the second
 	}
 	return all[0].pos, nil
+}
+
+// write writes a checkpoint's bytes; docs/format/wal.md draws them.
+func write(to io.Writer, pos telemetry.Position, parts []Part) error {
+	sum := crc32.New(castagnoli)
+	w := io.MultiWriter(to, sum)
+	head := append([]byte(magic), binary.LittleEndian.AppendUint64(nil, uint64(pos))...)
+	for _, p := range parts {
+		head = binary.LittleEndian.AppendUint32(head, uint32(len(p.Name)))
+		head = append(head, p.Name...)
+		head = binary.LittleEndian.AppendUint64(head, uint64(p.Data.Len()))
+		if _, err := w.Write(head); err != nil {
+			return err
+		}
+		if _, err := p.Data.WriteTo(w); err != nil {
+			return err
+		}
+		head = head[:0]
+	}
+	if _, err := w.Write(head); err != nil {
+		return err
+	}
+	_, err := to.Write(binary.LittleEndian.AppendUint32(nil, sum.Sum32()))
+	return err
 }
 
 // Load reads the newest checkpoint that is whole. Position 0 and no sections
@@ -189,13 +210,16 @@ func read(f file) ([]Section, error) {
 
 // writeDurably writes a file such that after a crash either all of it is there
 // under its name, or nothing.
-func writeDurably(name string, b []byte) (err error) {
+func writeDurably(name string, write func(io.Writer) error) (err error) {
 	tmp := name + ".tmp"
 	f, err := os.Create(tmp)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(b)
+	w := bufio.NewWriterSize(f, 256<<10)
+	if err = write(w); err == nil {
+		err = w.Flush()
+	}
 	if err == nil {
 		err = f.Sync()
 	}

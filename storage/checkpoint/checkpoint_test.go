@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
@@ -23,7 +24,9 @@ func open(t *testing.T, path string) *Dir {
 
 func save(t *testing.T, d *Dir, pos telemetry.Position, text string) telemetry.Position {
 	t.Helper()
-	oldest, err := d.Save(pos, []Section{{"graph", []byte(text)}, {"empty", nil}})
+	graph := new(Buffer)
+	_, _ = graph.Write([]byte(text))
+	oldest, err := d.Save(pos, []Part{{"graph", graph}, {"empty", new(Buffer)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,4 +110,21 @@ func TestHalfWrittenIsRemoved(t *testing.T) {
 	if _, err := os.Stat(tmp); !os.IsNotExist(err) {
 		t.Error("the half-written file is still there")
 	}
+}
+
+// What is written in any pieces is read as it was.
+func TestBuffer(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		var b Buffer
+		var want, got bytes.Buffer
+		for _, n := range rapid.SliceOfN(rapid.SampledFrom([]int{0, 1, 511, 512, 513, pieceBytes - 1, pieceBytes, 3*pieceBytes + 7}), 0, 6).Draw(t, "writes") {
+			p := bytes.Repeat([]byte{byte(n), byte(want.Len())}, (n+1)/2)[:n]
+			_, _ = b.Write(p)
+			want.Write(p)
+		}
+		if n, err := b.WriteTo(&got); err != nil || int(n) != b.Len() || !bytes.Equal(got.Bytes(), want.Bytes()) {
+			t.Fatalf("%d of %d bytes: %v", n, want.Len(), err)
+		}
+	})
 }

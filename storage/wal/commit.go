@@ -210,16 +210,15 @@ func (l *Log) finish(group []*entry, err error) {
 		l.mu.err = err
 		l.mu.Unlock()
 	}
-	var unused []*entry
+	unused := group
 	if err == nil {
 		unused = l.tail.put(group)
-	} else {
-		unused = group
 	}
 	for _, e := range group {
 		e.err = err
 		e.ready <- struct{}{}
 	}
+	l.tail.wakeAll() // the senders first: they have waited for the disk already
 	for _, e := range unused {
 		l.recycle(e)
 	}

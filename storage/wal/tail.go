@@ -50,7 +50,7 @@ func (t *tail) at(pos telemetry.Position) *entry {
 	return es[pos-es[0].pos]
 }
 
-// put adds a group that is durable. It returns the entries that nobody wants.
+// put adds a group that is durable; wakeAll tells the followers. It returns the entries that nobody wants.
 func (t *tail) put(group []*entry) (unused []*entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -59,10 +59,16 @@ func (t *tail) put(group []*entry) (unused []*entry) {
 		t.memory += e.memory() + entryMemory
 	}
 	t.last, t.sum = group[len(group)-1].pos, group[len(group)-1].end
+	return t.trim()
+}
+
+// wakeAll has the followers look whether there is more.
+func (t *tail) wakeAll() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	for _, f := range t.followers {
 		f.wake()
 	}
-	return t.trim()
 }
 
 // trim lets entries go that all followers have passed, and the oldest where there is no room. mu is held.
@@ -133,9 +139,7 @@ func (t *tail) close() {
 // end says that there will be no more entries.
 func (t *tail) end() {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.ended = true
-	for _, f := range t.followers {
-		f.wake()
-	}
+	t.mu.Unlock()
+	t.wakeAll()
 }

@@ -12,8 +12,9 @@ import (
 // for ten seconds and more, at a cost of a few cache misses and no work for the
 // garbage collector.
 //
-// The form: halves lie in a ring in order of arrival, so that the oldest is at
-// its tail and expiry is popping. A half's Ref is its place in the endless row
+// The form: halves lie in order of arrival in a row of chunks, so that the oldest is at
+// its tail and expiry is popping. A chunk that all halves have left is used again at the head: memory is
+// that of the halves there are, and growing copies none. A half's Ref is its place in the endless row
 // of all halves; a Ref is live if it lies between tail and head, so that links
 // to halves that have gone are recognised and need not be cut. A hash table
 // (open addressing, linear probing) has one slot for each id that any live half
@@ -33,7 +34,8 @@ import (
 // a million halves a false meeting is expected once in 10^13 lookups. The mix is
 // seeded, so that senders cannot aim for one slot.
 //
-// Not chosen: a Go map to structs (pointers in a million entries, and three
+// Not chosen: one ring that doubles (copying a million halves stalls the graph, and while it does both rings are
+// there); a Go map to structs (pointers in a million entries, and three
 // times the memory); a list and map for each side (four tables to keep alike);
 // halves joined into records of hops (a hop has no size: fan-out, retries and
 // four witnesses).
@@ -49,24 +51,31 @@ type slot struct {
 
 // Table is the table of pending halves.
 type Table struct {
-	ring       []Half // length is a power of two; half r is at r modulo the length
-	slots      []slot // length is a power of two
+	chunks     []*chunk // length is a power of two; half r is in chunk r/chunkHalves modulo the length
+	spare      []*chunk // that all halves have left, maxSpare at most
+	slots      []slot   // length is a power of two
 	used       int
 	head, tail Ref // live refs are those from tail up to, not including, head
 	limit      int
 	seed       uint64
 }
 
-const minRing, minSlots = 1 << 10, 1 << 12
+// A chunk is a run of halves that are allocated together.
+type chunk [chunkHalves]Half
+
+const chunkHalves, minChunks, minSlots = 1 << 10, 1 << 2, 1 << 12
+
+// maxSpare is how many chunks are kept that nobody needs now: halves leave in bursts, those of a tick together.
+const maxSpare = 64
 
 // New makes a table of at most limit halves, rounded up to a power of two.
 // seed is any number that senders do not know; nothing observable depends on it.
 func New(limit int, seed uint64) *Table {
-	n := minRing
+	n := chunkHalves
 	for n < limit {
 		n *= 2
 	}
-	return &Table{ring: make([]Half, minRing), slots: make([]slot, minSlots), head: 1, tail: 1, limit: n, seed: seed | 1}
+	return &Table{chunks: make([]*chunk, minChunks), slots: make([]slot, minSlots), head: 1, tail: 1, limit: n, seed: seed | 1}
 }
 
 // Len is how many halves the table holds.
@@ -94,7 +103,9 @@ func (t *Table) Oldest() Ref {
 }
 
 // At is a live half. The pointer is good until the next Push or Pop.
-func (t *Table) At(r Ref) *Half { return &t.ring[int(r)&(len(t.ring)-1)] }
+func (t *Table) At(r Ref) *Half {
+	return &t.chunks[int(r/chunkHalves)&(len(t.chunks)-1)][r%chunkHalves]
+}
 
 // live says that r is in the table. 0 never is: see Push.
 func (t *Table) live(r Ref) bool { return r != 0 && r-t.tail < t.head-t.tail }
@@ -178,13 +189,12 @@ func (t *Table) Kin(first Ref) iter.Seq2[Ref, *Half] {
 // it as the owner; refers is the key of h.Refers. Either may be 0 for none. An
 // owner that the half replaces is no longer found by its own id.
 func (t *Table) Push(h *Half, own, refers uint64) Ref {
-	if t.Len() >= len(t.ring)-1 && len(t.ring) < t.limit {
-		t.growRing()
-	}
+	t.ready(t.head)
 	r := t.head
 	t.head++
 	if t.head == 0 {
 		t.head = 1 // after 2^32 halves: 0 stays free, at the cost of an empty place
+		t.ready(0)
 		*t.At(0) = Half{flags: uint16(Void | Emitted)}
 	}
 	p := t.At(r)
@@ -212,6 +222,7 @@ func (t *Table) Push(h *Half, own, refers uint64) Ref {
 // Pop lets the oldest half go.
 func (t *Table) Pop() {
 	h := t.At(t.tail)
+	left := t.tail / chunkHalves
 	t.tail++
 	if t.tail == 0 {
 		t.tail = 1
@@ -221,6 +232,13 @@ func (t *Table) Pop() {
 	}
 	if !h.Refers.IsZero() {
 		t.tidy(t.Key(&h.Trace, h.Refers))
+	}
+	if left != t.tail/chunkHalves { // h, in the chunk that is left, was needed until here
+		c := &t.chunks[int(left)&(len(t.chunks)-1)]
+		if len(t.spare) < maxSpare {
+			t.spare = append(t.spare, *c)
+		}
+		*c = nil
 	}
 }
 
@@ -284,10 +302,32 @@ func (t *Table) growSlots() {
 	}
 }
 
-func (t *Table) growRing() {
-	ring := make([]Half, 2*len(t.ring))
-	for r := t.tail; r != t.head; r++ {
-		ring[int(r)&(len(ring)-1)] = *t.At(r)
+// ready makes sure that there is a place for half r, the next at the head.
+func (t *Table) ready(r Ref) {
+	c := &t.chunks[int(r/chunkHalves)&(len(t.chunks)-1)]
+	if *c != nil && r%chunkHalves != 0 {
+		return
 	}
-	t.ring = ring
+	if t.Len() > (len(t.chunks)-1)*chunkHalves-chunkHalves { // it might be the chunk of the tail
+		t.growRow()
+		c = &t.chunks[int(r/chunkHalves)&(len(t.chunks)-1)]
+	}
+	if *c != nil {
+		return
+	}
+	if n := len(t.spare); n > 0 {
+		*c, t.spare = t.spare[n-1], t.spare[:n-1]
+	} else {
+		*c = new(chunk)
+	}
+}
+
+// growRow makes room for twice as many chunks. No half moves.
+func (t *Table) growRow() {
+	old := t.chunks
+	t.chunks = make([]*chunk, 2*len(old))
+	first := int(t.tail / chunkHalves)
+	for i := range old {
+		t.chunks[(first+i)&(len(t.chunks)-1)] = old[(first+i)&(len(old)-1)]
+	}
 }
