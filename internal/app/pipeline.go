@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 
@@ -140,6 +141,7 @@ func (f *follower) step() (more bool, err error) {
 	if err := f.Store.Consume(e); err != nil {
 		return false, fmt.Errorf("%s: position %d: %w", f.Name, e.Position, err)
 	}
+	runtime.Gosched() // a follower that catches up lets those go first that receive and answer
 	return true, nil
 }
 
