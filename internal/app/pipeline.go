@@ -71,8 +71,8 @@ func newPipeline(log *slog.Logger, live *live) *pipeline {
 	return p
 }
 
-// graphLag is how many bytes of the log the graph may be behind before appends wait for it. It
-// is what a second of full load is made of; the graph is to be fresh, and stands still for no disk.
+// graphLag is how many bytes of the log the graph may be behind before appends wait for it: about a
+// twentieth of a second of full load. The graph is to be fresh, and waits for no disk.
 const graphLag = 2 << 20
 
 // follow adds a store. To be called before open.
