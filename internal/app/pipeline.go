@@ -157,7 +157,7 @@ func (p *pipeline) start() {
 }
 
 // gather is how long a store that has caught up waits after it hears of more.
-const gather = 5 * time.Millisecond
+const gather = 20 * time.Millisecond
 
 // runStore follows until the log is closed and drained, or the pipeline halts.
 func (p *pipeline) runStore(f *follower) {
