@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	tickEvery      = 100 * time.Millisecond // topology publishes at most each of its publish_every
+	tickEvery      = lookEvery // topology publishes at the first tick after its publish_every: a longer tick would add to the age of all that is shown
 	throttledEvery = time.Second
 	scrapeEvery    = 10 * time.Second
 )
