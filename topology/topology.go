@@ -108,7 +108,7 @@ func (t *Topology) Consume(e telemetry.Entry) telemetry.Observed {
 
 // Tick says what time it is, in Unix nanoseconds, while nothing arrives: halves
 // become final, rates decay, the forgotten leaves, and a snapshot is published
-// if one is due. It returns the halves that became final. Call it every 100 to 200 ms.
+// if one is due. It returns the halves that became final. Call it every 50 to 200 ms.
 func (t *Topology) Tick(now int64) telemetry.Observed {
 	t.mu.Lock()
 	defer t.mu.Unlock()

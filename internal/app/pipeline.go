@@ -26,7 +26,7 @@ import (
 //	Each follower reads the log on a goroutine of its own, at its own pace and position.
 //	The live follower keeps graph and signals, ticks them, and saves them at one position (live.go).
 //	Each store is a follower of its own, and keeps its own state on disk.
-//	Start lets all that must be whole catch up with the log's end before anything is received.
+//	catchUp brings all that must be whole to the log's end before anything is received.
 //	The log is cut behind what every essential follower has on disk.
 //
 // One goroutine for all was given up (ADR 010): a store that waits for a disk, or for a server, would stall the graph. One
