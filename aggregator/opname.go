@@ -35,16 +35,20 @@ func appendOperation(dst []byte, name string) []byte {
 		if c == '?' {
 			break
 		}
-		if isWordEnd(c) {
+		if letters[c] == wordEnd {
 			dst = append(dst, c)
 			i++
 			continue
 		}
-		j := i + 1
-		for j < len(name) && !isWordEnd(name[j]) && name[j] != '?' {
-			j++
+		j, digits := i, false
+		for ; j < len(name) && letters[name[j]] != wordEnd; j++ {
+			digits = digits || letters[name[j]] == digit
 		}
-		dst = appendWord(dst, name[i:j])
+		if w := name[i:j]; digits || len(w) >= minToken {
+			dst = appendWord(dst, w)
+		} else {
+			dst = append(dst, w...) // most words
+		}
 		i = j
 	}
 	if len(dst)-start > maxName {
@@ -57,21 +61,29 @@ func appendOperation(dst []byte, name string) []byte {
 	return dst
 }
 
-func isWordEnd(c byte) bool {
-	switch c {
-	case '/', ' ', '\t', '\n', ':', ',', '(', ')', '=', '&':
-		return true
+// letters says what a byte is to the search for words. A table, since this is done for each name of each batch.
+var letters = func() (of [256]letter) {
+	for _, c := range "/ \t\n:,()=&?" {
+		of[c] = wordEnd
 	}
-	return false
-}
+	for c := '0'; c <= '9'; c++ {
+		of[c] = digit
+	}
+	return of
+}()
+
+type letter uint8
+
+const (
+	wordEnd letter = iota + 1
+	digit
+)
 
 func isJoint(c byte) bool { return c == '-' || c == '_' || c == '.' || c == '~' }
 
+// appendWord appends a word that has a digit or is long.
 func appendWord(dst []byte, w string) []byte {
 	s := shapeOf(w)
-	if s.digits == 0 && len(w) < minToken {
-		return append(dst, w...) // most words
-	}
 	if s.isID(len(w)) || isUUID(w) {
 		return append(dst, placeholder...)
 	}
