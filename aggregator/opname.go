@@ -62,7 +62,7 @@ func appendOperation(dst []byte, name string) []byte {
 }
 
 // letters says what a byte is to the search for words. A table, since this is done for each name of each batch.
-var letters = func() (of [256]letter) {
+var letters = func() (of [256]letter) { //nolint:gochecknoglobals // immutable
 	for _, c := range "/ \t\n:,()=&?" {
 		of[c] = wordEnd
 	}

@@ -168,9 +168,10 @@ func (p *pipeline) runLive(f *follower) {
 	}
 }
 
-// checkpoint takes all states at one position, and writes them in the background.
+// checkpoint takes all states at one position, and writes them in the background. Where nothing came since, it does so once
+// more, for the log is kept for the older of two: full, it would never empty, since nothing more could come.
 func (l *live) checkpoint() {
-	if l.broken || l.applied == l.saved {
+	if l.broken || l.applied == l.saved && l.Applied() == l.saved {
 		return
 	}
 	select {

@@ -35,6 +35,7 @@ import (
 type pipeline struct {
 	log       *slog.Logger
 	wal       *wal.Log
+	turn      *turn
 	live      *live
 	followers []*follower
 	failed    chan error    // capacity 1
@@ -61,13 +62,14 @@ type Follower struct {
 // follower is a Follower and its place in the log.
 type follower struct {
 	Follower
-	run func(*follower)
-	at  *wal.Follower
+	run  func(*follower)
+	at   *wal.Follower
+	turn *turn
 }
 
 func newPipeline(log *slog.Logger, live *live) *pipeline {
-	p := &pipeline{log: log, live: live, failed: make(chan error, 1), halt: make(chan struct{})}
-	p.followers = []*follower{{Follower: Follower{"graph", wal.Policy{Essential: true, MaxLag: graphLag}, live}, run: p.runLive}}
+	p := &pipeline{log: log, live: live, turn: newTurn(runtime.GOMAXPROCS(0)), failed: make(chan error, 1), halt: make(chan struct{})}
+	p.followers = []*follower{{Follower: Follower{"graph", wal.Policy{Essential: true, MaxLag: graphLag}, live}, run: p.runLive, turn: p.turn}}
 	return p
 }
 
@@ -77,7 +79,7 @@ const graphLag = 2 << 20
 
 // follow adds a store. To be called before open.
 func (p *pipeline) follow(f Follower) {
-	p.followers = append(p.followers, &follower{Follower: f, run: p.runStore})
+	p.followers = append(p.followers, &follower{Follower: f, run: p.runStore, turn: p.turn})
 }
 
 // open opens the log where the furthest state ends, and has all follow it from where they are.
@@ -138,10 +140,12 @@ func (f *follower) step() (more bool, err error) {
 	if err != nil || !ok {
 		return false, err
 	}
-	if err := f.Store.Consume(e); err != nil {
+	taken := f.turn.take()
+	err = f.Store.Consume(e)
+	f.turn.give(taken)
+	if err != nil {
 		return false, fmt.Errorf("%s: position %d: %w", f.Name, e.Position, err)
 	}
-	runtime.Gosched() // a follower that catches up lets those go first that receive and answer
 	return true, nil
 }
 

@@ -12,6 +12,7 @@ package checkpoint
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -30,6 +31,7 @@ import (
 const (
 	magic  = "BNCKPT1\n"
 	suffix = ".ckpt"
+	again  = "-again" // at the end of a second name for the same position
 	keep   = 2
 	// maxSection bounds what a damaged length can make Load allocate.
 	maxSection = 1 << 30
@@ -73,9 +75,13 @@ func Open(path string, logger *slog.Logger) (*Dir, error) {
 }
 
 // Save makes a checkpoint at pos durable and drops all but the newest two. It
-// returns the position from which the log must be kept.
+// returns the position from which the log must be kept. A second one at the same position stands beside the first, so
+// that a log that is given nothing more need not be kept for an older one.
 func (d *Dir) Save(pos telemetry.Position, parts []Part) (oldest telemetry.Position, err error) {
 	name := filepath.Join(d.path, fmt.Sprintf("%020d%s", pos, suffix))
+	if _, err := os.Stat(name); err == nil {
+		name = filepath.Join(d.path, fmt.Sprintf("%020d%s%s", pos, again, suffix))
+	}
 	if err := writeDurably(name, func(w io.Writer) error { return write(w, pos, parts) }); err != nil {
 		return 0, fmt.Errorf("save checkpoint: %w", err)
 	}
@@ -156,13 +162,13 @@ func (d *Dir) list() ([]file, error) {
 		if !ok {
 			continue
 		}
-		n, err := strconv.ParseUint(base, 10, 64)
+		n, err := strconv.ParseUint(strings.TrimSuffix(base, again), 10, 64)
 		if err != nil {
 			continue // not ours
 		}
 		all = append(all, file{filepath.Join(d.path, e.Name()), telemetry.Position(n)})
 	}
-	slices.SortFunc(all, func(a, b file) int { return int(int64(a.pos) - int64(b.pos)) })
+	slices.SortStableFunc(all, func(a, b file) int { return cmp.Compare(a.pos, b.pos) })
 	return all, nil
 }
 

@@ -71,6 +71,36 @@ func TestNewestIsLoadedAndTwoAreKept(t *testing.T) {
 	}
 }
 
+// Two at one position stand in for one another, and the log is kept for neither.
+func TestSamePositionAgain(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	d := open(t, path)
+	save(t, d, 1, "older")
+	save(t, d, 2, "newest")
+	if oldest := save(t, d, 2, "again"); oldest != 2 {
+		t.Errorf("the log must be kept from %d, want 2", oldest)
+	}
+	if oldest := save(t, d, 2, "and again"); oldest != 2 {
+		t.Errorf("the log must be kept from %d, want 2", oldest)
+	}
+	files, _ := filepath.Glob(filepath.Join(path, "*.ckpt"))
+	if len(files) != 2 {
+		t.Fatalf("there are %v, want two files", files)
+	}
+	for _, bad := range files {
+		if err := os.Truncate(bad, 20); err != nil {
+			t.Fatal(err)
+		}
+		if pos, _ := load(t, open(t, path)); bad == files[0] && pos != 2 {
+			t.Errorf("%s is damaged, and position %d was loaded, want 2 from the other", bad, pos)
+		}
+	}
+	if oldest := save(t, d, 3, "next"); oldest != 0 {
+		t.Errorf("both before are damaged, and the log is to be kept from %d, want its beginning", oldest)
+	}
+}
+
 // Whatever single byte or end of the newest file is damaged, the one before is loaded.
 func TestDamageFallsBack(t *testing.T) {
 	t.Parallel()
