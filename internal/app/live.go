@@ -86,7 +86,12 @@ func (l *live) restore() error {
 				"go back to that version, or remove the checkpoints to derive again what the log still holds", pos, err)
 		}
 	}
+	oldest, err := l.ckpt.Oldest()
+	if err != nil {
+		return err
+	}
 	l.applied, l.saved = pos, pos
+	l.kept.Store(uint64(oldest))
 	return nil
 }
 

@@ -95,10 +95,20 @@ func (d *Dir) Save(pos telemetry.Position, parts []Part) (oldest telemetry.Posit
 		}
 		all = all[1:]
 	}
+	return oldestOf(all), nil
+}
+
+// Oldest is the position from which the log must be kept for what is there.
+func (d *Dir) Oldest() (telemetry.Position, error) {
+	all, err := d.list()
+	return oldestOf(all), err
+}
+
+func oldestOf(all []file) telemetry.Position {
 	if len(all) < keep {
-		return 0, nil // the log from its beginning stands in for the second
+		return 0 // the log from its beginning stands in for the second
 	}
-	return all[0].pos, nil
+	return all[len(all)-keep].pos
 }
 
 // write writes a checkpoint's bytes; docs/format/wal.md draws them.

@@ -84,6 +84,9 @@ func TestSamePositionAgain(t *testing.T) {
 	if oldest := save(t, d, 2, "and again"); oldest != 2 {
 		t.Errorf("the log must be kept from %d, want 2", oldest)
 	}
+	if oldest, err := open(t, path).Oldest(); oldest != 2 || err != nil {
+		t.Errorf("opened again, the log must be kept from %d (%v), want 2", oldest, err)
+	}
 	files, _ := filepath.Glob(filepath.Join(path, "*.ckpt"))
 	if len(files) != 2 {
 		t.Fatalf("there are %v, want two files", files)
