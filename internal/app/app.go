@@ -19,6 +19,7 @@ import (
 	"github.com/binnacle-mesh/binnacle/collector"
 	"github.com/binnacle-mesh/binnacle/collector/embedded"
 	"github.com/binnacle-mesh/binnacle/internal/config"
+	"github.com/binnacle-mesh/binnacle/internal/ledger"
 	"github.com/binnacle-mesh/binnacle/internal/promql"
 	"github.com/binnacle-mesh/binnacle/internal/watch"
 	"github.com/binnacle-mesh/binnacle/quota"
@@ -42,6 +43,7 @@ type App struct {
 	log     *slog.Logger
 	level   *slog.LevelVar
 	reg     *prometheus.Registry
+	ledger  *ledger.Ledger // of all that clients can make the server hold
 
 	pool      *collector.Pool
 	collector *collector.Collector
@@ -87,6 +89,7 @@ func New(ctx context.Context, cfg config.Config, version string, log *Logger, mo
 	}
 	a := &App{cfg: cfg, version: version, started: time.Now(), log: log.Logger, level: log.Level, reg: prometheus.NewRegistry()}
 	a.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	a.boundMemory()
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.closeAll())

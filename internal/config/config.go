@@ -13,6 +13,7 @@ import (
 	"github.com/binnacle-mesh/binnacle/aggregator"
 	"github.com/binnacle-mesh/binnacle/collector"
 	"github.com/binnacle-mesh/binnacle/internal/api"
+	"github.com/binnacle-mesh/binnacle/internal/ledger"
 	"github.com/binnacle-mesh/binnacle/internal/promql"
 	"github.com/binnacle-mesh/binnacle/quota"
 	"github.com/binnacle-mesh/binnacle/storage/block"
@@ -29,6 +30,8 @@ type Config struct {
 	Data   string `yaml:"data"`
 	Listen Listen `yaml:"listen"`
 	Log    Log    `yaml:"log"`
+	// Memory bounds what the process may take.
+	Memory ledger.Config `yaml:"memory"`
 	// Receive bounds what senders may do.
 	Receive collector.Config `yaml:"receive"`
 	// Collector is the OpenTelemetry Collector's own configuration. Left out it receives Zipkin

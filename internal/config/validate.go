@@ -43,6 +43,7 @@ func (c *Config) Validate() error {
 		path string
 		err  error
 	}{
+		{"memory", c.Memory.Validate()},
 		{"receive", c.Receive.Validate()},
 		{"topology", c.Topology.Validate()},
 		{"aggregator", c.Aggregator.Validate()},
