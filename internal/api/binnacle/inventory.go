@@ -20,6 +20,18 @@ type Status struct {
 	Log      LogStatus         `json:"log"`
 	Series   uint64            `json:"series"`
 	Dropped  map[string]uint64 `json:"dropped"` // by reason
+	Findings []Finding         `json:"findings"`
+}
+
+// Finding is something that the server noticed and an operator should know; see telemetry.Finding.
+type Finding struct {
+	Kind    string `json:"kind"`
+	Subject string `json:"subject"`
+	Says    string `json:"says"`
+	Remedy  string `json:"remedy"`
+	Count   uint64 `json:"count"`
+	Since   int64  `json:"since"` // Unix ms
+	Loss    bool   `json:"loss"`
 }
 
 // Port is an address that the server listens on.
@@ -73,6 +85,9 @@ func (d *Dialect) status(*http.Request) (api.Answer, error) {
 	}
 	if s.Log.Followers == nil {
 		s.Log.Followers = []FollowerStatus{}
+	}
+	if s.Findings == nil {
+		s.Findings = []Finding{}
 	}
 	if s.Dropped == nil {
 		s.Dropped = map[string]uint64{}

@@ -3,6 +3,7 @@ import type {
   Attributes,
   AttributeValue,
   Exemplar,
+  Finding,
   Follower,
   Graph,
   GraphDelta,
@@ -212,4 +213,15 @@ export const status: Check<Status> = object<Status>({
   stored: or(object({ spans: zero, bytes: zero, blocks: zero }), { spans: 0, bytes: 0, blocks: 0 }),
   log: or(object({ bytes: zero, followers: list(follower) }), { bytes: 0, followers: [] }),
   dropped: record(num),
+  findings: list(
+    object<Finding>({
+      kind: str,
+      subject: text,
+      says: text,
+      remedy: text,
+      count: zero,
+      since: zero,
+      loss: or(flag, false),
+    }),
+  ),
 });

@@ -199,4 +199,20 @@ export interface Status {
   stored: { spans: number; bytes: number; blocks: number };
   log: { bytes: number; followers: Follower[] };
   dropped: Readonly<Record<string, number>>;
+  findings: Finding[];
+}
+
+/** Something that the server noticed and an operator should know. */
+export interface Finding {
+  kind: string;
+  subject: string;
+  /** A sentence with its figures. */
+  says: string;
+  /** A sentence: what to do about it. */
+  remedy: string;
+  count: number;
+  /** Unix ms. */
+  since: number;
+  /** Something is lost, and not only late or in a sum. */
+  loss: boolean;
 }

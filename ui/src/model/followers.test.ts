@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Follower } from '../api/types';
-import { followerNotices, followersInFull, followersInOneLine } from './followers';
+import { findingNotices, followerNotices, followersInFull, followersInOneLine } from './followers';
 
 const follower = (over: Partial<Follower>): Follower => ({
   name: 'graph',
@@ -48,4 +48,24 @@ test('what was left out is told by how much, and again when it is more', () => {
   expect(plain(first?.text)).toContain('left out 7 batches (3.4 k spans, 12 requests)');
   expect(first?.loss).toBe(true);
   expect(followerNotices(left(8))[0]?.key).not.toBe(first?.key);
+});
+
+test('a finding is told with what to do about it, and loss louder than delay', () => {
+  const f = {
+    kind: 'names_flood',
+    subject: 'shop',
+    says: 'shop made 900 names',
+    remedy: 'Look at its instrumentation',
+  };
+  const [told, lost] = findingNotices([
+    { ...f, count: 900, since: 1, loss: false },
+    { ...f, subject: 'wal/7', remedy: '', count: 3, since: 2, loss: true },
+  ]);
+  expect(told).toEqual({
+    key: 'names_flood shop',
+    text: 'shop made 900 names. Look at its instrumentation.',
+    loss: false,
+  });
+  expect(lost?.loss).toBe(true);
+  expect(lost?.text).toBe('shop made 900 names.');
 });

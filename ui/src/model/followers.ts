@@ -1,4 +1,4 @@
-import type { Follower } from '../api/types';
+import type { Finding, Follower } from '../api/types';
 import { bytes, count, duration } from '../base/format';
 
 // What the page says of those that follow the log: nothing much while they keep up, and clearly when one does not.
@@ -60,4 +60,21 @@ export function followerNotices(followers: readonly Follower[]): Notice[] {
     }
     return notices;
   });
+}
+
+/** What the server noticed of its own accord, with what to do about it. */
+export function findingNotices(findings: readonly Finding[]): Notice[] {
+  return findings.map((f) => ({
+    key: `${f.kind} ${f.subject}`,
+    text: [f.says, f.remedy]
+      .filter((t) => t !== '')
+      .map(ended)
+      .join(' '),
+    loss: f.loss,
+  }));
+}
+
+/** Ends with a full stop. It may begin small: with a service's name. */
+function ended(text: string): string {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
 }

@@ -3,7 +3,7 @@ import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { fetchStatus } from '../api/client';
 import type { Status } from '../api/types';
-import { followerNotices, followersInFull, followersInOneLine } from '../model/followers';
+import { findingNotices, followerNotices, followersInFull, followersInOneLine } from '../model/followers';
 import { Icon } from '../widgets/parts';
 import { useQuery } from '../widgets/query';
 
@@ -32,7 +32,9 @@ export function Notices(): JSX.Element {
     status.value = data;
   }, [data]);
   const [dismissed, setDismissed] = useState<readonly string[]>([]);
-  const notices = followerNotices(data?.log.followers ?? []).filter((n) => !dismissed.includes(n.key));
+  const notices = [...findingNotices(data?.findings ?? []), ...followerNotices(data?.log.followers ?? [])].filter(
+    (n) => !dismissed.includes(n.key),
+  );
   return (
     <div class="notices">
       {notices.map((n) => (
