@@ -22,6 +22,8 @@ type Engine struct {
 	Parser parser.Parser
 	// Config is what the engine was made with. It does not change.
 	Config Config
+
+	refused *prometheus.CounterVec
 }
 
 // New is an engine by cfg. Its metrics go to reg under the names that Prometheus
@@ -31,7 +33,14 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Engine, erro
 		return nil, fmt.Errorf("promql: %w", err)
 	}
 	p := parser.NewParser(parser.Options{})
-	return &Engine{Parser: p, Config: cfg, Engine: promql.NewEngine(promql.EngineOpts{
+	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "binnacle_promql_refused_total",
+		Help: "Questions refused for what they would cost, before anything was spent on them: length, depth, operators, regex and selectors (of their text), steps (in time), labels (made by label_replace and its like).",
+	}, []string{"reason"})
+	if err := reg.Register(refused); err != nil {
+		return nil, fmt.Errorf("promql: register metrics: %w", err)
+	}
+	return &Engine{Parser: p, Config: cfg, refused: refused, Engine: promql.NewEngine(promql.EngineOpts{
 		Logger:               log,
 		Reg:                  reg,
 		MaxSamples:           cfg.MaxSamples,

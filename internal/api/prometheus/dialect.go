@@ -60,22 +60,25 @@ var paths = [...]struct { //nolint:gochecknoglobals // immutable
 }
 
 // A Dialect is the API.
-type Dialect struct{ router http.Handler }
+type Dialect struct {
+	router http.Handler
+	engine *promql.Engine
+}
 
 // New is the API over o. The engine stays the caller's.
 func New(o Options) *Dialect {
 	router := route.New().WithPrefix(prefix)
 	newAPI(&o).Register(router)
-	return &Dialect{router: router}
+	return &Dialect{router: router, engine: o.Engine}
 }
 
 // Routes is what is served.
 func (d *Dialect) Routes() []api.Route {
 	var out []api.Route
 	for _, p := range paths {
-		out = append(out, api.Route{Pattern: "GET " + prefix + p.path, Serve: api.By(d.router)})
+		out = append(out, api.Route{Pattern: "GET " + prefix + p.path, Serve: d.serve})
 		if p.post {
-			out = append(out, api.Route{Pattern: "POST " + prefix + p.path, Serve: api.By(d.router)})
+			out = append(out, api.Route{Pattern: "POST " + prefix + p.path, Serve: d.serve})
 		}
 	}
 	return out
@@ -89,6 +92,10 @@ func (d *Dialect) Error(status int, detail string) api.Answer {
 		kind = "unavailable"
 	case http.StatusGatewayTimeout:
 		kind = "timeout"
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge:
+		kind = "bad_data"
+	case http.StatusUnprocessableEntity:
+		kind = "execution"
 	}
 	j := jsonout.Writer{}
 	j.Open('{')

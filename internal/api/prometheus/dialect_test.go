@@ -3,6 +3,7 @@ package prometheus
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/binnacle-mesh/binnacle/aggregator"
 	"github.com/binnacle-mesh/binnacle/aggregator/views"
+	"github.com/binnacle-mesh/binnacle/internal/api"
 	"github.com/binnacle-mesh/binnacle/internal/promql"
 	"github.com/binnacle-mesh/binnacle/storage/series"
 	"github.com/binnacle-mesh/binnacle/telemetry"
@@ -80,7 +82,14 @@ func serve(t *testing.T) (srv *httptest.Server, now time.Time) {
 	for _, rt := range d.Routes() {
 		mux.HandleFunc(rt.Pattern, func(w http.ResponseWriter, r *http.Request) {
 			if err := rt.Serve(w, r); err != nil {
-				t.Error(err)
+				var known *api.Error
+				if !errors.As(err, &known) {
+					t.Error(err)
+					return
+				}
+				ans := d.Error(known.Status, known.Detail)
+				w.WriteHeader(ans.Status)
+				_, _ = w.Write(ans.Body)
 			}
 		})
 	}
