@@ -11,12 +11,16 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/binnacle-mesh/binnacle/internal/door"
 )
 
 // Deps is what the web port is made of. Every field but Now must be set.
 type Deps struct {
 	// Dialects is every query API that is served, in the order in which a conflict is told.
 	Dialects []Mounted
+	// Door says who may ask.
+	Door *door.Rules
 	// Ready is nil when the server can do its work, or says what it waits for.
 	Ready func() error
 	// Reload reads the configuration again. It returns what encoding/json writes as
@@ -40,7 +44,6 @@ type API struct {
 	patterns []string      // all that is served but the web view
 	turns    chan struct{} // a place for each request that may search
 	web      *webView
-	origins  *http.CrossOriginProtection
 	gzips    sync.Pool // of *gzip.Writer
 }
 
@@ -63,7 +66,6 @@ func New(cfg Config, deps Deps) (*API, error) {
 	a := &API{
 		cfg: cfg, deps: deps, log: deps.Logger, now: deps.Now, metrics: m, web: web,
 		mux: http.NewServeMux(), turns: make(chan struct{}, cfg.MaxConcurrentQueries),
-		origins: http.NewCrossOriginProtection(),
 	}
 	if a.now == nil {
 		a.now = time.Now
@@ -77,6 +79,7 @@ func (d *Deps) check() error {
 		set  bool
 	}{
 		{"Dialects", len(d.Dialects) > 0},
+		{"Door", d.Door != nil},
 		{"Ready", d.Ready != nil},
 		{"Reload", d.Reload != nil},
 		{"Web", d.Web != nil},

@@ -9,10 +9,6 @@ import (
 
 // Config is the section of the configuration that this package reads.
 type Config struct {
-	// AllowedHosts are names by which this server may be asked, besides addresses,
-	// names without a dot, and names that nobody can register (see host.go):
-	// "binnacle.example.com", ".example.com" for all below, "*" for any.
-	AllowedHosts []string `yaml:"allowed_hosts"`
 	// RequestTimeout ends any request but a stream or a profile.
 	RequestTimeout time.Duration `yaml:"request_timeout"`
 	// MaxConcurrentQueries is how many requests may search the stores at once;
@@ -83,11 +79,6 @@ func (c Config) Validate() error {
 	} {
 		if err := d.mount.validate(); err != nil {
 			return fmt.Errorf("dialects.%s.%w", d.name, err)
-		}
-	}
-	for i, h := range c.AllowedHosts {
-		if err := checkAllowedHost(h); err != nil {
-			return fmt.Errorf("allowed_hosts[%d]: %w", i, err)
 		}
 	}
 	return nil

@@ -3,6 +3,15 @@ package api
 import (
 	"net/http"
 	"runtime/debug"
+	"time"
+
+	"github.com/binnacle-mesh/binnacle/internal/door"
+)
+
+// What is asked by POST is a form with a query, or a list of matchers.
+const (
+	maxBody    = 1 << 20
+	bodyWithin = 10 * time.Second
 )
 
 // ServeHTTP answers a request.
@@ -13,10 +22,11 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	if err := a.guard(r); err != nil {
-		a.fail(w, r, Problem, err)
+	if no := a.deps.Door.Web(r); no != nil {
+		a.fail(w, r, Problem, &Error{Status: no.Status, Detail: no.Detail, Refused: string(no.Reason)})
 		return
 	}
+	door.BoundBody(w, r, maxBody, bodyWithin)
 	if _, pattern := a.mux.Handler(r); pattern == "" {
 		a.fail(w, r, Problem, a.notRouted(w, r))
 		return

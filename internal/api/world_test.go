@@ -25,6 +25,7 @@ import (
 	"github.com/binnacle-mesh/binnacle/internal/api/jaeger/legacy"
 	v3 "github.com/binnacle-mesh/binnacle/internal/api/jaeger/v3"
 	promapi "github.com/binnacle-mesh/binnacle/internal/api/prometheus"
+	"github.com/binnacle-mesh/binnacle/internal/door"
 	"github.com/binnacle-mesh/binnacle/internal/query"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 	"github.com/binnacle-mesh/binnacle/telemetry/filter"
@@ -80,6 +81,7 @@ func tryWorld(t testing.TB, change ...func(*plan)) (*world, error) {
 	p := plan{
 		cfg: api.DefaultConfig(),
 		deps: api.Deps{
+			Door: door.NewRules(door.DefaultConfig()),
 			Ready: func() error {
 				w.mu.Lock()
 				defer w.mu.Unlock()

@@ -19,6 +19,7 @@ import (
 	"github.com/binnacle-mesh/binnacle/collector"
 	"github.com/binnacle-mesh/binnacle/collector/embedded"
 	"github.com/binnacle-mesh/binnacle/internal/config"
+	"github.com/binnacle-mesh/binnacle/internal/door"
 	"github.com/binnacle-mesh/binnacle/internal/ledger"
 	"github.com/binnacle-mesh/binnacle/internal/promql"
 	"github.com/binnacle-mesh/binnacle/internal/watch"
@@ -45,6 +46,7 @@ type App struct {
 	reg     *prometheus.Registry
 	ledger  *ledger.Ledger // of all that clients can make the server hold
 
+	door      *door.Door
 	pool      *collector.Pool
 	collector *collector.Collector
 	embedded  *embedded.Collector
@@ -96,6 +98,9 @@ func New(ctx context.Context, cfg config.Config, version string, log *Logger, mo
 		}
 	}()
 	a.reloads.init(cfg, a.started, a.reg)
+	if a.door, err = door.New(cfg.Door, a.ledger.Account("connections", a.ledger.Limit()/connectionsShare), a.reg); err != nil {
+		return nil, err
+	}
 	if err := a.openStores(); err != nil {
 		return nil, err
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+
+	"github.com/binnacle-mesh/binnacle/internal/door"
 )
 
 // A listener is an open port and what is spoken there.
@@ -44,6 +46,7 @@ func (a *App) addGRPC(ctx context.Context, field, addr, speaks string, register 
 	if err != nil {
 		return err
 	}
+	l = a.door.Listen(l, field, door.GRPCConnection)
 	s := grpc.NewServer(a.grpcOptions()...)
 	register(s)
 	a.listeners = append(a.listeners, &listener{
@@ -64,8 +67,12 @@ func (a *App) addGRPC(ctx context.Context, field, addr, speaks string, register 
 	return nil
 }
 
-// addHTTP opens an HTTP port. shut is called before the connections are drained.
-func (a *App) addHTTP(ctx context.Context, field, addr, speaks string, h http.Handler, bodyTimeout time.Duration, shut func()) error {
+// connectionsShare is the part of the memory for clients that open connections may hold before anything comes by them: one in so many.
+const connectionsShare = 4
+
+// addHTTP opens an HTTP port. The handler bounds how long a body may take to come, by the door. shut is called before the
+// connections are drained.
+func (a *App) addHTTP(ctx context.Context, field, addr, speaks string, h http.Handler, shut func()) error {
 	if addr == "" {
 		return nil
 	}
@@ -73,8 +80,9 @@ func (a *App) addHTTP(ctx context.Context, field, addr, speaks string, h http.Ha
 	if err != nil {
 		return err
 	}
+	l = a.door.Listen(l, field, door.HTTPConnection)
 	s := &http.Server{
-		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: bodyTimeout, IdleTimeout: 2 * time.Minute,
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
 	if shut != nil {

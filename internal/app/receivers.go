@@ -13,6 +13,7 @@ import (
 	"github.com/binnacle-mesh/binnacle/collector/envoyals"
 	"github.com/binnacle-mesh/binnacle/collector/otlp"
 	"github.com/binnacle-mesh/binnacle/internal/config"
+	"github.com/binnacle-mesh/binnacle/internal/door"
 	"github.com/binnacle-mesh/binnacle/internal/wire"
 	"github.com/binnacle-mesh/binnacle/quota/rls"
 )
@@ -56,7 +57,8 @@ func (a *App) openReceivers(ctx context.Context) (err error) {
 	if httpTaken {
 		return nil
 	}
-	return a.addHTTP(ctx, "otlp_http", a.cfg.Listen.OTLPHTTP, "OTLP HTTP", spans, a.cfg.Receive.ReadTimeout, nil)
+	guarded := a.door.Receive("otlp_http", spans, door.Intake{MaxBody: int64(a.cfg.Receive.MaxMessageBytes), BodyTimeout: a.cfg.Receive.ReadTimeout}, a.log.With("room", "receive"))
+	return a.addHTTP(ctx, "otlp_http", a.cfg.Listen.OTLPHTTP, "OTLP HTTP", guarded, nil)
 }
 
 // streamWorkers is how many goroutines of a gRPC port serve one call after another. A
@@ -75,6 +77,7 @@ func (a *App) grpcOptions() []grpc.ServerOption {
 		grpc.NumStreamWorkers(streamWorkers),
 		grpc.MaxRecvMsgSize(a.cfg.Receive.MaxMessageBytes),
 		grpc.MaxConcurrentStreams(1024),
+		grpc.MaxHeaderListSize(64<<10),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.ConnectionTimeout(10 * time.Second),

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"net/http"
 	"time"
 
 	"github.com/binnacle-mesh/binnacle/aggregator"
@@ -30,6 +29,7 @@ func (a *App) openAPI(ctx context.Context) error {
 	}
 	web, err := api.New(a.cfg.API, api.Deps{
 		Dialects:   a.dialects(q, ours),
+		Door:       a.door.Rules,
 		Ready:      a.ready,
 		Reload:     func(ctx context.Context) (any, error) { return a.reload(ctx, causeRequest) },
 		Web:        ui.FS(),
@@ -40,7 +40,7 @@ func (a *App) openAPI(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.addHTTP(ctx, "web", a.cfg.Listen.Web, "web view and query APIs", http.Handler(web), 0, ours.Close)
+	return a.addHTTP(ctx, "web", a.cfg.Listen.Web, "web view and query APIs", web, ours.Close)
 }
 
 // dialects is every query API that the web port speaks. Another one is a package beside these, a line here and a place

@@ -13,6 +13,7 @@ import (
 	"github.com/binnacle-mesh/binnacle/aggregator"
 	"github.com/binnacle-mesh/binnacle/collector"
 	"github.com/binnacle-mesh/binnacle/internal/api"
+	"github.com/binnacle-mesh/binnacle/internal/door"
 	"github.com/binnacle-mesh/binnacle/internal/ledger"
 	"github.com/binnacle-mesh/binnacle/internal/promql"
 	"github.com/binnacle-mesh/binnacle/quota"
@@ -29,6 +30,8 @@ type Config struct {
 	// Data is the directory for everything on disk.
 	Data   string `yaml:"data"`
 	Listen Listen `yaml:"listen"`
+	// Door is who may come in at any port, and how many.
+	Door door.Config `yaml:"door"`
 	Log    Log    `yaml:"log"`
 	// Memory bounds what the process may take.
 	Memory ledger.Config `yaml:"memory"`
@@ -96,6 +99,7 @@ func Default() Config {
 			Mesh: "127.0.0.1:9091", OTLPGRPC: "127.0.0.1:4317", OTLPHTTP: "127.0.0.1:4318",
 			RLS: "127.0.0.1:8081", Web: "127.0.0.1:8700",
 		},
+		Door:       door.DefaultConfig(),
 		Log:        Log{Level: "info", Format: "text"},
 		Receive:    collector.DefaultConfig(),
 		Topology:   topology.DefaultConfig(),

@@ -43,6 +43,7 @@ func (c *Config) Validate() error {
 		path string
 		err  error
 	}{
+		{"door", c.Door.Validate()},
 		{"memory", c.Memory.Validate()},
 		{"receive", c.Receive.Validate()},
 		{"topology", c.Topology.Validate()},

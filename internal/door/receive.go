@@ -1,0 +1,135 @@
+package door
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+)
+
+// Intake is what may come by a request that brings data.
+type Intake struct {
+	// Types are the content types that are taken; nil leaves it to the handler to refuse others, which it must.
+	Types []string
+	// MaxBody is how many bytes a body may have as it is sent.
+	MaxBody int64
+	// BodyTimeout is how long a body may take to come. 0 leaves it to the handler, which must bound it.
+	BodyTimeout time.Duration
+}
+
+// Receive is the handler of an HTTP port that takes data: who may send, and next, if it may. A refusal is told in plain text, as by
+// any HTTP server that knows no more of its client; senders go by its status.
+func (d *Door) Receive(port string, next http.Handler, in Intake, log *slog.Logger) http.Handler {
+	m := d.metrics.of(port)
+	refuse := func(w http.ResponseWriter, r *Refusal) {
+		m.refused(r.Reason)
+		w.Header().Set("Connection", "close") // what follows is not worth reading
+		http.Error(w, r.Detail, r.Status)
+	}
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w := &answer{ResponseWriter: rw}
+		defer func() { recovered(recover(), w, r, m, log) }()
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if d.Allowed(r) {
+			w.Header().Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
+			w.Header().Add("Vary", "Origin")
+		}
+		if refusal := d.Rules.Receive(r, in.Types); refusal != nil {
+			refuse(w, refusal)
+			return
+		}
+		if r.Method == http.MethodOptions && d.Allowed(r) {
+			mayFollow(w, r)
+			return
+		}
+		if r.ContentLength > in.MaxBody {
+			refuse(w, &Refusal{http.StatusRequestEntityTooLarge, BodySize, "the body has " + strconv.FormatInt(r.ContentLength, 10) + " bytes, the limit is " +
+				strconv.FormatInt(in.MaxBody, 10) + ": send less at a time"})
+			return
+		}
+		BoundBody(rw, r, in.MaxBody, in.BodyTimeout)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// mayFollow answers a browser that asks whether a page may send.
+func mayFollow(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Access-Control-Allow-Methods", http.MethodPost)
+	if headers := r.Header.Get("Access-Control-Request-Headers"); len(headers) < 1024 {
+		h.Set("Access-Control-Allow-Headers", headers)
+	}
+	h.Set("Access-Control-Max-Age", "600")
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// BoundBody bounds how much the body of a request may hold and how long it may take to come: then its reader fails, with
+// [http.MaxBytesError] or [os.ErrDeadlineExceeded]. A timeout of 0 is none.
+func BoundBody(w http.ResponseWriter, r *http.Request, most int64, timeout time.Duration) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, most)
+	if timeout <= 0 {
+		return
+	}
+	rc := http.NewResponseController(w)
+	if rc.SetReadDeadline(time.Now().Add(timeout)) == nil {
+		r.Body = &timedBody{ReadCloser: r.Body, rc: rc}
+	}
+}
+
+// timedBody takes the deadline away when the body has come: net/http goes on reading while the handler works, to see the client leave,
+// and a deadline that passed then would cancel the request.
+type timedBody struct {
+	io.ReadCloser
+	rc *http.ResponseController
+}
+
+// Read reads the body.
+func (b *timedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		_ = b.rc.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// answer remembers whether it has begun.
+type answer struct {
+	http.ResponseWriter
+	begun bool
+}
+
+// WriteHeader begins it.
+func (a *answer) WriteHeader(code int) {
+	a.begun = a.begun || code >= http.StatusOK
+	a.ResponseWriter.WriteHeader(code)
+}
+
+// Write begins it.
+func (a *answer) Write(b []byte) (int, error) {
+	a.begun = true
+	return a.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// recovered answers for a handler that panicked. If the answer has begun the connection is cut, so that half of one does not look whole.
+func recovered(v any, w *answer, r *http.Request, m portMetrics, log *slog.Logger) {
+	if v == nil {
+		return
+	}
+	if v == http.ErrAbortHandler { //nolint:errorlint // panics carry the value itself
+		panic(v)
+	}
+	m.panics.Inc()
+	log.Error("a receiver panicked; this is a bug", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
+	if w.begun {
+		panic(http.ErrAbortHandler)
+	}
+	http.Error(w, "a bug in the server; its log has more", http.StatusInternalServerError)
+}
