@@ -229,7 +229,7 @@ func (s *Store) seal(h *head) {
 
 // publish puts a block in the place of its head, in one step.
 func (s *Store) publish(h *head, ref *blockRef) {
-	s.ops.addHead(h)
+	s.ops.count(s.ops.addHead(h))
 	s.mu.Lock()
 	ref.listed = true
 	s.blocks = append(s.blocks, ref)
