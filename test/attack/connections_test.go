@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,7 +35,7 @@ func TestConnections(t *testing.T) {
 
 // descriptors counts the files and connections that the server has open.
 func (w *world) descriptors() int {
-	d, err := os.ReadDir(filepath.Join("/proc", fmt.Sprint(w.pid()), "fd"))
+	d, err := os.ReadDir(filepath.Join("/proc", strconv.Itoa(w.pid()), "fd"))
 	if err != nil {
 		return -1
 	}
@@ -166,7 +167,7 @@ func unfinishedMessages(ctx context.Context, w *world, _ *honest, _ *tally) (str
 	peak := w.resident()
 	resets := 0
 	for _, c := range open {
-		_, r, _ := c.state()
+		r, _, _ := c.state()
 		resets += r
 	}
 	return fmt.Sprintf("%d MB of unfinished messages on %d streams; %d reset; %d MB resident", sent.Load()/1e6, conns*streams, resets, peak/1e6), nil
@@ -398,7 +399,7 @@ func deafStreams(ctx context.Context, w *world, _ *honest, n *tally) (string, er
 				return
 			}
 			_ = c.(*net.TCPConn).SetReadBuffer(4096)
-			io.WriteString(c, "GET /api/v1/graph/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+			_, _ = io.WriteString(c, "GET /api/v1/graph/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
 			b := make([]byte, 12) // of the status alone
 			_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
 			if _, err := io.ReadFull(c, b); err != nil {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -76,7 +77,7 @@ func fullThenFreed(ctx context.Context, w *world, _ *honest, n *tally) (string, 
 		_ = waitFor(40*time.Second, "", func() bool { return w.ended() || w.status("/-/ready") == http.StatusServiceUnavailable })
 	}()
 	f := flood{spans: 1 << 40, each: 500, giveUp: true, span: func(i int) forged {
-		return forged{service: "loud", trace: newTrace(), id: 1, kind: server, name: "GET /", attrs: []attr{{"text", strings.Repeat(fmt.Sprint(i), 40)}}}
+		return forged{service: "loud", trace: newTrace(), id: 1, kind: server, name: "GET /", attrs: []attr{{"text", strings.Repeat(strconv.Itoa(i), 40)}}}
 	}}
 	_ = f.run(c, w.otlp, n)
 	saw := fmt.Sprintf("until it was full: %v", n)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -366,6 +365,3 @@ func p99(times []time.Duration) time.Duration {
 	slices.Sort(times)
 	return times[int(0.99*float64(len(times)-1))]
 }
-
-// drain reads a body to its end.
-func drain(r io.Reader) { _, _ = io.Copy(io.Discard, r) }

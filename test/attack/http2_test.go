@@ -3,6 +3,7 @@ package attack
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -133,7 +134,7 @@ func (c *rawH2) send(id uint32, b []byte, until time.Time) (sent int, err error)
 		case c.ended != nil:
 			return sent, c.ended
 		case !open:
-			return sent, fmt.Errorf("the stream was reset")
+			return sent, errors.New("the stream was reset")
 		case time.Now().After(until):
 			return sent, nil
 		case room <= 0:
@@ -163,10 +164,10 @@ func (c *rawH2) write(fn func(f *http2.Framer) error) error {
 	return fn(c.framer)
 }
 
-func (c *rawH2) state() (ended error, resets, answers int) {
+func (c *rawH2) state() (resets, answers int, ended error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.ended, c.resets, c.answers
+	return c.resets, c.answers, c.ended
 }
 
 // grpcPrefix announces a message of so many bytes.

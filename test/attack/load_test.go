@@ -37,7 +37,7 @@ func overload(ctx context.Context, w *world, h *honest, n *tally) (string, error
 	c := h.counts()
 	saw := fmt.Sprintf("%v; honest exports refused %d", n, c.refused)
 	if dry := n.dry.Load(); dry > 0 {
-		return saw, fmt.Errorf("%d refusals did not say when to come back (%v)", dry, n.last)
+		return saw, fmt.Errorf("%d refusals did not say when to come back (%w)", dry, n.last)
 	}
 	return saw, nil
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -90,7 +91,7 @@ func everySeries(ctx context.Context, w *world, _ *honest, n *tally) (string, er
 	for _, path := range []string{
 		"/api/v1/series?match[]=" + url.QueryEscape(`{__name__=~".+"}`),
 		"/api/v1/labels", "/api/v1/label/operation/values",
-		"/api/v1/query_range?step=15&start=" + fmt.Sprint(time.Now().Unix()-600) + "&end=" + fmt.Sprint(time.Now().Unix()) + "&query=" + url.QueryEscape(`{__name__=~".+"}`),
+		"/api/v1/query_range?step=15&start=" + strconv.FormatInt(time.Now().Unix()-600, 10) + "&end=" + strconv.FormatInt(time.Now().Unix(), 10) + "&query=" + url.QueryEscape(`{__name__=~".+"}`),
 		"/api/v1/services", "/api/services",
 	} {
 		a.ask(ctx, path, time.Minute)
@@ -134,7 +135,7 @@ func parentheses(ctx context.Context, w *world, _ *honest, _ *tally) (string, er
 
 func heavySearches(ctx context.Context, w *world, _ *honest, n *tally) (string, error) {
 	spans := flood{spans: sized(200_000, 1_000_000), each: 1000, span: func(i int) forged {
-		return forged{service: fmt.Sprintf("stall-%d", i%40), trace: newTrace(), id: 1, kind: server, name: fmt.Sprintf("GET /%d", i%9), attrs: []attr{{"item", fmt.Sprint(i)}, {"user", fmt.Sprintf("u%d", i%5000)}}}
+		return forged{service: fmt.Sprintf("stall-%d", i%40), trace: newTrace(), id: 1, kind: server, name: fmt.Sprintf("GET /%d", i%9), attrs: []attr{{"item", strconv.Itoa(i)}, {"user", fmt.Sprintf("u%d", i%5000)}}}
 	}}
 	if err := spans.run(ctx, w.otlp, n); err != nil {
 		return "", err

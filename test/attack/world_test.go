@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// memoryLimit is what the servers may use: memory.limit of their configuration, and the bound of what is resident.
+// memoryLimit is what the servers may use: memory.limit_bytes of their configuration, and the bound of what is resident.
 const memoryLimit = 1_000_000_000
 
 // A world is a server under attack and its directory, which outlives it.
@@ -43,16 +43,7 @@ type world struct {
 	stop chan struct{} // of who looks at what is resident
 }
 
-// newWorld writes a configuration and starts a server. An attack that has one of its own calls prepare and start.
-func newWorld(t *testing.T, extra string) *world {
-	t.Helper()
-	w := prepare(t, extra)
-	if err := w.start(); err != nil {
-		t.Fatal(err)
-	}
-	return w
-}
-
+// prepare makes the world without starting its server.
 func prepare(t *testing.T, extra string) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), extra: extra, said: &output{}}
@@ -71,8 +62,14 @@ type port struct {
 
 func (w *world) ports() []port {
 	return []port{
-		{"mesh", &w.mesh}, {"otlp_grpc", &w.otlp}, {"otlp_http", &w.http}, {"rls", &w.rls}, {"web", &w.web},
-		{"zipkin", &w.zipkin}, {"jaeger_http", &w.thrift}, {"jaeger_grpc", &w.jaeger},
+		{"mesh", &w.mesh},
+		{"otlp_grpc", &w.otlp},
+		{"otlp_http", &w.http},
+		{"rls", &w.rls},
+		{"web", &w.web},
+		{"zipkin", &w.zipkin},
+		{"jaeger_http", &w.thrift},
+		{"jaeger_grpc", &w.jaeger},
 	}
 }
 
@@ -104,10 +101,10 @@ collector:
 topology: {pair_wait: 3s}
 aggregator: {flush_interval: 1s}
 quota: {files: [%q]}
-%s
+memory: {limit_bytes: %d}
 log: {level: info}
 %s
-`, w.data, w.mesh, w.otlp, w.http, w.rls, w.web, w.zipkin, w.thrift, w.jaeger, quotas, limitSetting(), w.extra)
+`, w.data, w.mesh, w.otlp, w.http, w.rls, w.web, w.zipkin, w.thrift, w.jaeger, quotas, memoryLimit, w.extra)
 	return file, errors.Join(
 		os.MkdirAll(quotas, 0o755),
 		os.WriteFile(filepath.Join(quotas, "honest.yaml"), []byte(rules), 0o600),
@@ -311,15 +308,3 @@ func (o *output) tail(n int) string {
 	s := o.String()
 	return s[max(0, len(s)-n):]
 }
-
-// limitSetting is empty for a server that knows no limit.
-var limitSetting = sync.OnceValue(func() string {
-	binary, err := builtOnce()
-	if err != nil {
-		return ""
-	}
-	if schema, err := exec.Command(binary, "config-schema").Output(); err != nil || !bytes.Contains(schema, []byte(`"memory"`)) {
-		return ""
-	}
-	return fmt.Sprintf("memory: {limit: %d}", memoryLimit)
-})
