@@ -24,20 +24,30 @@ var errStateShort = errors.New("it ends in the middle of a value")
 // Load makes the aggregator, which must be new, what Save wrote. On error it is
 // as it was. It must be called before the first Consume.
 func (a *Aggregator) Load(r io.Reader) error {
+	use, err := a.Prepare(r)
+	if err == nil {
+		use()
+	}
+	return err
+}
+
+// Prepare is the first half of Load: it reads and proves all, and changes nothing; use is the second, and cannot fail. So one
+// who loads several states that belong together loads all of them or none.
+func (a *Aggregator) Prepare(r io.Reader) (use func(), err error) {
 	data, err := io.ReadAll(r)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrState, err)
+		return nil, fmt.Errorf("%w: %w", ErrState, err)
 	}
 	const header = len(stateMagic) + 1
 	switch {
 	case len(data) < header+4 || string(data[:len(stateMagic)]) != stateMagic:
-		return fmt.Errorf("%w: it does not begin with %q", ErrState, stateMagic)
+		return nil, fmt.Errorf("%w: it does not begin with %q", ErrState, stateMagic)
 	case data[len(stateMagic)] < 1 || data[len(stateMagic)] > stateVersion:
-		return fmt.Errorf("%w: its version is %d and this binary knows 1 to %d; a newer one wrote it", ErrState, data[len(stateMagic)], stateVersion)
+		return nil, fmt.Errorf("%w: its version is %d and this binary knows 1 to %d; a newer one wrote it", ErrState, data[len(stateMagic)], stateVersion)
 	}
 	body, want := data[:len(data)-4], binary.LittleEndian.Uint32(data[len(data)-4:])
 	if crc32.Checksum(body, castagnoli) != want {
-		return fmt.Errorf("%w: its checksum is wrong; the file is damaged", ErrState)
+		return nil, fmt.Errorf("%w: its checksum is wrong; the file is damaged", ErrState)
 	}
 	n := New(a.cfg, discard{})
 	d := decoder{in: bytes.NewReader(body[header:]), a: n, version: data[len(stateMagic)]}
@@ -46,12 +56,13 @@ func (a *Aggregator) Load(r io.Reader) error {
 		d.err = fmt.Errorf("%d bytes are left over", d.in.Len())
 	}
 	if d.err != nil {
-		return fmt.Errorf("%w: %w", ErrState, d.err)
+		return nil, fmt.Errorf("%w: %w", ErrState, d.err)
 	}
-	n.metrics = a.metrics
-	*a = *n
-	a.publish()
-	return nil
+	return func() {
+		n.metrics = a.metrics
+		*a = *n
+		a.publish()
+	}, nil
 }
 
 type decoder struct {

@@ -59,7 +59,10 @@ func (t *Topology) rehomeEdge(id edgeID, from, to nodeID) {
 	if dst == from {
 		dst = to
 	}
-	if target := t.edge(src, dst, e.protocol); target != id && es.list[id] == e {
+	es.live-- // it goes, and must not be in the way of the one in its place
+	target := t.edge(src, dst, e.protocol)
+	es.live++
+	if target != id && es.list[id] == e {
 		t.mergeEdge(id, target, from, to)
 	}
 }

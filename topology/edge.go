@@ -14,12 +14,16 @@ import (
 // protocol), with its interned telemetry.Edge. A half knows its route, a route its
 // edge. Moving a half is moving one number; merging two edges is pointing the routes of the
 // one at the other; no half need be found.
+//
+// Overflow: an edge between two overflow nodes, of whatever protocol, is an overflow edge, however it came about: because
+// there were too many edges, or because both its ends were too many nodes. It counts against no limit, for there are few, and
+// routes of any ends may take it. So whether an edge is one follows from its ends alone, and can be checked.
 
 // edge is an edge of the graph.
 type edge struct {
 	src, dst   nodeID
 	protocol   telemetry.Protocol
-	overflow   bool
+	overflow   bool // nodes.overflowEdge(src, dst)
 	dirty      bool // counted on since it was last rendered
 	emptied    bool // is in edges.emptied
 	first      int64
@@ -80,15 +84,20 @@ func (t *Topology) edge(src, dst nodeID, p telemetry.Protocol) edgeID {
 			}
 		}
 	}
-	overflow := false
-	if es.live >= t.cfg.MaxEdges {
+	overflow := ns.overflowEdge(src, dst)
+	mute, muted := edgeID(0), false // the edge of unknown protocol, in whose place the new one comes
+	if p != telemetry.ProtocolUnknown && !overflow {
+		mute, muted = es.byKey[edgeKey{src, dst, telemetry.ProtocolUnknown}]
+	}
+	if !overflow && !muted && es.live >= t.cfg.MaxEdges {
 		key.src, key.dst = t.node(overflowNode(telemetry.NodeUnknown)), t.node(overflowNode(ns.list[dst].key.Kind))
 		key.protocol = telemetry.ProtocolUnknown
 		if id, ok := es.byKey[key]; ok {
 			return id
 		}
 		overflow = true
-	} else {
+	}
+	if !overflow {
 		es.live++
 	}
 	e := &edge{src: key.src, dst: key.dst, protocol: key.protocol, overflow: overflow, first: t.now, last: t.now}
@@ -103,12 +112,15 @@ func (t *Topology) edge(src, dst nodeID, p telemetry.Protocol) edgeID {
 	es.byKey[key] = id
 	t.nodes.tie(e, 1)
 	t.emptyEdge(id) // nothing is counted on it yet
-	if p != telemetry.ProtocolUnknown && !overflow {
-		if mute, ok := es.byKey[edgeKey{src, dst, telemetry.ProtocolUnknown}]; ok && !es.list[mute].overflow {
-			t.mergeEdge(mute, id, nowhere, nowhere)
-		}
+	if muted {
+		t.mergeEdge(mute, id, nowhere, nowhere)
 	}
 	return id
+}
+
+// overflowEdge says that an edge between two nodes is an overflow edge.
+func (ns *nodes) overflowEdge(src, dst nodeID) bool {
+	return src != nowhere && overflows(ns.list[src].key) && overflows(ns.list[dst].key)
 }
 
 // tie counts an edge, or with -1 no longer, at its nodes.

@@ -121,7 +121,7 @@ func (t *Topology) alone(h *pair.Half, src, dst endpointID) {
 
 // unknown is the endpoint of a peer of whom nothing is said.
 func (t *Topology) unknown() endpointID {
-	return t.endpoint(telemetry.Endpoint{Node: telemetry.Node{Kind: telemetry.NodeUnknown, Name: unknownName}})
+	return t.endpoint(telemetry.Endpoint{Node: unknownNode()})
 }
 
 // anyone is the endpoint of callers that send no telemetry.

@@ -15,29 +15,53 @@ import (
 // Load replaces the state of a new topology by what Save wrote. On error
 // nothing has changed; the remedy is to begin empty and replay the log.
 func (t *Topology) Load(r io.Reader) error {
+	use, err := t.Prepare(r)
+	if err == nil {
+		use()
+	}
+	return err
+}
+
+// Prepare is the first half of Load: it reads and proves all, and changes nothing; use is the second, and cannot fail. So one
+// who loads several states that belong together loads all of them or none.
+func (t *Topology) Prepare(r io.Reader) (use func(), err error) {
+	l, err := t.read(r)
+	if err != nil {
+		return nil, err
+	}
+	return func() { t.use(l) }, nil
+}
+
+// read reads and proves what Save wrote, as the state of another topology.
+func (t *Topology) read(r io.Reader) (*loader, error) {
 	b, err := io.ReadAll(r)
 	if err != nil {
-		return fmt.Errorf("load topology: %w", err)
+		return nil, fmt.Errorf("load topology: %w", err)
 	}
 	const head, tail = len(checkpointMagic) + 1, 4
 	if len(b) < head+tail || string(b[:len(checkpointMagic)]) != checkpointMagic {
-		return errors.New("load topology: this is no checkpoint of a topology; begin empty and replay the log")
+		return nil, errors.New("load topology: this is no checkpoint of a topology; begin empty and replay the log")
 	}
 	if v := b[head-1]; v != checkpointVersion {
-		return fmt.Errorf("load topology: version %d is not known to this binary (it knows %d); begin empty and replay the log", v, checkpointVersion)
+		return nil, fmt.Errorf("load topology: version %d is not known to this binary (it knows %d); begin empty and replay the log", v, checkpointVersion)
 	}
 	body, sum := b[:len(b)-tail], binary.LittleEndian.Uint32(b[len(b)-tail:])
 	if crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)) != sum {
-		return errors.New("load topology: the checksum is wrong, the checkpoint is damaged; begin empty and replay the log")
+		return nil, errors.New("load topology: the checksum is wrong, the checkpoint is damaged; begin empty and replay the log")
 	}
-	n := New(t.cfg)
-	l := loader{t: n, b: body[head:]}
+	l := &loader{t: t.empty(), b: body[head:]}
 	l.all()
 	if l.err != nil {
-		return fmt.Errorf("load topology: %w; begin empty and replay the log", l.err)
+		return nil, fmt.Errorf("load topology: %w; begin empty and replay the log", l.err)
 	}
+	return l, nil
+}
+
+// use takes over the state that was read.
+func (t *Topology) use(l *loader) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	n := l.t
 	t.applied, t.now, t.tick, t.cursor, t.nextSweep = n.applied, n.now, n.tick, n.cursor, n.nextSweep
 	t.pending, t.nodes, t.edges = n.pending, n.nodes, n.edges
 	t.pub.dirtyEdges, t.pub.dirtyNodes = n.pub.dirtyEdges, n.pub.dirtyNodes
@@ -46,7 +70,7 @@ func (t *Topology) Load(r io.Reader) error {
 		t.stats.Early++
 		t.finish(&l.spilled[i])
 	}
-	return nil
+	t.sweepEmptied()
 }
 
 func (l *loader) all() {
@@ -112,7 +136,15 @@ func (l *loader) nodes() {
 func (l *loader) edges() {
 	es, ns := &l.t.edges, &l.t.nodes
 	for range l.count(10) {
-		e := &edge{src: nodeID(l.index(0, len(ns.list))), dst: nodeID(l.index(1, len(ns.list))), protocol: telemetry.Protocol(l.byte(uint8(telemetry.ProtocolMessaging))), overflow: l.bool()}
+		e := &edge{src: nodeID(l.index(0, len(ns.list))), dst: nodeID(l.index(1, len(ns.list))), protocol: telemetry.Protocol(l.byte(uint8(telemetry.ProtocolMessaging)))}
+		marked := l.bool()
+		if l.err != nil {
+			return
+		}
+		// Who wrote this may have left an overflow edge unmarked that came about by nodes that were too many.
+		if e.overflow = ns.overflowEdge(e.src, e.dst); marked && !e.overflow {
+			l.fail(errNonsense)
+		}
 		e.first, e.last = l.int(), l.int()
 		l.exemplar(&e.slow)
 		l.exemplar(&e.failed)

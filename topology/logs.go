@@ -71,5 +71,5 @@ func (t *Topology) turn(l *pair.Half, src endpointID, p telemetry.Protocol) {
 // nameless says that a client's entry names nobody, so that it may be a
 // server's.
 func (t *Topology) nameless(l *pair.Half) bool {
-	return hop(l, telemetry.ClientLog) && !l.Has(pair.Paired) && t.nodes.of(t.far(l)).key == telemetry.Node{Name: unknownName}
+	return hop(l, telemetry.ClientLog) && !l.Has(pair.Paired) && t.nodes.of(t.far(l)).key == unknownNode()
 }

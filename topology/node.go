@@ -84,6 +84,11 @@ func callerNode() telemetry.Node {
 	return telemetry.Node{Kind: telemetry.NodeClient, Name: unknownName}
 }
 
+// unknownNode is the node that stands for callees of whom nothing is known.
+func unknownNode() telemetry.Node {
+	return telemetry.Node{Kind: telemetry.NodeUnknown, Name: unknownName}
+}
+
 // endpoint is the number of an endpoint, which it makes if need be. The
 // strings of is are borrowed. Its node has no cluster: a service of one name
 // and namespace is one service wherever it runs, and one witness often knows the
@@ -96,7 +101,7 @@ func (t *Topology) endpoint(is telemetry.Endpoint) endpointID {
 	}
 	id := t.node(is.Node)
 	n := ns.list[id]
-	if n.key != is.Node || len(n.variants) >= maxVariants {
+	if n.key != is.Node || len(n.variants) >= t.limits.variants {
 		if n.key == is.Node && is != (telemetry.Endpoint{Node: is.Node}) {
 			t.stats.Dropped.Variants++
 		}
@@ -136,7 +141,7 @@ func (t *Topology) node(key telemetry.Node) nodeID {
 	if id, ok := ns.byKey[key]; ok {
 		return id
 	}
-	if ns.live >= t.cfg.MaxNodes && key.Name != overflowName && key != callerNode() {
+	if ns.live >= t.cfg.MaxNodes && !ours(key) {
 		t.stats.Dropped.Nodes++
 		return t.node(overflowNode(key.Kind))
 	}
@@ -157,7 +162,7 @@ func (t *Topology) node(key telemetry.Node) nodeID {
 	ns.index(id)
 	ns.loose = append(ns.loose, id)
 	t.markNodeDirty(id)
-	if key.Kind == telemetry.NodeService && key.Name != overflowName {
+	if key.Kind == telemetry.NodeService && !overflows(key) {
 		t.adopt(id)
 	}
 	return id
@@ -169,13 +174,23 @@ func overflowNode(kind telemetry.NodeKind) telemetry.Node {
 	return telemetry.Node{Kind: max(kind, telemetry.NodeService), Name: overflowName}
 }
 
+// overflows says that a node is one of those.
+func overflows(n telemetry.Node) bool {
+	return n.Name == overflowName && n == overflowNode(n.Kind)
+}
+
+// ours says that the graph itself names a node: there are few of them, and they have room whatever a limit says.
+func ours(n telemetry.Node) bool {
+	return overflows(n) || n == callerNode() || n == unknownNode()
+}
+
 func firstLabel(name string) string {
 	label, _, _ := strings.Cut(name, ".")
 	return label
 }
 
 func (ns *nodes) index(id nodeID) {
-	if ns.list[id].key.Name == overflowName {
+	if overflows(ns.list[id].key) {
 		return // nobody means it
 	}
 	switch k := ns.list[id].key; k.Kind {
@@ -230,10 +245,11 @@ func (ns *nodes) removeEndpoint(ep endpointID) {
 
 // learnPrincipal remembers who proved to be p, so that a peer's certificate
 // names a node whose service account is not called like its service.
-func (ns *nodes) learnPrincipal(p string, node nodeID) {
+func (t *Topology) learnPrincipal(p string, node nodeID) {
+	ns := &t.nodes
 	switch known, ok := ns.principals[p]; {
 	case !ok:
-		if len(ns.principals) < 4*ns.live+64 {
+		if len(ns.principals) < 4*ns.live+t.limits.principals {
 			ns.principals[strings.Clone(p)] = node
 		}
 	case known != node:

@@ -38,53 +38,9 @@ func got(t *Topology) map[onEdge]counted {
 }
 
 // check asks what must hold of any state.
-func check(top *rapid.T, t *Topology) {
-	touching, callers := map[nodeID]int{}, map[nodeID]int{}
-	for r := 1; r < len(t.edges.routes); r++ {
-		rt := &t.edges.routes[r]
-		if rt.edge == 0 {
-			continue
-		}
-		listed := false
-		if e := t.edges.list[rt.edge]; e != nil {
-			for at := e.routes; at != 0; at = t.edges.routes[at].next {
-				listed = listed || at == routeID(r)
-			}
-		}
-		if !listed {
-			top.Fatalf("route %d is on edge %d, which does not know it", r, rt.edge)
-		}
-	}
-	for id, e := range t.edges.list {
-		if e == nil {
-			continue
-		}
-		if e.requests() == 0 {
-			top.Fatalf("edge %d is empty and still there", id)
-		}
-		touching[e.src]++
-		touching[e.dst]++
-		if e.src != nowhere && t.nodes.list[e.src].key != callerNode() {
-			callers[e.dst]++
-		}
-		for r := e.routes; r != 0 && e.overflow; r = t.edges.routes[r].next {
-			touching[t.nodes.endpoints[t.edges.routes[r].src].node]++
-			touching[t.nodes.endpoints[t.edges.routes[r].dst].node]++
-		}
-	}
-	for id, n := range t.nodes.list {
-		if n == nil || id == nowhere {
-			continue
-		}
-		if n.edges != touching[nodeID(id)] {
-			top.Fatalf("node %s thinks that %d edges touch it, they are %d", n.key.ID(), n.edges, touching[nodeID(id)])
-		}
-		if n.callers != callers[nodeID(id)] {
-			top.Fatalf("node %s thinks that %d callers are known, they are %d", n.key.ID(), n.callers, callers[nodeID(id)])
-		}
-		if n.edges == 0 && !n.reporter {
-			top.Fatalf("node %s is nobody's and still there", n.key.ID())
-		}
+func check(top interface{ Fatal(args ...any) }, t *Topology) {
+	if err := t.Check(); err != nil {
+		top.Fatal(err)
 	}
 }
 

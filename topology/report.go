@@ -67,7 +67,7 @@ func (t *Topology) reporter(id *telemetry.Identity) endpointID {
 		}
 	}
 	if id.Principal != 0 {
-		t.nodes.learnPrincipal(b.Str(id.Principal), t.nodes.endpoints[ep].node)
+		t.learnPrincipal(b.Str(id.Principal), t.nodes.endpoints[ep].node)
 	}
 	return ep
 }

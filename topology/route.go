@@ -39,12 +39,12 @@ func (t *Topology) route(src, dst endpointID, p telemetry.Protocol) routeID {
 	}
 	id := t.edge(ns.endpoints[src].node, ns.endpoints[dst].node, p)
 	e := es.list[id]
-	if e.routeCount >= maxRoutesPerEdge || len(es.routes)-len(es.freeRoute) > 8*t.cfg.MaxEdges {
+	if e.routeCount >= t.limits.routesPerEdge || len(es.routes)-len(es.freeRoute) > t.limits.routes {
 		bareSrc, bareDst := ns.list[e.src].bare, ns.list[e.dst].bare
 		bare := keyOf(bareSrc, bareDst, e.protocol)
 		if key != bare {
 			t.stats.Dropped.Variants++
-			if r, ok := es.byRoute[bare]; ok && es.routes[r].edge == id {
+			if r := es.routeOn(id, bareSrc, bareDst, e.protocol); r != 0 {
 				return r
 			}
 			src, dst, p = bareSrc, bareDst, e.protocol
@@ -67,6 +67,20 @@ func (t *Topology) route(src, dst endpointID, p telemetry.Protocol) routeID {
 	es.nameRoute(r, t.edgeOf(r))
 	t.hold(r, 1)
 	return r
+}
+
+// routeOn is the route of an edge between two endpoints, 0 if there is none. The index knows it, unless it is one that
+// took another edge when that was made.
+func (es *edges) routeOn(id edgeID, src, dst endpointID, p telemetry.Protocol) routeID {
+	if r, ok := es.byRoute[keyOf(src, dst, p)]; ok && es.routes[r].edge == id {
+		return r
+	}
+	for r := es.list[id].routes; r != 0; r = es.routes[r].next {
+		if rt := &es.routes[r]; rt.src == src && rt.dst == dst && rt.protocol == p {
+			return r
+		}
+	}
+	return 0
 }
 
 // edgeOf is what observations on a route say. A caller that is not known is

@@ -21,7 +21,8 @@ import (
 //   - State is a function of the log and of the times given to Tick.
 //   - Nothing holds on to a batch.
 type Topology struct {
-	cfg Config
+	cfg    Config
+	limits limits
 
 	mu      sync.Mutex
 	applied telemetry.Position
@@ -45,15 +46,31 @@ type Topology struct {
 	hub hub
 }
 
+// limits bound what has no setting, each by a constant; tests take less.
+type limits struct {
+	variants      int // endpoints of a node
+	routesPerEdge int
+	routes        int // in all
+	principals    int // beyond four a node
+}
+
 // New makes an empty topology. The configuration has been validated.
 func New(cfg Config) *Topology {
-	t := &Topology{cfg: cfg}
+	t := &Topology{cfg: cfg, limits: limits{maxVariants, maxRoutesPerEdge, 8 * cfg.MaxEdges, 64}}
 	t.pending = pair.New(cfg.MaxPending, maphash.Bytes(maphash.MakeSeed(), nil))
 	t.nodes.init()
 	t.edges.init()
 	t.pub.init()
 	t.cursor, t.back = signal.At(0), signal.At(0)
 	return t
+}
+
+// empty is a topology without state, of the same limits.
+func (t *Topology) empty() *Topology {
+	n := New(t.cfg)
+	n.limits = t.limits
+	n.pending.Limit(t.pending.Max())
+	return n
 }
 
 // Applied is the position of the last entry that the state contains.

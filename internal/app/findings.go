@@ -2,6 +2,7 @@ package app
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 // findings is what the rooms noticed, worst and oldest first. A room that finds something is a line here.
 func (a *App) findings(now time.Time) (out []binnacle.Finding) {
 	for _, of := range []func(time.Time) []telemetry.Finding{
-		a.logFindings,
+		a.logFindings, a.restoreFindings,
 	} {
 		for _, f := range of(now) {
 			out = append(out, binnacle.Finding{
@@ -42,4 +43,20 @@ func (a *App) logFindings(now time.Time) []telemetry.Finding {
 		Kind: "log_unwritable", Subject: a.path("wal"), Says: err.Error(), Since: now,
 		Remedy: "see that the disk has room and may be written to",
 	}}
+}
+
+// restoreFindings says what of graph and signals the start could not restore, and stays until the next.
+func (a *App) restoreFindings(time.Time) (out []telemetry.Finding) {
+	restored := a.logStatus(time.Now()).Restored
+	for _, aside := range restored.SetAside {
+		f := telemetry.Finding{
+			Kind: "checkpoint_set_aside", Subject: aside.File, Says: aside.Reason, Since: a.started, Count: restored.MissingBatches, Loss: restored.MissingBatches > 0,
+			Remedy: "keep the file for whoever is to find the fault; the graph and the signals were derived again from the log",
+		}
+		if f.Loss {
+			f.Says = fmt.Sprintf("%s; what graph and signals had of %d batches that the log no longer holds is lost, their traces are not", f.Says, f.Count)
+		}
+		out = append(out, f)
+	}
+	return out
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/binnacle-mesh/binnacle/internal/api/binnacle"
 	"github.com/binnacle-mesh/binnacle/storage/checkpoint"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
@@ -28,6 +29,8 @@ type live struct {
 	work     []periodic
 	every    time.Duration // between checkpoints
 
+	restored Restored // how the last start went
+
 	applied telemetry.Position // of the entry taken in last
 	saved   telemetry.Position // of the newest checkpoint
 	broken  bool               // the states are no function of the log any more
@@ -42,8 +45,15 @@ type section struct {
 	name  string
 	state interface {
 		Save(w io.Writer) error
-		Load(r io.Reader) error
+		// Prepare reads and proves what Save wrote, and changes nothing; use takes it over, and cannot fail.
+		Prepare(r io.Reader) (use func(), err error)
 	}
+}
+
+// Restored says with what the states began.
+type Restored struct {
+	At    telemetry.Position // of the checkpoint; 0: none was of use
+	Aside []checkpoint.Aside // those that were not
 }
 
 // A periodic is something that is done between entries, on the goroutine that follows, so that
@@ -74,17 +84,21 @@ func newLive(log *slog.Logger, reg prometheus.Registerer, ckpt *checkpoint.Dir, 
 	return l
 }
 
-// restore loads the newest checkpoint.
+// status is what /api/v1/status shows of it.
+func (r Restored) status() binnacle.Restored {
+	s := binnacle.Restored{Checkpoint: uint64(r.At)}
+	for _, a := range r.Aside {
+		s.SetAside = append(s.SetAside, binnacle.SetAside{File: a.File, Reason: a.Reason.Error()})
+	}
+	return s
+}
+
+// restore loads the newest checkpoint that is of use. Where none is, the states begin empty, and derive again what the log
+// still holds: a fault of what is derived never keeps the server from starting.
 func (l *live) restore() error {
-	pos, saved, err := l.ckpt.Load()
+	pos, aside, err := l.ckpt.Load(l.load)
 	if err != nil {
 		return err
-	}
-	for _, s := range l.sections {
-		if err := load(s, saved); err != nil {
-			return fmt.Errorf("checkpoint at %d: %w; a newer version may have written it, or this one reads it wrongly: "+
-				"go back to that version, or remove the checkpoints to derive again what the log still holds", pos, err)
-		}
 	}
 	oldest, err := l.ckpt.Oldest()
 	if err != nil {
@@ -92,19 +106,39 @@ func (l *live) restore() error {
 	}
 	l.applied, l.saved = pos, pos
 	l.kept.Store(uint64(oldest))
+	l.restored = Restored{pos, aside}
 	return nil
 }
 
-// load gives a state its part of a checkpoint, if there is one.
-func load(s section, saved []checkpoint.Section) error {
-	for _, c := range saved {
-		if c.Name == s.name {
-			if err := s.state.Load(bytes.NewReader(c.Data)); err != nil {
-				return fmt.Errorf("load %s: %w", s.name, err)
+// load gives all states their parts of a checkpoint, those that are there, or none of them any.
+func (l *live) load(pos telemetry.Position, saved []checkpoint.Section) error {
+	var uses []func()
+	for _, s := range l.sections {
+		for _, c := range saved {
+			if c.Name != s.name {
+				continue
 			}
+			use, err := prepare(s, c.Data)
+			if err != nil {
+				return fmt.Errorf("checkpoint at %d: load %s: %w", pos, s.name, err)
+			}
+			uses = append(uses, use)
 		}
 	}
+	for _, use := range uses {
+		use()
+	}
 	return nil
+}
+
+// prepare holds a fault of a reader, which was not written for these bytes, to be one of the bytes.
+func prepare(s section, data []byte) (use func(), err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			use, err = nil, fmt.Errorf("reading it panics: %v", p)
+		}
+	}()
+	return s.state.Prepare(bytes.NewReader(data))
 }
 
 // Consume implements telemetry.Sink.

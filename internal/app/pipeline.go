@@ -69,9 +69,12 @@ type follower struct {
 
 func newPipeline(log *slog.Logger, live *live) *pipeline {
 	p := &pipeline{log: log, live: live, turn: newTurn(runtime.GOMAXPROCS(0)), failed: make(chan error, 1), halt: make(chan struct{})}
-	p.followers = []*follower{{Follower: Follower{"graph", wal.Policy{Essential: true, MaxLag: graphLag}, live}, run: p.runLive, turn: p.turn}}
+	p.followers = []*follower{{Follower: Follower{graphFollower, wal.Policy{Essential: true, MaxLag: graphLag}, live}, run: p.runLive, turn: p.turn}}
 	return p
 }
+
+// graphFollower is the live follower's name in metrics and status.
+const graphFollower = "graph"
 
 // graphLag is how many bytes of the log the graph may be behind before appends wait for it: about a
 // twentieth of a second of full load. The graph is to be fresh, and waits for no disk.

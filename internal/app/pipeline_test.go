@@ -63,12 +63,19 @@ func (c *counter) Save(w io.Writer) error {
 	return binary.Write(w, binary.LittleEndian, []uint64{uint64(c.applied), c.spans})
 }
 
-func (c *counter) Load(r io.Reader) error {
+func (c *counter) Prepare(r io.Reader) (use func(), err error) {
 	var v [2]uint64
-	err := binary.Read(r, binary.LittleEndian, &v)
-	c.applied, c.spans = telemetry.Position(v[0]), v[1]
-	return err
+	if err := binary.Read(r, binary.LittleEndian, &v); err != nil {
+		return nil, err
+	}
+	if v[1] == senseless {
+		return nil, errors.New("it holds a value that makes no sense")
+	}
+	return func() { c.applied, c.spans = telemetry.Position(v[0]), v[1] }, nil
 }
+
+// senseless is a count that Prepare refuses, as a reader refuses what a version with a fault, or a newer one, wrote.
+const senseless = 1<<64 - 1
 
 // rig is a pipeline over a real log and real checkpoints.
 type rig struct {

@@ -42,7 +42,7 @@ func (a *App) status() binnacle.Status {
 
 // logStatus is how the log fares, and who follows it.
 func (a *App) logStatus(now time.Time) binnacle.LogStatus {
-	l := binnacle.LogStatus{Bytes: uint64(a.pipeline.wal.Bytes())}
+	l := binnacle.LogStatus{Bytes: uint64(a.pipeline.wal.Bytes()), Restored: a.pipeline.live.restored.status()}
 	for _, f := range a.pipeline.wal.Followers() {
 		s := binnacle.FollowerStatus{
 			Name: f.Name, Policy: "best_effort", Position: uint64(f.Position),
@@ -51,6 +51,9 @@ func (a *App) logStatus(now time.Time) binnacle.LogStatus {
 		}
 		if f.Policy.Essential {
 			s.Policy = "essential"
+		}
+		if f.Name == graphFollower {
+			l.Restored.MissingBatches = f.LeftOut.Records // it skips none but at the start
 		}
 		l.Followers = append(l.Followers, s)
 	}

@@ -29,10 +29,11 @@ import (
 )
 
 const (
-	magic  = "BNCKPT1\n"
-	suffix = ".ckpt"
-	again  = "-again" // at the end of a second name for the same position
-	keep   = 2
+	magic   = "BNCKPT1\n"
+	suffix  = ".ckpt"
+	again   = "-again"   // at the end of a second name for the same position
+	damaged = ".damaged" // at the end of the name of one that was set aside
+	keep    = 2
 	// maxSection bounds what a damaged length can make Load allocate.
 	maxSection = 1 << 30
 )
@@ -135,9 +136,17 @@ func write(to io.Writer, pos telemetry.Position, parts []Part) error {
 	return err
 }
 
-// Load reads the newest checkpoint that is whole. Position 0 and no sections
-// mean that there is none. A damaged file is set aside with a line in the log.
-func (d *Dir) Load() (telemetry.Position, []Section, error) {
+// An Aside is a checkpoint that was of no use, and its reason.
+type Aside struct {
+	File   string // its new name
+	Reason error
+}
+
+// Load reads the newest checkpoint that is whole and that use, which is given its sections and must change nothing where it
+// fails, accepts. One that is of no use, be it damaged, written by a newer version or senseless, is set aside under
+// another name with a line in the log, and the one before is tried: what derives from the log is worth no refusal to start.
+// Position 0 means that there is none.
+func (d *Dir) Load(use func(telemetry.Position, []Section) error) (at telemetry.Position, aside []Aside, err error) {
 	all, err := d.list()
 	if err != nil {
 		return 0, nil, err
@@ -145,14 +154,18 @@ func (d *Dir) Load() (telemetry.Position, []Section, error) {
 	for _, f := range slices.Backward(all) {
 		sections, err := read(f)
 		if err == nil {
-			return f.pos, sections, nil
+			err = use(f.pos, sections)
 		}
-		d.log.Error("a checkpoint is damaged and set aside; starting from the one before", "file", f.path, "err", err)
-		if err := os.Rename(f.path, f.path+".damaged"); err != nil {
-			return 0, nil, fmt.Errorf("set damaged checkpoint aside: %w", err)
+		if err == nil {
+			return f.pos, aside, nil
 		}
+		d.log.Error("a checkpoint is of no use and is set aside; the one before is tried, or else all that the log holds is derived again", "file", f.path, "err", err)
+		if err := os.Rename(f.path, f.path+damaged); err != nil {
+			return 0, aside, fmt.Errorf("set checkpoint aside: %w", err)
+		}
+		aside = append(aside, Aside{f.path + damaged, err})
 	}
-	return 0, nil, nil
+	return 0, aside, nil
 }
 
 type file struct {

@@ -2,6 +2,8 @@ package checkpoint
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -35,7 +37,11 @@ func save(t *testing.T, d *Dir, pos telemetry.Position, text string) telemetry.P
 
 func load(t *testing.T, d *Dir) (telemetry.Position, string) {
 	t.Helper()
-	pos, s, err := d.Load()
+	var s []Section
+	pos, _, err := d.Load(func(_ telemetry.Position, read []Section) error {
+		s = read
+		return nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,6 +132,38 @@ func TestDamageFallsBack(t *testing.T) {
 			if pos, text := load(t, d); pos != 1 || text != "older" {
 				t.Fatalf("byte %d damaged: loaded %d %q", i, pos, text)
 			}
+		}
+	}
+}
+
+// One that is whole and yet of no use is set aside like a damaged one, with its reason, and stays there to be looked at.
+func TestWhatIsOfNoUseIsSetAside(t *testing.T) {
+	t.Parallel()
+	for _, good := range []telemetry.Position{2, 1, 0} {
+		path := t.TempDir()
+		d := open(t, path)
+		save(t, d, 1, "older")
+		save(t, d, 2, "newer")
+		bad := errors.New("makes no sense")
+		pos, aside, err := d.Load(func(pos telemetry.Position, s []Section) error {
+			if pos > good {
+				return fmt.Errorf("%s: %w", s[0].Data, bad)
+			}
+			return nil
+		})
+		if err != nil || pos != good || len(aside) != int(2-good) {
+			t.Fatalf("loaded %d, want %d; %d set aside, error %v", pos, good, len(aside), err)
+		}
+		for i, a := range aside {
+			if _, err := os.Stat(a.File); err != nil || !errors.Is(a.Reason, bad) {
+				t.Errorf("set aside %d is %+v: %v", i, a, err)
+			}
+		}
+		if pos, _ := load(t, open(t, path)); pos != good {
+			t.Errorf("the next start loads %d, want %d", pos, good)
+		}
+		if oldest := save(t, d, 3, "next"); good < 2 && oldest != 0 && oldest != good {
+			t.Errorf("the log must be kept from %d", oldest)
 		}
 	}
 }

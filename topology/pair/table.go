@@ -78,6 +78,12 @@ func New(limit int, seed uint64) *Table {
 	return &Table{chunks: make([]*chunk, minChunks), slots: make([]slot, minSlots), head: 1, tail: 1, limit: n, seed: seed | 1}
 }
 
+// Limit bounds the table anew, below what New rounds up to; for tests.
+func (t *Table) Limit(n int) { t.limit = min(t.limit, n+1) }
+
+// Max is how many halves the table holds at most.
+func (t *Table) Max() int { return t.limit - 1 }
+
 // Len is how many halves the table holds.
 func (t *Table) Len() int { return int(t.head - t.tail) }
 
@@ -179,6 +185,17 @@ func (t *Table) Kin(first Ref) iter.Seq2[Ref, *Half] {
 				return
 			}
 			if r = h.next; !t.live(r) {
+				return
+			}
+		}
+	}
+}
+
+// All walks all halves, from the oldest on. The table must not change meanwhile.
+func (t *Table) All() iter.Seq[*Half] {
+	return func(yield func(*Half) bool) {
+		for r := t.tail; r != t.head; r++ {
+			if r != 0 && !yield(t.At(r)) {
 				return
 			}
 		}

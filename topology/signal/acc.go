@@ -2,6 +2,7 @@ package signal
 
 import (
 	"bytes"
+	"fmt"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
@@ -251,4 +252,38 @@ func (a *Acc) Merge(o *Acc) {
 			r[c] += n
 		}
 	}
+}
+
+// Check proves that the accumulator's counts add up: in each column the buckets' to the requests', of which errors, throttled and secured
+// are some, and in no window more than of all time.
+func (a *Acc) Check() error {
+	var requests, buckets, some row
+	for i, id := range a.ids {
+		for c, n := range a.rows[i] {
+			switch {
+			case id == rowRequests:
+				requests[c] = n
+			case id >= counters:
+				buckets[c] += n
+			case id == rowErrors || id == rowThrottled:
+				some[c] += n
+			default:
+			}
+		}
+	}
+	if requests != buckets {
+		return fmt.Errorf("the requests of a column are not those of its buckets: %v and %v", requests, buckets)
+	}
+	for c := range some {
+		if some[c] > requests[c] {
+			return fmt.Errorf("%d of %d requests failed or were throttled", some[c], requests[c])
+		}
+	}
+	if n := requests.sum(FiveMinutes); n > a.total.Requests {
+		return fmt.Errorf("%d requests in a window, %d of all time", n, a.total.Requests)
+	}
+	if a.total.Errors+a.total.Throttled > a.total.Requests || a.total.Mutual > a.total.Secured || a.total.Secured > a.total.Requests {
+		return fmt.Errorf("the parts exceed the whole: %+v", a.total)
+	}
+	return nil
 }

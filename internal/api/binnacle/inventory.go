@@ -58,6 +58,21 @@ type Stored struct {
 type LogStatus struct {
 	Bytes     uint64           `json:"bytes"`
 	Followers []FollowerStatus `json:"followers"`
+	Restored  Restored         `json:"restored"`
+}
+
+// Restored is with what graph and signals began at the start.
+type Restored struct {
+	Checkpoint uint64     `json:"checkpoint"` // its position; 0: from what the log held alone
+	SetAside   []SetAside `json:"set_aside"`
+	// MissingBatches is how many batches are in neither the checkpoint nor the log: what graph and signals had of them is lost.
+	MissingBatches uint64 `json:"missing_batches"`
+}
+
+// SetAside is a checkpoint that was of no use.
+type SetAside struct {
+	File   string `json:"file"`
+	Reason string `json:"reason"`
 }
 
 // FollowerStatus is how far a follower of the log is.
@@ -88,6 +103,9 @@ func (d *Dialect) status(*http.Request) (api.Answer, error) {
 	}
 	if s.Findings == nil {
 		s.Findings = []Finding{}
+	}
+	if s.Log.Restored.SetAside == nil {
+		s.Log.Restored.SetAside = []SetAside{}
 	}
 	if s.Dropped == nil {
 		s.Dropped = map[string]uint64{}
