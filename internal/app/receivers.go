@@ -21,13 +21,14 @@ import (
 // openReceivers makes the receivers and opens their ports.
 func (a *App) openReceivers(ctx context.Context) (err error) {
 	collector.RegisterCompressors()
-	if a.collector, err = collector.New(a.cfg.Receive, a.pipeline, a.pool, a.reg, time.Now); err != nil {
+	if a.collector, err = collector.New(a.cfg.Receive, a.ledger, a.pipeline, a.pool, a.reg, time.Now); err != nil {
 		return err
 	}
 	spans := otlp.New(a.collector.Intake("otlp"))
 	logs := envoyals.New(a.collector.Intake("als"))
-	others := otlp.New(a.collector.Intake("collector"))
-	if a.embedded, err = embedded.New(ctx, a.cfg.Collector, others, a.version, a.log.With("room", "collector")); err != nil {
+	others := a.collector.Intake("collector")
+	front := embedded.Front{Bodies: others.Bodies(a.cfg.Receive.MaxMessageBytes / 2)}
+	if a.embedded, err = embedded.New(ctx, a.cfg.Collector, otlp.New(others), front, a.version, a.log.With("room", "collector")); err != nil {
 		return err
 	}
 	if err := conflicts(portsOf(a.cfg, a.embedded)); err != nil {
