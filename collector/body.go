@@ -173,6 +173,9 @@ func (s *Bodies) readRefusal(err error) *Refusal {
 			Err:    fmt.Errorf("the request's body did not arrive within %v (receive.read_timeout)", s.in.Config().ReadTimeout),
 		}
 	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return TooLargeRefusal(s.limit)
+	}
 	return &Refusal{Reason: Malformed, Err: fmt.Errorf("the request's body cannot be read: %w", err)}
 }
 

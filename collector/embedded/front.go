@@ -30,14 +30,14 @@ import (
 // Not chosen: the Collector's middleware, which comes after decompression and sees no connection; a proxy before the ports, which would
 // hide who sends.
 
-// A Front is what stands before the ports that receivers open. The zero Front bounds nothing.
+// A Front is what stands before the ports that receivers open, by the port's name ([Listener].Name). The zero Front bounds nothing.
 type Front struct {
 	// Bodies reads the bodies of HTTP requests; nil leaves that to the receivers.
 	Bodies *collector.Bodies
 	// Listen wraps the listener of a port; grpc says that its connections speak gRPC in the clear.
-	Listen func(l net.Listener, grpc bool) net.Listener
+	Listen func(port string, l net.Listener, grpc bool) net.Listener
 	// HTTP wraps what answers on an HTTP port, so that it is the first to see a request, before its body is read.
-	HTTP func(http.Handler) http.Handler
+	HTTP func(port string, next http.Handler) http.Handler
 	// GRPC are options of gRPC ports. They take effect over the receiver's settings.
 	GRPC []grpc.ServerOption
 }
@@ -49,11 +49,11 @@ const (
 	headerBytes   = 64 << 10
 )
 
-func (f *Front) listen(l net.Listener, grpc bool) net.Listener {
+func (f *Front) listen(port string, l net.Listener, grpc bool) net.Listener {
 	if f.Listen == nil {
 		return l
 	}
-	return f.Listen(l, grpc)
+	return f.Listen(port, l, grpc)
 }
 
 // An httpPort is a receiver's open HTTP port.
@@ -62,8 +62,8 @@ type httpPort struct {
 	done   sync.WaitGroup
 }
 
-// open opens the port of a receiver's settings, where handler answers.
-func (f *Front) open(ctx context.Context, cfg *confighttp.ServerConfig, host component.Host, set component.TelemetrySettings, handler http.Handler) (*httpPort, error) {
+// open opens a port of a receiver's settings, where handler answers.
+func (f *Front) open(ctx context.Context, port string, cfg *confighttp.ServerConfig, host component.Host, set component.TelemetrySettings, handler http.Handler) (*httpPort, error) {
 	s, err := cfg.ToServer(ctx, host.GetExtensions(), set, handler)
 	if err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func (f *Front) open(ctx context.Context, cfg *confighttp.ServerConfig, host com
 	}
 	s.Handler = f.bounded(s.Handler)
 	if f.HTTP != nil {
-		s.Handler = f.HTTP(s.Handler)
+		s.Handler = f.HTTP(port, s.Handler)
 	}
 	s.MaxHeaderBytes = headerBytes
 	s.ConnContext = collector.WithSender
@@ -85,7 +85,7 @@ func (f *Front) open(ctx context.Context, cfg *confighttp.ServerConfig, host com
 		s.IdleTimeout = idleTimeout
 	}
 	p := &httpPort{server: s}
-	l = f.listen(l, false)
+	l = f.listen(port, l, false)
 	p.done.Go(func() {
 		if err := s.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			componentstatus.ReportStatus(host, componentstatus.NewFatalErrorEvent(err))

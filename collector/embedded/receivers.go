@@ -49,7 +49,7 @@ type zipkinPort struct {
 
 // Start opens the port.
 func (z *zipkinPort) Start(ctx context.Context, host component.Host) (err error) {
-	z.port, err = z.front.open(ctx, z.cfg, host, z.set, z.handler)
+	z.port, err = z.front.open(ctx, "zipkin", z.cfg, host, z.set, z.handler)
 	return err
 }
 
@@ -106,7 +106,7 @@ func (j *jaegerPorts) Start(ctx context.Context, host component.Host) (err error
 	if j.cfg.ThriftHTTP.HasValue() {
 		mux := http.NewServeMux()
 		mux.HandleFunc("POST /api/traces", j.handler.HandleThriftHTTPBatch)
-		if j.http, err = j.front.open(ctx, j.cfg.ThriftHTTP.Get(), host, j.set, mux); err != nil {
+		if j.http, err = j.front.open(ctx, "jaeger_thrift_http", j.cfg.ThriftHTTP.Get(), host, j.set, mux); err != nil {
 			return err
 		}
 	}
@@ -129,7 +129,7 @@ func (j *jaegerPorts) openGRPC(ctx context.Context, cfg *configgrpc.ServerConfig
 	if err != nil {
 		return err
 	}
-	l = j.front.listen(l, !cfg.TLS.HasValue()) // what is encrypted cannot be looked into at the listener
+	l = j.front.listen("jaeger_grpc", l, !cfg.TLS.HasValue()) // what is encrypted cannot be looked into at the listener
 	api_v2.RegisterCollectorServiceServer(s, j.handler)
 	j.grpc = s
 	j.done.Go(func() {

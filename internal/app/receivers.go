@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"net"
+	"net/http"
 	"time"
 
 	"google.golang.org/grpc"
@@ -27,8 +29,7 @@ func (a *App) openReceivers(ctx context.Context) (err error) {
 	spans := otlp.New(a.collector.Intake("otlp"))
 	logs := envoyals.New(a.collector.Intake("als"))
 	others := a.collector.Intake("collector")
-	front := embedded.Front{Bodies: others.Bodies(a.cfg.Receive.MaxMessageBytes / 2)}
-	if a.embedded, err = embedded.New(ctx, a.cfg.Collector, otlp.New(others), front, a.version, a.log.With("room", "collector")); err != nil {
+	if a.embedded, err = embedded.New(ctx, a.cfg.Collector, otlp.New(others), a.front(others), a.version, a.log.With("room", "collector")); err != nil {
 		return err
 	}
 	if err := conflicts(portsOf(a.cfg, a.embedded)); err != nil {
@@ -60,6 +61,23 @@ func (a *App) openReceivers(ctx context.Context) (err error) {
 	}
 	guarded := a.door.Receive("otlp_http", spans, door.Intake{MaxBody: int64(a.cfg.Receive.MaxMessageBytes), BodyTimeout: a.cfg.Receive.ReadTimeout}, a.log.With("room", "receive"))
 	return a.addHTTP(ctx, "otlp_http", a.cfg.Listen.OTLPHTTP, "OTLP HTTP", guarded, nil)
+}
+
+// front is what stands before the ports of the embedded receivers: the same as before our own.
+func (a *App) front(in *collector.Intake) embedded.Front {
+	most := a.cfg.Receive.MaxMessageBytes / 2 // their own model of a message lies beside it
+	return embedded.Front{
+		Bodies: in.Bodies(most),
+		Listen: func(port string, l net.Listener, grpc bool) net.Listener {
+			if grpc {
+				return a.door.Listen(l, port, door.GRPCConnection)
+			}
+			return a.door.Listen(l, port, door.HTTPConnection)
+		},
+		HTTP: func(port string, next http.Handler) http.Handler {
+			return a.door.Receive(port, next, door.Intake{MaxBody: int64(most), BodyTimeout: a.cfg.Receive.ReadTimeout}, a.log.With("room", "receive"))
+		},
+	}
 }
 
 // streamWorkers is how many goroutines of a gRPC port serve one call after another. A
