@@ -46,6 +46,7 @@ type App struct {
 	reg     *prometheus.Registry
 	ledger  *ledger.Ledger // of all that clients can make the server hold
 
+	directory *directory
 	door      *door.Door
 	pool      *collector.Pool
 	collector *collector.Collector
@@ -129,8 +130,8 @@ func (a *App) path(elem ...string) string {
 
 // openStores opens what is on disk, apart from the log.
 func (a *App) openStores() (err error) {
-	if err := os.MkdirAll(a.cfg.Data, 0o755); err != nil {
-		return fmt.Errorf("open data directory: %w", err)
+	if a.directory, err = openDirectory(a.cfg.Data, a.log); err != nil {
+		return err
 	}
 	if a.series, err = series.Open(a.path("series"), a.cfg.Storage.Series, a.log.With("room", "series"), a.reg); err != nil {
 		return err
@@ -273,6 +274,7 @@ func (a *App) closeAll() error {
 	if a.series != nil {
 		errs = append(errs, a.series.Close())
 	}
+	errs = append(errs, a.directory.close())
 	return errors.Join(errs...)
 }
 

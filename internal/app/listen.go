@@ -20,8 +20,9 @@ type listener struct {
 	field  string // of the configuration
 	speaks string
 	net.Listener
-	serve func() error
-	stop  func(ctx context.Context) // returns when what was under way is answered, or ctx ends
+	handler http.Handler // nil where gRPC is spoken
+	serve   func() error
+	stop    func(ctx context.Context) // returns when what was under way is answered, or ctx ends
 }
 
 // open opens a port, or says who may be in the way.
@@ -89,7 +90,7 @@ func (a *App) addHTTP(ctx context.Context, field, addr, speaks string, h http.Ha
 		s.RegisterOnShutdown(shut)
 	}
 	a.listeners = append(a.listeners, &listener{
-		field: field, speaks: speaks, Listener: l,
+		field: field, speaks: speaks, Listener: l, handler: h,
 		serve: func() error {
 			if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 				return err
@@ -102,5 +103,15 @@ func (a *App) addHTTP(ctx context.Context, field, addr, speaks string, h http.Ha
 			}
 		},
 	})
+	return nil
+}
+
+// listener is the port of that setting, nil where it is not open.
+func (a *App) listener(field string) *listener {
+	for _, l := range a.listeners {
+		if l.field == field {
+			return l
+		}
+	}
 	return nil
 }
