@@ -2,9 +2,13 @@ package telemetry
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 )
+
+// ErrNewerRecord says that a record is not damaged, but of a version that this binary does not know.
+var ErrNewerRecord = errors.New("a newer version wrote it; go back to that one")
 
 // DecodeRecord fills the batch, emptied first, with what a record holds. It
 // accepts what any version up to this one wrote; on error the batch's content
@@ -13,7 +17,7 @@ func (b *Batch) DecodeRecord(rec []byte) error {
 	b.resetForDecode()
 	d := decoder{in: rec, b: b}
 	if d.version = d.byte(); d.err == nil && (d.version == 0 || d.version > recordVersion) {
-		return fmt.Errorf("decode record: version %d is not known to this binary (it knows 1 to %d); a newer one wrote it", d.version, recordVersion)
+		return fmt.Errorf("decode record: version %d is not known to this binary (it knows 1 to %d): %w", d.version, recordVersion, ErrNewerRecord)
 	}
 	d.strings()
 	d.attrs()
@@ -154,7 +158,7 @@ func (d *decoder) strings() {
 	d.b.Received = int64(d.fixed())
 	n := d.count(1)
 	if known == 0 || known > uint64(numWellKnown) {
-		d.fail(fmt.Errorf("it names %d well-known strings, this binary knows %d; a newer one wrote it", known, numWellKnown))
+		d.fail(fmt.Errorf("it names %d well-known strings, this binary knows %d: %w", known, numWellKnown, ErrNewerRecord))
 		return
 	}
 	if d.err != nil {

@@ -230,7 +230,7 @@ func (a *App) Run(ctx context.Context) error {
 	wg.Wait()
 	err = errors.Join(err, a.closeAll())
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
-		err = errors.Join(cause, err)
+		err = errors.Join(err, cause) // why it ended is the last that is said
 	}
 	return err
 }

@@ -2,18 +2,20 @@ package app
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/binnacle-mesh/binnacle/internal/api/binnacle"
+	"github.com/binnacle-mesh/binnacle/storage/wal"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
 // findings is what the rooms noticed, worst and oldest first. A room that finds something is a line here.
 func (a *App) findings(now time.Time) (out []binnacle.Finding) {
 	for _, of := range []func(time.Time) []telemetry.Finding{
-		a.logFindings, a.restoreFindings,
+		a.logFindings, a.logDamage, a.restoreFindings,
 	} {
 		for _, f := range of(now) {
 			out = append(out, binnacle.Finding{
@@ -39,6 +41,9 @@ func (a *App) logFindings(now time.Time) []telemetry.Finding {
 	if err == nil {
 		return nil
 	}
+	if fault, ok := errors.AsType[*wal.Fault](err); ok {
+		now = fault.Since
+	}
 	return []telemetry.Finding{{
 		Kind: "log_unwritable", Subject: a.path("wal"), Says: err.Error(), Since: now,
 		Remedy: "see that the disk has room and may be written to",
@@ -59,4 +64,21 @@ func (a *App) restoreFindings(time.Time) (out []telemetry.Finding) {
 		out = append(out, f)
 	}
 	return out
+}
+
+// logDamage says what the log has lost.
+func (a *App) logDamage(time.Time) []telemetry.Finding {
+	d := a.pipeline.wal.Damage()
+	if d == (wal.Damage{}) {
+		return nil
+	}
+	says := fmt.Sprintf("the log has lost %d batches", d.Missing)
+	if d.Uncertain > 0 {
+		says += fmt.Sprintf(", and perhaps up to %d at its end", d.Uncertain)
+	}
+	return []telemetry.Finding{{
+		Kind: "log_damaged", Subject: a.path("wal"), Count: d.Missing, Since: a.started, Loss: true,
+		Says:   fmt.Sprintf("%s: %d bytes in %d places cannot be read", says, d.Bytes, d.Places),
+		Remedy: "see that the disk is sound; the damaged bytes are kept in *.damaged beside the log, which may be removed",
+	}}
 }

@@ -161,6 +161,20 @@ func (p *pipeline) start() {
 		})
 	}
 	p.cutting.Go(p.cutBehind)
+	p.cutting.Go(p.watchLog)
+}
+
+// watchLog ends the process' work when the log cannot be written and never will be. A log that may be written again later is
+// waited for: what can be asked is answered meanwhile.
+func (p *pipeline) watchLog() {
+	select {
+	case err := <-p.wal.Failed():
+		select {
+		case p.failed <- err:
+		default:
+		}
+	case <-p.halt:
+	}
 }
 
 // gather is how long a store that has caught up waits after it hears of more.
@@ -279,5 +293,19 @@ func (p *pipeline) close(ctx context.Context) error {
 	return err
 }
 
-// wait returns when nobody follows any more: a follower that stands still in its store moves when that is closed.
-func (p *pipeline) wait() { p.following.Wait() }
+// leave is how long a follower that stands still on a disk that hangs is waited for.
+const leave = 20 * time.Second
+
+// wait returns when nobody follows any more: a follower that stands still in its store moves when that is closed. One that a disk
+// holds is left behind.
+func (p *pipeline) wait() {
+	gone := make(chan struct{})
+	go func() { p.following.Wait(); close(gone) }()
+	patience := time.NewTimer(leave)
+	defer patience.Stop()
+	select {
+	case <-gone:
+	case <-patience.C:
+		p.log.Error("a follower of the log does not end, most likely since a disk does not answer; the process ends without it")
+	}
+}

@@ -2,8 +2,6 @@ package app
 
 import (
 	"context"
-	"net"
-	"net/http"
 	"time"
 
 	"google.golang.org/grpc"
@@ -23,13 +21,13 @@ import (
 // openReceivers makes the receivers and opens their ports.
 func (a *App) openReceivers(ctx context.Context) (err error) {
 	collector.RegisterCompressors()
-	if a.collector, err = collector.New(a.cfg.Receive, a.ledger, a.pipeline, a.pool, a.reg, time.Now); err != nil {
+	if a.collector, err = collector.New(a.cfg.Receive, a.pipeline, a.pool, a.reg, time.Now); err != nil {
 		return err
 	}
 	spans := otlp.New(a.collector.Intake("otlp"))
 	logs := envoyals.New(a.collector.Intake("als"))
-	others := a.collector.Intake("collector")
-	if a.embedded, err = embedded.New(ctx, a.cfg.Collector, otlp.New(others), a.front(others), a.version, a.log.With("room", "collector")); err != nil {
+	others := otlp.New(a.collector.Intake("collector"))
+	if a.embedded, err = embedded.New(ctx, a.cfg.Collector, others, a.version, a.log.With("room", "collector")); err != nil {
 		return err
 	}
 	if err := conflicts(portsOf(a.cfg, a.embedded)); err != nil {
@@ -61,23 +59,6 @@ func (a *App) openReceivers(ctx context.Context) (err error) {
 	}
 	guarded := a.door.Receive("otlp_http", spans, door.Intake{MaxBody: int64(a.cfg.Receive.MaxMessageBytes), BodyTimeout: a.cfg.Receive.ReadTimeout}, a.log.With("room", "receive"))
 	return a.addHTTP(ctx, "otlp_http", a.cfg.Listen.OTLPHTTP, "OTLP HTTP", guarded, nil)
-}
-
-// front is what stands before the ports of the embedded receivers: the same as before our own.
-func (a *App) front(in *collector.Intake) embedded.Front {
-	most := a.cfg.Receive.MaxMessageBytes / 2 // their own model of a message lies beside it
-	return embedded.Front{
-		Bodies: in.Bodies(most),
-		Listen: func(port string, l net.Listener, grpc bool) net.Listener {
-			if grpc {
-				return a.door.Listen(l, port, door.GRPCConnection)
-			}
-			return a.door.Listen(l, port, door.HTTPConnection)
-		},
-		HTTP: func(port string, next http.Handler) http.Handler {
-			return a.door.Receive(port, next, door.Intake{MaxBody: int64(most), BodyTimeout: a.cfg.Receive.ReadTimeout}, a.log.With("room", "receive"))
-		},
-	}
 }
 
 // streamWorkers is how many goroutines of a gRPC port serve one call after another. A

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"errors"
 	"strings"
 	"time"
 
@@ -11,13 +10,8 @@ import (
 	"github.com/binnacle-mesh/binnacle/internal/api/binnacle"
 )
 
-// ready says whether the server can do its work: it can, unless the log is at fault.
-func (a *App) ready() error {
-	if err := a.pipeline.wal.Err(); err != nil {
-		return errors.Join(errors.New("the log can not be written"), err)
-	}
-	return nil
-}
+// ready says whether the server can do its work: it can, unless the log takes nothing.
+func (a *App) ready() error { return a.pipeline.wal.Err() }
 
 // status is what /api/v1/status shows. Counts come from the process' own
 // metrics, so that both tell the same.
@@ -42,12 +36,16 @@ func (a *App) status() binnacle.Status {
 
 // logStatus is how the log fares, and who follows it.
 func (a *App) logStatus(now time.Time) binnacle.LogStatus {
-	l := binnacle.LogStatus{Bytes: uint64(a.pipeline.wal.Bytes()), Restored: a.pipeline.live.restored.status()}
+	lost := a.pipeline.wal.Damage()
+	l := binnacle.LogStatus{
+		Bytes: uint64(a.pipeline.wal.Bytes()), Missing: lost.Missing, Uncertain: lost.Uncertain, DamagedBytes: uint64(lost.Bytes),
+		Restored: a.pipeline.live.restored.status(),
+	}
 	for _, f := range a.pipeline.wal.Followers() {
 		s := binnacle.FollowerStatus{
 			Name: f.Name, Policy: "best_effort", Position: uint64(f.Position),
 			LagSeconds: f.Age(now).Seconds(), LagBytes: uint64(f.Lag.Bytes),
-			LeftOut: binnacle.LeftOut{Batches: f.LeftOut.Records, Spans: f.LeftOut.Spans, Requests: f.LeftOut.Requests},
+			LeftOut: binnacle.LeftOut{Batches: f.LeftOut.Records, Spans: f.LeftOut.Spans, Requests: f.LeftOut.Requests, Lost: f.Lost},
 		}
 		if f.Policy.Essential {
 			s.Policy = "essential"

@@ -13,9 +13,9 @@ import (
 //
 //	Append encodes the batch on its caller's goroutine, queues it and waits.
 //	One goroutine takes the whole queue at once,
-//	opens a new segment if the records might not fit, syncing the old one,
-//	writes all, syncs once,
-//	puts all in the tail, where the followers find what is durable, and nothing else,
+//	in groups that fit the newest segment, opening another where none does,
+//	writes a group and syncs once,
+//	puts it in the tail, where the followers find what is durable, and nothing else,
 //	and wakes the waiters.
 //
 // While one group is being synced the next one gathers, so that the number of
@@ -43,8 +43,8 @@ func (e *entry) memory() int64 { return int64(e.batch.Size() + cap(*e.buf)) }
 // over in every case and gives it to release when nobody reads it any more.
 //
 // Errors: telemetry.ErrOverloaded when the log is full, telemetry.ErrClosed,
-// ctx's error (the record may then still be written and followed), or the log's own fault, which is
-// final. For all but ctx's, the record is not and will not be in the log.
+// ctx's error (the record may then still be written and followed), or a *Fault while the log cannot be written. For all
+// but ctx's, the record is not and will not be in the log, unless the disk that fails does not even let it be taken back.
 func (l *Log) Append(ctx context.Context, b *telemetry.Batch) (telemetry.Position, error) {
 	e := l.encode(b)
 	if err := l.enqueue(e); err != nil {
@@ -87,10 +87,13 @@ func (l *Log) enqueue(e *entry) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch held := l.mu.bytes + l.mu.queued; {
-	case l.mu.err != nil:
-		return l.mu.err
+	case l.mu.fault != nil:
+		return l.mu.fault
 	case l.mu.closed:
 		return telemetry.ErrClosed
+	case l.mu.queued > 0 && l.mu.queued+n > maxQueued:
+		l.metrics.refused.Inc()
+		return fmt.Errorf("%d bytes wait for the log's disk: %w", l.mu.queued, telemetry.ErrOverloaded)
 	case held+n > l.cfg.MaxBytes:
 		l.metrics.refused.Inc()
 		return fmt.Errorf("log holds %d of %d bytes: %w", held, l.cfg.MaxBytes, telemetry.ErrOverloaded)
@@ -99,6 +102,9 @@ func (l *Log) enqueue(e *entry) error {
 	l.mu.queued += n
 	return nil
 }
+
+// maxQueued is how many bytes of records may wait for the committer: some seconds of full load, all of it in memory.
+const maxQueued = 256 << 20
 
 func (l *Log) signal() {
 	select {
@@ -110,106 +116,112 @@ func (l *Log) signal() {
 // commit is the committer's goroutine.
 func (l *Log) commit() {
 	defer close(l.done)
-	for range l.wake {
+	for {
+		select {
+		case <-l.wake:
+		case <-l.retries.due():
+			l.recover()
+		}
 		l.tail.waitForEssential()
 		l.mu.Lock()
-		group, err, closed := l.mu.queue, l.mu.err, l.mu.closed
+		all, closed := l.mu.queue, l.mu.closed
 		l.mu.queue, l.mu.spare = l.mu.spare[:0], nil
 		l.mu.queued = 0
 		l.mu.Unlock()
-		if len(group) > 0 {
-			if err == nil {
-				err = l.write(group)
-			}
-			l.finish(group, err)
+		for group := all; len(group) > 0; {
+			n, err := l.write(group)
+			l.finish(group[:n], err)
+			group = group[n:]
 		}
+		clear(all)
+		l.mu.Lock()
+		l.mu.spare = all[:0]
+		l.mu.Unlock()
 		if closed {
+			l.closeFile()
 			return
 		}
 	}
 }
 
-// write puts a group on disk.
-func (l *Log) write(group []*entry) error {
-	l.recs = l.recs[:0]
+// write puts as many of the entries on disk as fit the newest segment, of which it makes another where the first does not. n is how many
+// it is about, be there an error or not; then all of them are in the log, or none.
+func (l *Log) write(all []*entry) (n int, err error) {
+	if err := l.Err(); err != nil {
+		return len(all), err
+	}
+	l.began()
+	defer l.ended()
+	room := int64(l.cfg.SegmentBytes) - l.size
+	if framed(len(all[0].rec)) > room {
+		if err := l.nextSegment(); err != nil {
+			return len(all), l.fail(err)
+		}
+		room = int64(l.cfg.SegmentBytes) - l.size
+	}
 	pos, sum := l.last, l.sum
-	for _, e := range group {
+	for _, e := range all {
+		took := framed(len(e.rec))
+		if room -= took; room < 0 && n > 0 {
+			break
+		}
 		pos++
 		e.pos = pos
 		binary.LittleEndian.PutUint64(e.rec, uint64(pos))
-		n := framed(len(e.rec))
-		if err := l.room(n); err != nil {
-			return err
-		}
-		l.grow(e.pos, n, sum)
-		sum.add(n, e.batch)
+		sum.add(took, e.batch)
 		e.end = sum
-		l.recs = append(l.recs, e.rec)
+		n++
 	}
-	if err := l.flush(); err != nil {
-		return err
-	}
-	l.metrics.records.Add(float64(len(group)))
-	l.metrics.bytes.Add(float64(sum.Bytes - l.sum.Bytes))
-	l.last, l.sum = pos, sum
-	return nil
-}
-
-// framed is how many bytes a record of n takes on disk at the most: it has a header in each
-// page that it touches, two at the least.
-func framed(n int) int64 { return int64(n + frameBytes*(n/(pageBytes-frameBytes)+2)) }
-
-// room opens a new segment if n more bytes might not fit this one. wlog would do
-// so itself, but syncs the old one in the background, after which the group's
-// acknowledgement could overtake it.
-func (l *Log) room(n int64) error {
-	if l.current().bytes+n <= int64(l.cfg.SegmentBytes)-pageBytes {
-		return nil
-	}
-	if err := l.flush(); err != nil {
-		return err
-	}
-	idx, err := l.wl.NextSegmentSync()
+	size, err := l.flush(all[:n])
 	if err != nil {
-		return fmt.Errorf("open next log segment: %w", err)
+		return n, l.fail(err)
 	}
-	if err := syncDir(l.dir); err != nil {
-		return err
-	}
-	l.mu.Lock()
-	l.mu.segments = append(l.mu.segments, segment{index: idx})
-	l.mu.Unlock()
-	return nil
+	l.grow(l.last+1, size, l.sum)
+	l.metrics.records.Add(float64(n))
+	l.metrics.bytes.Add(float64(size - l.size))
+	l.size, l.last, l.sum = size, pos, sum
+	return n, nil
 }
 
-func (l *Log) flush() error {
-	if len(l.recs) == 0 {
-		return nil
+// flushAt is how many bytes of frames are written at once.
+const flushAt = 1 << 20
+
+// flush writes and syncs a group behind what is durable, and returns where it ends.
+func (l *Log) flush(group []*entry) (size int64, err error) {
+	at := l.size
+	l.out = l.out[:0]
+	for i, e := range group {
+		l.out = appendRecord(l.out, at+int64(len(l.out)), e.rec)
+		if len(l.out) < flushAt && i < len(group)-1 {
+			continue
+		}
+		if _, err := l.file.WriteAt(l.out, at); err != nil {
+			return 0, fmt.Errorf("write log: %w", err)
+		}
+		at += int64(len(l.out))
+		l.out = l.out[:0]
 	}
-	if err := l.wl.Log(l.recs...); err != nil {
-		return fmt.Errorf("write log: %w", err)
-	}
-	clear(l.recs)
-	l.recs = l.recs[:0]
-	if l.cfg.NoSync {
-		return nil
+	if cap(l.out) > keepBuffer {
+		l.out = nil
 	}
 	t := time.Now()
-	if err := l.wl.Sync(); err != nil {
-		return fmt.Errorf("sync log: %w", err)
+	if !l.cfg.NoSync {
+		if err := l.file.Sync(); err != nil {
+			return 0, fmt.Errorf("sync log: %w", err)
+		}
+		l.metrics.sync.Observe(time.Since(t).Seconds())
 	}
-	l.metrics.sync.Observe(time.Since(t).Seconds())
-	return nil
+	if t.Sub(l.looked) > l.timing.look {
+		l.looked = t
+		if l.file.Removed() {
+			return 0, fmt.Errorf("sync log: %w", errRemoved)
+		}
+	}
+	return at, nil
 }
 
 // finish hands a group to the followers and wakes its senders.
 func (l *Log) finish(group []*entry, err error) {
-	if err != nil {
-		l.log.Error("the log can not be written; nothing is acknowledged any more", "dir", l.dir, "err", err)
-		l.mu.Lock()
-		l.mu.err = err
-		l.mu.Unlock()
-	}
 	unused := group
 	if err == nil {
 		unused = l.tail.put(group)
@@ -218,12 +230,10 @@ func (l *Log) finish(group []*entry, err error) {
 		e.err = err
 		e.ready <- struct{}{}
 	}
-	l.tail.wakeAll() // the senders first: they have waited for the disk already
+	if err == nil {
+		l.tail.wakeAll() // the senders first: they have waited for the disk already
+	}
 	for _, e := range unused {
 		l.recycle(e)
 	}
-	clear(group)
-	l.mu.Lock()
-	l.mu.spare = group[:0]
-	l.mu.Unlock()
 }

@@ -1,8 +1,7 @@
 // Package wal is the log: records in one total order, durable before their
 // senders are told so.
 //
-// It is a thin group commit over prometheus/tsdb/wlog, which frames records in
-// checksummed pages and segments, and has repaired torn tails for years. What is
-// added here: positions, the rule that an acknowledgement waits for fsync, a bound on
-// the log's size, and cutting the log behind its readers. docs/format/wal.md draws the bytes.
+// Records lie in checksummed frames in segments; positions are dense; an acknowledgement waits for fsync; many
+// records share one. The log has a bound, is cut behind its readers, gives each of them every record in order, gets over
+// damage and tells what it cost, and gets over disks that fail. docs/format/wal.md draws the bytes, ADR 021 says why they are so.
 package wal

@@ -38,6 +38,7 @@ type Follower struct {
 	next  telemetry.Position // the record that it is at, or waits for
 	at    Extent             // of the log before next
 	left  Extent             // what it left out
+	lost  uint64             // records among those that the log no longer has
 	lent  *entry             // the entry of the tail that it is at
 	took  Extent             // of the record that it is at, if that came from disk
 	stamp int64              // Batch.Received of the record given last
@@ -52,8 +53,11 @@ func (l *Log) Follow(name string, from telemetry.Position, policy Policy) (*Foll
 		return nil, fmt.Errorf("follow log as %s: a best-effort follower needs a lag beyond which it skips", name)
 	}
 	f := &Follower{log: l, name: name, policy: policy, more: make(chan struct{}, 1), next: from + 1}
-	oldest, any := l.holding(from + 1)
 	t := &l.tail
+	t.mu.Lock()
+	f.overHole()
+	t.mu.Unlock()
+	oldest, any := l.holding(f.next, -1)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
@@ -73,9 +77,15 @@ func (l *Log) Follow(name string, from telemetry.Position, policy Policy) (*Foll
 		} else {
 			f.at = t.sum
 		}
-		f.left.Records = uint64(first - f.next)
-		l.log.Warn("the log no longer holds the first records that a follower is to be given; it goes on without them",
-			"follower", name, "after", from, "oldest", first, "missing", f.left.Records)
+		missing := uint64(first - f.next)
+		f.left.Records += missing
+		if policy.Essential {
+			f.lost += missing
+			l.log.Error("the log no longer holds the first records that a follower needs; they are lost to it", "follower", name, "after", from, "oldest", first, "missing", missing)
+		} else {
+			l.log.Warn("the log no longer holds the first records that a follower is to be given; it goes on without them",
+				"follower", name, "after", from, "oldest", first, "missing", missing)
+		}
 		f.next = first
 	}
 	f.overHole()
@@ -149,17 +159,19 @@ func (f *Follower) pass() (unused []*entry) {
 	return unused
 }
 
-// overHole passes positions that no record has: the log was opened by a state that was ahead of it, because
-// the newest of it were lost with a machine (wal.no_sync). tail.mu is held.
+// overHole passes positions that no record has. tail.mu is held.
 func (f *Follower) overHole() {
-	l := f.log
-	if f.next <= l.found || f.next > l.opened {
+	t := &f.log.tail
+	if len(t.holes) == 0 {
 		return
 	}
-	n := uint64(l.opened + 1 - f.next)
-	l.log.Warn("the log has lost records that some state derived from it has; a follower goes on without them", "follower", f.name, "after", f.next-1, "missing", n)
-	f.left.Records += n
-	f.next = l.opened + 1
+	beyond, lost := overHole(t.holes, f.next)
+	if lost > 0 {
+		f.left.Records += lost
+		f.lost += lost
+		f.log.log.Warn("a follower goes on without records that the log has lost", "follower", f.name, "after", f.next-1, "missing", lost)
+	}
+	f.next = beyond
 }
 
 // skip moves a best-effort follower forward that is too far behind. tail.mu is held.
@@ -191,6 +203,19 @@ func (f *Follower) leave(next telemetry.Position, at Extent) {
 	f.next, f.at = next, at
 }
 
+// miss leaves out what lies before next, which the log does not have: it was cut, or it is damaged. tail.mu is held.
+func (f *Follower) miss(next telemetry.Position, at Extent) {
+	if next <= f.next {
+		return
+	}
+	if f.disk.damaged || f.policy.Essential {
+		f.log.tail.lose(f.next, next)
+		f.lost += uint64(next - f.next)
+		f.log.log.Error("a follower goes on without records that the log has lost", "follower", f.name, "after", f.next-1, "missing", next-f.next)
+	}
+	f.leave(next, at)
+}
+
 // behind is how much of the log the follower has not passed. tail.mu is held.
 func (f *Follower) behind() Extent {
 	t := &f.log.tail
@@ -207,7 +232,7 @@ func (f *Follower) read() (telemetry.Entry, bool, error) {
 	pos, base, err := f.disk.seek(f.log, f.next)
 	if errors.Is(err, errGone) {
 		t.mu.Lock()
-		f.leave(t.last+1-telemetry.Position(len(t.live())), t.front)
+		f.miss(t.last+1-telemetry.Position(len(t.live())), t.front)
 		t.mu.Unlock()
 		f.wake()
 		return telemetry.Entry{}, false, nil
@@ -216,6 +241,14 @@ func (f *Follower) read() (telemetry.Entry, bool, error) {
 	if err == nil {
 		rec = f.disk.record()
 		err = f.disk.batch.DecodeRecord(rec)
+		if err != nil && !(errors.Is(err, telemetry.ErrNewerRecord) && f.disk.scan.sealed) {
+			f.disk.undecodable(f.log, err)
+			t.mu.Lock()
+			f.miss(pos+1, base)
+			t.mu.Unlock()
+			f.wake()
+			return telemetry.Entry{}, false, nil
+		}
 	}
 	if err != nil {
 		return telemetry.Entry{}, false, fmt.Errorf("read log %s at position %d for %s: %w", f.log.dir, f.next, f.name, err)
@@ -226,7 +259,7 @@ func (f *Follower) read() (telemetry.Entry, bool, error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	f.leave(pos, base)
+	f.miss(pos, base)
 	f.took, f.stamp = took, f.disk.batch.Received
 	return telemetry.Entry{Position: pos, Batch: f.disk.batch, Record: rec}, true, nil
 }
@@ -259,7 +292,8 @@ type FollowerStatus struct {
 	// Oldest is when the oldest record that it has not passed was received, in Unix nanoseconds; 0 where it has
 	// passed all, or the time is not known yet.
 	Oldest  int64
-	LeftOut Extent // what a best-effort follower skipped, since the start of the process
+	LeftOut Extent // what it was not given, since the start of the process: skipped by a best-effort follower, or lost
+	Lost    uint64 // records among those that the log no longer had
 }
 
 // Age is how old the oldest record is that the follower has not passed; 0 where it has passed all.
@@ -275,7 +309,7 @@ func (f *Follower) Status() FollowerStatus {
 	t := &f.log.tail
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := FollowerStatus{Name: f.name, Policy: f.policy, Position: f.next - 1, Lag: f.behind(), LeftOut: f.left}
+	s := FollowerStatus{Name: f.name, Policy: f.policy, Position: f.next - 1, Lag: f.behind(), LeftOut: f.left, Lost: f.lost}
 	if e := t.at(f.next); e != nil {
 		s.Oldest = e.batch.Received
 	} else if f.next <= t.last {

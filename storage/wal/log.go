@@ -1,17 +1,14 @@
 package wal
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/prometheus/tsdb/wlog"
-	"github.com/prometheus/prometheus/util/compression"
 
+	"github.com/binnacle-mesh/binnacle/internal/disk"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
@@ -44,29 +41,24 @@ func (c Config) Validate() error {
 	return nil
 }
 
-const (
-	pageBytes   = 32 << 10 // wlog's page
-	frameBytes  = 7        // wlog's header of a record's part in a page
-	headerBytes = 8        // our position
-)
-
 // A Log is an open log. All methods but Close are safe for concurrent use.
 //
-// Its parts, each in a file of its own: commit.go makes records durable in groups; segments.go
-// knows which file holds which records, and cuts the oldest; open.go finds the end after a crash;
-// follow.go gives the records to those who follow, the newest from memory (tail.go) and older ones from disk
-// (reader.go).
+// Its parts, each in a file of its own: commit.go makes records durable in groups; frame.go is how they lie in a file; fault.go
+// gets over a disk that fails, fills up or hangs; segments.go knows which file holds which records, and cuts the oldest; open.go finds the end after a crash;
+// scanner.go reads a file, whatever its state, and damage.go tells what is lost; follow.go gives the records to those who follow, the
+// newest from memory (tail.go) and older ones from disk (reader.go).
 //
-// Invariants: positions are dense and in the order of the bytes; what followers get is durable, and
-// each gets every record once, in order; after a failed write or sync nothing is acknowledged ever
-// again (what the page cache holds is then unknown), Err says why, and the owner is expected to end the process.
+// Invariants: positions rise in the order of the bytes, by one but for holes, which are told; a position is never given twice where the first may have been
+// acknowledged; what followers get is durable, and each gets every record once, in order; after a failed write or sync nothing is
+// acknowledged until what that file holds beyond its last sync is cut off, and another file was written and synced.
 //
 // Lock order: mu and tail.mu are leaves; neither is held while the other is taken.
 type Log struct {
 	cfg     Config
 	dir     string
+	fs      disk.FS
+	timing  timing
 	log     *slog.Logger
-	wl      *wlog.WL
 	metrics *metrics
 	release func(*telemetry.Batch)
 	buffers sync.Pool // *[]byte, to encode records into
@@ -77,75 +69,68 @@ type Log struct {
 		spare    []*entry // the queue's other array
 		queued   int64    // bytes in queue
 		closed   bool
-		err      error // sticky
+		fault    *Fault    // nothing is taken while it lasts
+		writing  time.Time // since when the committer has been at the disk; zero while it is not
 		segments []segment
 		bytes    int64 // sum over segments
 	}
-	tail tail
-	wake chan struct{} // capacity 1: there is something in the queue, or closed is set
-	done chan struct{} // closed when the committer has returned
+	tail   tail
+	wake   chan struct{} // capacity 1: there is something in the queue, or closed is set
+	done   chan struct{} // closed when the committer has returned
+	failed chan error    // capacity 1: the fault that is final
+	watch  sync.WaitGroup
 
 	// The committer's own, and Open's before it.
-	// found is the newest record that was there when the log was opened. opened is the position after which
-	// numbering went on: greater, where some state had applied records that the log has lost.
-	found, opened telemetry.Position
-	repairs       int // torn tails cut by Open
+	opened  telemetry.Position // the position after which numbering went on when the log was opened
+	skipped uint64             // how many just before that were never given
+	repairs int                // torn tails cut by Open
 
-	last telemetry.Position // of the record written last
-	sum  Extent             // of all records up to last
-	recs [][]byte
+	file    disk.File          // of the newest segment
+	size    int64              // of it, durable
+	cut     bool               // file may hold more than that, and is not written to any more
+	looked  time.Time          // when it was looked for under its name
+	out     []byte             // frames to be written
+	last    telemetry.Position // of the record written last
+	sum     Extent             // of all records up to last
+	retries retries
 }
 
 // Open opens the log in dir, made if absent, and finds its end.
 //
 // A record that was being written when the process or the machine died is torn:
-// it was never acknowledged. It, and nothing else, is cut off the end, with one
-// line in the log. Damage anywhere else is an error and changes nothing on disk.
+// it was never acknowledged, and is cut off the end, with one line in the log. What is damaged is another thing: it stays where it is, is
+// copied aside, and is passed; Damage says what is lost by it. It is no error.
 //
 // after is the highest position that any state derived from the log has applied, so that
 // numbering goes on even where the whole log was cut. release gets each batch back that Append took over,
 // once, when nobody reads it any more; it may be called from any goroutine.
 func Open(dir string, cfg Config, after telemetry.Position, release func(*telemetry.Batch), logger *slog.Logger, reg prometheus.Registerer) (*Log, error) {
+	return openOn(disk.OS{}, defaultTiming(), dir, cfg, after, release, logger, reg)
+}
+
+func openOn(fsys disk.FS, timing timing, dir string, cfg Config, after telemetry.Position, release func(*telemetry.Batch), logger *slog.Logger, reg prometheus.Registerer) (*Log, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("open log %s: %w", dir, err)
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := fsys.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
 	l := &Log{
-		cfg: cfg, dir: dir, log: logger, release: release, last: after,
-		wake: make(chan struct{}, 1), done: make(chan struct{}),
+		cfg: cfg, dir: dir, fs: fsys, timing: timing, log: logger, release: release,
+		wake: make(chan struct{}, 1), done: make(chan struct{}), failed: make(chan error, 1),
 	}
 	l.buffers.New = func() any { b := make([]byte, 0, 64<<10); return &b }
-	if err := l.scan(); err != nil {
+	if err := l.scan(after); err != nil {
 		return nil, fmt.Errorf("open log %s: %w", dir, err)
 	}
-	if err := l.openWriter(); err != nil {
-		return nil, err
-	}
-	l.tail.init(l.last, l.sum)
 	l.metrics = newMetrics(reg, l)
+	if err := l.nextSegment(); err != nil {
+		// The server can still answer, and says that it is not ready.
+		l.fail(err)
+	}
 	go l.commit()
+	l.watch.Go(l.watchDisk)
 	return l, nil
-}
-
-// openWriter opens a new segment behind those that there are.
-func (l *Log) openWriter() error {
-	// wlog's own log lines and metrics name Prometheus' TSDB; ours say the same of this log.
-	wl, err := wlog.NewSize(slog.New(slog.DiscardHandler), nil, l.dir, l.cfg.SegmentBytes, compression.None)
-	if err != nil {
-		return fmt.Errorf("open log %s for writing: %w", l.dir, err)
-	}
-	l.wl = wl
-	if err := syncDir(l.dir); err != nil {
-		return err
-	}
-	idx, _, err := wl.LastSegmentAndOffset()
-	if err != nil {
-		return fmt.Errorf("open log %s for writing: %w", l.dir, err)
-	}
-	l.mu.segments = append(l.mu.segments, segment{index: idx})
-	return nil
 }
 
 // Last is the position of the newest durable record.
@@ -162,38 +147,20 @@ func (l *Log) Bytes() int64 {
 	return l.mu.bytes
 }
 
-// Err is the fault after which the log takes nothing more, nil while it is sound.
-func (l *Log) Err() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.mu.err
-}
-
 // Close writes what is queued, then closes the files for writing. Appends after it get ErrClosed;
-// followers read on to the end, where they get io.EOF. It waits for no follower.
+// followers read on to the end, where they get io.EOF. It waits for no follower, and not for ever for a disk that hangs.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	l.mu.closed = true
 	l.mu.Unlock()
 	l.tail.close() // a follower that holds the committer back holds it no longer
 	l.signal()
-	<-l.done
+	l.watch.Wait() // ends when the committer has, or when that stands still
 	l.tail.end()
-	if err := l.wl.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
-		return fmt.Errorf("close log: %w", err)
+	select {
+	case <-l.done:
+		return nil
+	default:
+		return fmt.Errorf("close log: %w", l.Err())
 	}
-	return nil
-}
-
-// syncDir makes a file's name in dir durable.
-func syncDir(dir string) error {
-	f, err := os.Open(filepath.Clean(dir))
-	if err != nil {
-		return fmt.Errorf("sync directory: %w", err)
-	}
-	defer func() { _ = f.Close() }()
-	if err := f.Sync(); err != nil {
-		return fmt.Errorf("sync directory %s: %w", dir, err)
-	}
-	return nil
 }

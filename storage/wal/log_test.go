@@ -208,32 +208,6 @@ func TestTornTailIsCut(t *testing.T) {
 	}
 }
 
-// Damage before the tail is not repaired by throwing acknowledged records away.
-func TestDamageInTheMiddleIsRefused(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	l := open(t, dir, small(), 0)
-	l.put(t, "first")
-	_ = l.Close()
-	l = open(t, dir, small(), 0) // opens a second segment
-	l.put(t, "second")
-	_ = l.Close()
-	name := filepath.Join(dir, "00000000")
-	b, _ := os.ReadFile(name)
-	b[16] ^= 0xff
-	if err := os.WriteFile(name, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	_, err := Open(dir, small(), 0, nil, quiet(), nil)
-	if err == nil || !strings.Contains(err.Error(), "restore segment 0") {
-		t.Fatalf("got %v, want a refusal that names the segment and the remedy", err)
-	}
-	after, _ := os.ReadFile(name)
-	if !cmp.Equal(b, after) {
-		t.Error("the damaged segment was changed")
-	}
-}
-
 func TestFullLogRefusesAndTruncateMakesRoom(t *testing.T) {
 	t.Parallel()
 	cfg := small()

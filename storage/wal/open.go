@@ -1,133 +1,215 @@
 package wal
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
 
-	"github.com/prometheus/prometheus/tsdb/wlog"
-
+	"github.com/binnacle-mesh/binnacle/internal/disk"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
-// scan reads the whole log: it finds where each segment begins and where the log ends, and cuts a torn record off.
-// It decodes nothing; followers read again what they need.
-func (l *Log) scan() error {
-	err := l.scanSegments()
-	if torn, ok := errors.AsType[*tornError](err); ok {
-		err = l.repair(torn)
+// segmentName is the name of a segment's file.
+func segmentName(dir string, index int) string { return filepath.Join(dir, fmt.Sprintf("%08d", index)) }
+
+// listSegments lists the segments in dir, oldest first. A number that is missing is no error: what is lost is told by the positions.
+func listSegments(fsys disk.FS, dir string) ([]int, error) {
+	names, err := fsys.Names(dir)
+	if err != nil {
+		return nil, err
 	}
-	l.opened = l.last
-	return err
-}
-
-// A tornError says where a segment stops making sense.
-type tornError struct {
-	segment int
-	good    int64 // bytes of the segment that are whole records
-	cause   error
-}
-
-func (e *tornError) Error() string {
-	return fmt.Sprintf("segment %d is damaged after byte %d: %v", e.segment, e.good, e.cause)
-}
-
-func (l *Log) scanSegments() error {
-	first, last, err := wlog.Segments(l.dir)
-	if err != nil || last < 0 {
-		return err
-	}
-	for i := first; i <= last; i++ {
-		if err := l.scanSegment(i); err != nil {
-			return err
+	var all []int
+	for _, name := range names {
+		if n, err := strconv.Atoi(name); err == nil && n >= 0 && name == filepath.Base(segmentName("", n)) {
+			all = append(all, n)
 		}
 	}
+	slices.Sort(all)
+	return all, nil
+}
+
+// A survey is what a whole log holds, as found by reading it.
+type survey struct {
+	segments []segment
+	first    telemetry.Position // of the oldest record, 0 without
+	last     telemetry.Position // of the newest record, and of what marks say that came before their segments
+	newest   telemetry.Position // of the newest record
+	sum      Extent             // of all records
+	holes    []hole
+	damages  []damage // those with readable records behind them
+	tail     []damage // those behind the newest record, and behind the last mark
+	skipped  uint64   // how many positions from newest to last were never given
+}
+
+// A hole is positions that no record of the log has: those from after+1 up to next-1. The first lost of them
+// had records, as far as can be told, and the others were never given.
+type hole struct {
+	after, next telemetry.Position
+	lost        uint64
+}
+
+// look reads the whole log in dir. It changes nothing and decodes nothing.
+func look(fsys disk.FS, dir string) (*survey, error) {
+	indexes, err := listSegments(fsys, dir)
+	if err != nil {
+		return nil, err
+	}
+	v := &survey{}
+	for _, i := range indexes {
+		if err := v.segment(fsys, dir, i); err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
+}
+
+func (v *survey) segment(fsys disk.FS, dir string, index int) error {
+	f, err := fsys.OpenFile(segmentName(dir, index), os.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	size, err := f.Size()
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	seg := segment{index: index, bytes: size, base: v.sum, empty: true}
+	s := newScanner(f, size)
+	for marked := false; ; {
+		what := s.next()
+		if s.mark.next > 0 && !marked {
+			// Numbering went on behind whatever the damage before can have held.
+			marked = true
+			v.damages, v.tail = append(v.damages, v.tail...), nil
+		}
+		if what == foundEnd {
+			break
+		}
+		if what == foundDamage {
+			d := s.dmg
+			d.segment = index
+			v.tail = append(v.tail, d)
+			continue
+		}
+		pos := s.last
+		if seg.empty && pos <= v.newest {
+			// Its number says that it comes later, its records that they came before: it is a copy, or not of this log. No record is given twice.
+			v.tail = append(v.tail, damage{segment: index, from: 0, to: size, cause: fmt.Errorf("it begins with position %d, and the segment before ends with %d", pos, v.newest)})
+			break
+		}
+		skipped := uint64(0)
+		if seg.empty {
+			seg.first, seg.empty = pos, false
+			skipped = s.mark.skipped
+		}
+		v.record(pos, skipped, s.rec)
+	}
+	if seg.empty {
+		seg.first = max(v.last, v.newest) + 1
+		if s.mark.next > 0 {
+			seg.first = max(seg.first, s.mark.next)
+			v.last, v.skipped = max(v.last, s.mark.next-1), s.mark.skipped
+		}
+	}
+	v.segments = append(v.segments, seg)
+	return f.Close()
+}
+
+// record notes the next record, before whose segment so many positions were skipped.
+func (v *survey) record(pos telemetry.Position, skipped uint64, rec []byte) {
+	if gap := uint64(pos - v.newest - 1); v.newest > 0 && gap > 0 {
+		v.holes = append(v.holes, hole{after: v.newest, next: pos, lost: gap - min(gap, skipped)})
+	}
+	v.damages = append(v.damages, v.tail...)
+	v.tail = nil
+	if v.first == 0 {
+		v.first = pos
+	}
+	v.newest, v.last, v.skipped = pos, max(v.last, pos), 0
+	v.sum.Records++
+	v.sum.Bytes += framed(len(rec))
+}
+
+// torn is the torn record at the log's end, if that is all that there is.
+func (v *survey) torn() (damage, bool) {
+	if len(v.tail) != 1 || !v.tail[0].torn {
+		return damage{}, false
+	}
+	d := v.tail[0]
+	for _, s := range v.segments {
+		if s.index > d.segment && s.bytes > markBytes {
+			return damage{}, false // it was not the last to be written to
+		}
+	}
+	return d, true
+}
+
+// scan reads the whole log: it finds where each segment begins and where the log ends, repairs what can be, and tells what cannot.
+func (l *Log) scan(after telemetry.Position) error {
+	v, err := look(l.fs, l.dir)
+	if err != nil {
+		return err
+	}
+	damages, uncertain := v.damages, uint64(0) // how many records there may have been behind the newest
+	d, torn := v.torn()
+	if torn {
+		if err := l.cutTorn(v, d); err != nil {
+			l.log.Error("a torn record cannot be cut off; it is passed as what is damaged is", "segment", d.segment, "err", err)
+			torn = false
+		}
+	}
+	if !torn {
+		for _, d := range v.tail {
+			uncertain += d.most()
+		}
+		damages = append(damages, v.tail...)
+	}
+	// Numbering goes on behind all that can have been given: what some state has, and what the damaged end can have held.
+	l.last = max(after, v.last+telemetry.Position(uncertain))
+	l.opened, l.sum = l.last, v.sum
+	known := uint64(v.last-v.newest) - v.skipped
+	if after > v.last {
+		known += uint64(after - v.last)
+	}
+	end := hole{after: v.newest, next: l.last + 1, lost: known}
+	if v.newest == 0 {
+		end.after, end.lost = after, 0 // the log was cut up to there, or what it held is damaged
+	}
+	if end.next > end.after+1 {
+		l.skipped = uint64(end.next-end.after-1) - end.lost
+		v.holes = append(v.holes, end)
+	}
+	l.tail.init(l.last, l.sum, v.holes)
+	l.mu.segments = v.segments
+	for _, s := range v.segments {
+		l.mu.bytes += s.bytes
+	}
+	l.tellDamage(damages, v.holes, uncertain)
 	return nil
 }
 
-func (l *Log) scanSegment(index int) (err error) {
-	s, err := wlog.OpenReadSegment(wlog.SegmentName(l.dir, index))
-	if err != nil {
-		return err
-	}
-	st, err := s.Stat()
-	if err != nil {
-		return errors.Join(err, s.Close())
-	}
-	src := wlog.NewSegmentBufReader(s)
-	defer func() { err = errors.Join(err, src.Close()) }()
-	seg := segment{index: index, base: l.sum}
-	r := wlog.NewReader(src)
-	for r.Next() {
-		rec := r.Record()
-		if len(rec) < headerBytes || r.Offset() > st.Size() {
-			// The page is read with zeros behind the file's end. A frame header cut short can then
-			// pass for an empty record, of which we write none, and a record that ends in zeros for a whole one.
-			l.note(seg)
-			return &tornError{segment: index, good: seg.bytes, cause: fmt.Errorf("a record of %d bytes ends after the file, at %d", len(rec), r.Offset())}
-		}
-		seg.bytes = r.Offset()
-		pos := telemetry.Position(binary.LittleEndian.Uint64(rec))
-		if seg.first == 0 {
-			seg.first = pos
-		}
-		l.last, l.found = max(l.last, pos), pos
-		l.sum.Records++
-		l.sum.Bytes += framed(len(rec))
-	}
-	l.note(seg)
-	if err := r.Err(); err != nil {
-		if _, io := errors.AsType[*fs.PathError](err); io {
-			return err // the disk's fault says nothing about the bytes
-		}
-		return &tornError{segment: index, good: seg.bytes, cause: err}
-	}
-	return nil
-}
-
-func (l *Log) note(seg segment) {
-	if seg.first == 0 {
-		seg.first = l.found + 1 // empty: cut with the one before
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.mu.segments = append(l.mu.segments, seg)
-	l.mu.bytes += seg.bytes
-}
-
-// repair cuts a torn record off the end of the log. wlog's own Repair is not
-// used: it rewrites the segment under another name, and a process killed in the
-// middle of that would lose it; cutting the file is one step.
-func (l *Log) repair(torn *tornError) error {
-	_, last, err := wlog.Segments(l.dir)
-	if err != nil {
-		return err
-	}
-	for i := torn.segment + 1; i <= last; i++ {
-		st, err := os.Stat(wlog.SegmentName(l.dir, i))
-		if err != nil {
-			return err
-		}
-		if st.Size() > 0 {
-			return fmt.Errorf("%w; segment %d after it holds records that were acknowledged, so nothing was changed: "+
-				"restore segment %d, or remove it and all after it to go on without what they hold", torn, i, torn.segment)
-		}
-	}
-	f, err := os.OpenFile(wlog.SegmentName(l.dir, torn.segment), os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	err = f.Truncate(torn.good)
+// cutTorn cuts a torn record off the end of its segment. It was never acknowledged.
+func (l *Log) cutTorn(v *survey, d damage) error {
+	f, err := l.fs.OpenFile(segmentName(l.dir, d.segment), os.O_WRONLY, 0)
 	if err == nil {
-		err = f.Sync()
+		err = f.Truncate(d.from)
+		if err == nil {
+			err = f.Sync()
+		}
+		err = errors.Join(err, f.Close())
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err != nil {
 		return fmt.Errorf("cut torn record: %w", err)
+	}
+	for i := range v.segments {
+		if v.segments[i].index == d.segment {
+			v.segments[i].bytes = d.from
+		}
 	}
 	l.repairs++
 	l.log.Warn("cut a torn record off the end of the log; it was being written when the process died and was not acknowledged",
-		"segment", torn.segment, "kept_bytes", torn.good, "cause", torn.cause, "last", l.last)
+		"segment", d.segment, "kept_bytes", d.from, "cause", d.cause, "last", v.newest)
 	return nil
 }

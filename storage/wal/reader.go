@@ -1,94 +1,128 @@
 package wal
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"log/slog"
+	"os"
+	"time"
 
-	"github.com/prometheus/prometheus/tsdb/wlog"
-
+	"github.com/binnacle-mesh/binnacle/internal/disk"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
 // A reader reads records from disk, in order. The zero reader is ready.
 //
-// It only ever looks for what is known to be durable, so that the end of a file means the next file, or damage. wlog's
-// LiveReader is used, which can read on in a file that still grows.
+// It only ever looks for what is known to be durable, so that the end of a file means the next file, or damage. What is damaged is
+// told, and passed.
 type reader struct {
-	src   *wlog.Segment
-	live  *wlog.LiveReader
-	seg   segment
-	batch *telemetry.Batch // to decode into
+	file    disk.File
+	scan    *scanner
+	seg     segment
+	past    int              // no segment with an index below is looked at any more
+	damaged bool             // what was passed before the record found last was damaged, or is gone
+	tries   int              // to read what the disk did not give
+	batch   *telemetry.Batch // to decode into
 }
+
+// maxTries is how often the disk is asked again for what it did not give.
+const maxTries = 3
 
 // errGone says that what was looked for was cut, and all that came after it, down to what is in memory.
 var errGone = errors.New("no segment holds it, nor any record after it")
 
-// seek reads up to the record at pos, or, where that was cut, the oldest after it: base is then
-// the extent of the log before that record.
-func (r *reader) seek(l *Log, pos telemetry.Position) (found telemetry.Position, base Extent, err error) {
-	for missing := -1; ; {
-		if r.src == nil {
-			err := r.open(l, pos)
-			if errors.Is(err, fs.ErrNotExist) && r.seg.index != missing {
-				missing = r.seg.index // cut since it was looked up
-				continue
-			}
-			if err != nil {
+// seek reads up to the record at pos, or, where that was cut or is damaged, the oldest after it: base is then
+// the extent of the log before that record, as far as segments tell.
+func (r *reader) seek(l *Log, pos telemetry.Position) (at telemetry.Position, base Extent, err error) {
+	r.damaged = false
+	for {
+		if r.file == nil {
+			if err := r.open(l, pos); err != nil {
 				return 0, Extent{}, err
 			}
-		}
-		for r.live.Next() {
-			rec := r.live.Record()
-			if len(rec) < headerBytes {
-				return 0, Extent{}, r.fault(fmt.Errorf("a record of %d bytes", len(rec)))
-			}
-			if found = telemetry.Position(binary.LittleEndian.Uint64(rec)); found >= pos {
-				return found, r.seg.base, nil
+			if r.file == nil {
+				continue // it was cut, or is gone: the next one
 			}
 		}
-		err, read := r.live.Err(), r.seg.index
-		r.close()
-		if err != nil && !errors.Is(err, io.EOF) {
-			return 0, Extent{}, r.fault(err)
-		}
-		if s, ok := l.holding(pos); !ok || s.index == read {
-			return 0, Extent{}, r.fault(errors.New("it ends before the record"))
+		switch r.scan.next() {
+		case foundRecord:
+			if at = r.scan.last; at >= pos {
+				r.tries = 0
+				return at, r.seg.base, nil
+			}
+		case foundDamage:
+			d := r.scan.dmg
+			d.segment = r.seg.index
+			if errors.Is(d.cause, errUnread) && r.tries < maxTries {
+				// A disk that does not answer once may do so the next time; what it holds is not lost yet.
+				r.tries++
+				r.close()
+				time.Sleep(l.timing.retry)
+				continue
+			}
+			l.cameUpon(d)
+			r.damaged = true
+		case foundEnd:
+			if s, ok := l.segment(r.seg.index); ok && s.bytes > r.scan.size {
+				r.scan.size = s.bytes
+				continue
+			}
+			// Records are looked for that are durable, so that this is the end of it only where others came later, or where its end is damaged.
+			r.past = r.seg.index + 1
+			r.close()
 		}
 	}
 }
 
-func (r *reader) fault(err error) error {
-	return fmt.Errorf("segment %d is damaged: %w; restore it from a copy, or remove it and all before it to go on without what they hold", r.seg.index, err)
-}
-
+// open opens the segment that has pos, or the oldest after it. Without an error and without a file it is to be called again.
 func (r *reader) open(l *Log, pos telemetry.Position) error {
-	s, ok := l.holding(pos)
+	s, ok := l.holding(pos, r.past-1)
 	if !ok {
+		r.past = 0 // others may come
 		return errGone
 	}
-	r.seg = s
-	f, err := wlog.OpenReadSegment(wlog.SegmentName(l.dir, s.index))
-	if err != nil {
-		return err
+	f, err := l.fs.OpenFile(segmentName(l.dir, s.index), os.O_RDONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, kept := l.segment(s.index); kept {
+			l.cameUpon(damage{segment: s.index, from: 0, to: s.bytes, cause: errRemoved})
+			r.damaged, r.past = true, s.index+1
+		}
+		return nil
 	}
-	r.src = f
-	r.live = wlog.NewLiveReader(slog.New(slog.DiscardHandler), wlog.NewLiveReaderMetrics(nil), f)
+	if err != nil {
+		return fmt.Errorf("open segment: %w", err)
+	}
+	r.file, r.seg, r.scan = f, s, newScanner(f, s.bytes)
 	if r.batch == nil {
 		r.batch = telemetry.NewBatch()
 	}
 	return nil
 }
 
+// undecodable notes that the record found last is whole, and makes no sense: it passed for one of an older version, or was written wrongly.
+func (r *reader) undecodable(l *Log, err error) {
+	r.damaged = true
+	l.cameUpon(damage{segment: r.seg.index, from: r.scan.begin, to: r.scan.end, cause: err})
+}
+
+// segment is the segment of an index, if it was not cut.
+func (l *Log) segment(index int) (segment, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.mu.segments {
+		if s.index == index {
+			return s, true
+		}
+	}
+	return segment{}, false
+}
+
 // record is the record that seek found, without its position, until the next seek.
-func (r *reader) record() []byte { return r.live.Record()[headerBytes:] }
+func (r *reader) record() []byte { return r.scan.rec[headerBytes:] }
 
 func (r *reader) close() {
-	if r.src != nil {
-		_ = r.src.Close() // it was only read
-		r.src, r.live = nil, nil
+	if r.file != nil {
+		_ = r.file.Close() // it was only read
+		r.file, r.scan = nil, nil
 	}
 }

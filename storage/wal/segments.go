@@ -1,7 +1,9 @@
 package wal
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
@@ -9,8 +11,9 @@ import (
 // A segment is one file of the log.
 type segment struct {
 	index int
-	first telemetry.Position // of its first record; 0 while it has none
-	bytes int64
+	first telemetry.Position // of its first record, or, while it has none, of the one to come
+	empty bool
+	bytes int64  // of the file that are durable
 	base  Extent // of all records before it
 }
 
@@ -20,26 +23,26 @@ func (l *Log) current() segment {
 	return l.mu.segments[len(l.mu.segments)-1]
 }
 
-// grow notes that the newest segment takes a record of n bytes; base is the extent of all before.
-func (l *Log) grow(pos telemetry.Position, n int64, base Extent) {
+// grow notes that the newest segment took records from position first on, and is now so long.
+func (l *Log) grow(first telemetry.Position, size int64, base Extent) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := &l.mu.segments[len(l.mu.segments)-1]
-	if s.first == 0 {
-		s.first, s.base = pos, base
+	if s.empty {
+		s.first, s.base, s.empty = first, base, false
 	}
-	s.bytes += n
-	l.mu.bytes += n
+	l.mu.bytes += size - s.bytes
+	s.bytes = size
 }
 
 // holding is the segment that has position pos, or, where that was cut, the oldest that has
-// any record. ok is false where no record is at or after pos.
-func (l *Log) holding(pos telemetry.Position) (s segment, ok bool) {
+// any record; those up to index past do not count. ok is false where no record is at or after pos.
+func (l *Log) holding(pos telemetry.Position, past int) (s segment, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range l.mu.segments {
-		if c.bytes == 0 {
-			continue // it holds nothing, or nothing yet
+		if c.empty || c.index <= past {
+			continue
 		}
 		if ok && c.first > pos {
 			break
@@ -51,23 +54,24 @@ func (l *Log) holding(pos telemetry.Position) (s segment, ok bool) {
 
 // Truncate removes the segments that hold no record after applied.
 func (l *Log) Truncate(applied telemetry.Position) error {
-	l.mu.Lock()
-	var drop []segment
-	segs := l.mu.segments
-	for len(segs) > 1 && segs[1].first != 0 && segs[1].first <= applied+1 {
-		drop = append(drop, segs[0])
-		l.mu.bytes -= segs[0].bytes
-		segs = segs[1:]
+	for {
+		l.mu.Lock()
+		segs := l.mu.segments
+		if len(segs) < 2 || segs[1].first > applied+1 {
+			l.mu.Unlock()
+			return nil
+		}
+		oldest := segs[0]
+		l.mu.Unlock()
+		if err := l.fs.Remove(segmentName(l.dir, oldest.index)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("truncate log: %w", err)
+		}
+		l.mu.Lock()
+		// The committer may have added one meanwhile; nobody else takes any away.
+		l.mu.segments = append([]segment(nil), l.mu.segments[1:]...)
+		l.mu.bytes -= oldest.bytes
+		l.mu.Unlock()
 	}
-	l.mu.segments = append([]segment(nil), segs...)
-	l.mu.Unlock()
-	if len(drop) == 0 {
-		return nil
-	}
-	if err := l.wl.Truncate(drop[len(drop)-1].index + 1); err != nil {
-		return fmt.Errorf("truncate log: %w", err)
-	}
-	return nil
 }
 
 // An Extent is how much a run of the log holds.

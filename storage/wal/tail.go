@@ -1,6 +1,8 @@
 package wal
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
@@ -24,6 +26,10 @@ type tail struct {
 	ended     bool          // there will be no more entries
 	waiting   bool          // the committer waits for a follower
 	moved     chan struct{} // capacity 1: a follower moved while it waits
+
+	holes  []hole   // positions that no record has, in order
+	damage Damage   // what the log has lost
+	places []damage // where it is damaged, as far as that was told
 }
 
 // tailBytes is how much memory entries may take that some follower has not passed. A follower
@@ -33,8 +39,8 @@ const tailBytes = 32 << 20
 // entryMemory is what an entry takes beyond its content: a batch's string table, most of all.
 const entryMemory = 16 << 10
 
-func (t *tail) init(last telemetry.Position, sum Extent) {
-	t.last, t.sum, t.front = last, sum, sum
+func (t *tail) init(last telemetry.Position, sum Extent, holes []hole) {
+	t.last, t.sum, t.front, t.holes = last, sum, sum, holes
 	t.moved = make(chan struct{}, 1)
 }
 
@@ -142,4 +148,15 @@ func (t *tail) end() {
 	t.ended = true
 	t.mu.Unlock()
 	t.wakeAll()
+}
+
+// lose notes that positions from `from` on up to `next`-1 were found to be missing. mu is held.
+func (t *tail) lose(from, next telemetry.Position) {
+	if beyond, _ := overHole(t.holes, from); beyond >= next {
+		return
+	}
+	h := hole{after: from - 1, next: next, lost: uint64(next - from)}
+	i, _ := slices.BinarySearchFunc(t.holes, h, func(a, b hole) int { return cmp.Compare(a.after, b.after) })
+	t.holes = slices.Insert(t.holes, i, h)
+	t.damage.Missing += h.lost
 }

@@ -56,9 +56,12 @@ type Stored struct {
 
 // LogStatus is how the log fares, and who follows it.
 type LogStatus struct {
-	Bytes     uint64           `json:"bytes"`
-	Followers []FollowerStatus `json:"followers"`
-	Restored  Restored         `json:"restored"`
+	Bytes        uint64           `json:"bytes"`
+	Missing      uint64           `json:"missing"`       // batches that the log had and has lost, as far as it is still kept
+	Uncertain    uint64           `json:"uncertain"`     // batches that there may have been, at the most, behind its damaged end when it was opened
+	DamagedBytes uint64           `json:"damaged_bytes"` // that are no readable batch
+	Followers    []FollowerStatus `json:"followers"`
+	Restored     Restored         `json:"restored"`
 }
 
 // Restored is with what graph and signals began at the start.
@@ -85,12 +88,13 @@ type FollowerStatus struct {
 	LeftOut    LeftOut `json:"left_out"`
 }
 
-// LeftOut is what a best-effort follower skipped since the start, because it was too far behind. Of records that
+// LeftOut is what a follower was not given since the start: a best-effort one because it was too far behind, any because the log had lost it. Of records that
 // were in the log before the start, spans and requests are not known and count as 0.
 type LeftOut struct {
 	Batches  uint64 `json:"batches"`
 	Spans    uint64 `json:"spans"`
 	Requests uint64 `json:"requests"`
+	Lost     uint64 `json:"lost"` // batches among those that the log no longer had
 }
 
 func (d *Dialect) status(*http.Request) (api.Answer, error) {

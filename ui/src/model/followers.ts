@@ -53,8 +53,10 @@ export function followerNotices(followers: readonly Follower[]): Notice[] {
       notices.push({
         key: `${f.name} left out ${batches}`,
         text:
-          `${f.name} fell too far behind, and left out ${count(batches)} batches` +
-          `${held(spans, requests)} since the server started.`,
+          f.policy === 'essential'
+            ? `${f.name} goes on without ${count(batches)} batches that the log has lost.`
+            : `${f.name} fell too far behind, and left out ${count(batches)} batches` +
+              `${held(spans, requests)} since the server started.`,
         loss: true,
       });
     }
