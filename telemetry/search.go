@@ -45,6 +45,14 @@ type SearchStats struct {
 	Blocks int // opened
 	Pages  int // pages of columns read and decoded to tell which spans there are
 	Took   time.Duration
+	// Damaged is what could not be read, so that the answer may lack what it held; by file.
+	Damaged []Damage
+}
+
+// Damage is a part of what is stored that cannot be read.
+type Damage struct {
+	File   string // or folder, in the store's own
+	Reason string
 }
 
 // A ServiceEntry is a service that the trace store knows, with its operations.

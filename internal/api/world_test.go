@@ -219,6 +219,7 @@ type memoryStore struct {
 	batches map[telemetry.TraceID][]byte
 	err     error         // returned by all
 	block   chan struct{} // Search waits for it, or for its context
+	damaged []telemetry.Damage
 }
 
 func (s *memoryStore) put(id telemetry.TraceID, b *telemetry.Batch) {
@@ -247,18 +248,18 @@ func (s *memoryStore) all() ([]*query.Trace, error) {
 	return out, nil
 }
 
-func (s *memoryStore) Trace(_ context.Context, id telemetry.TraceID) (*telemetry.Batch, error) {
+func (s *memoryStore) Trace(_ context.Context, id telemetry.TraceID) (*telemetry.Batch, []telemetry.Damage, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {
-		return nil, s.err
+		return nil, nil, s.err
 	}
 	rec, ok := s.batches[id]
 	if !ok {
-		return nil, fmt.Errorf("memory: %w", telemetry.ErrNotFound)
+		return nil, s.damaged, fmt.Errorf("memory: %w", telemetry.ErrNotFound)
 	}
 	b := telemetry.NewBatch()
-	return b, b.DecodeRecord(rec)
+	return b, s.damaged, b.DecodeRecord(rec)
 }
 
 func (s *memoryStore) Search(ctx context.Context, q telemetry.SpanQuery) ([]telemetry.TraceSummary, telemetry.SearchStats, error) {
@@ -278,7 +279,7 @@ func (s *memoryStore) Search(ctx context.Context, q telemetry.SpanQuery) ([]tele
 		return nil, telemetry.SearchStats{}, err
 	}
 	var out []telemetry.TraceSummary
-	stats := telemetry.SearchStats{Blocks: 1, Took: 1250 * time.Microsecond}
+	stats := telemetry.SearchStats{Blocks: 1, Took: 1250 * time.Microsecond, Damaged: slices.Clone(s.damaged)}
 	for _, t := range traces {
 		stats.Spans += len(t.Spans)
 		whole := summarise(t)
@@ -292,6 +293,8 @@ func (s *memoryStore) Search(ctx context.Context, q telemetry.SpanQuery) ([]tele
 	}
 	return out, stats, nil
 }
+
+func (s *memoryStore) Damaged() []telemetry.Damage { return s.damaged }
 
 func summarise(t *query.Trace) telemetry.TraceSummary {
 	out := telemetry.TraceSummary{TraceID: t.ID, Start: t.Start, Duration: t.End - t.Start, Spans: len(t.Spans)}

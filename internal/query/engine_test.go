@@ -24,14 +24,15 @@ type store struct {
 	batches  map[telemetry.TraceID]*telemetry.Batch
 	services []telemetry.ServiceEntry
 	asked    telemetry.SpanQuery
+	damaged  []telemetry.Damage
 }
 
-func (s *store) Trace(_ context.Context, id telemetry.TraceID) (*telemetry.Batch, error) {
+func (s *store) Trace(_ context.Context, id telemetry.TraceID) (*telemetry.Batch, []telemetry.Damage, error) {
 	b, ok := s.batches[id]
 	if !ok {
-		return nil, fmt.Errorf("store: %w", telemetry.ErrNotFound)
+		return nil, s.damaged, fmt.Errorf("store: %w", telemetry.ErrNotFound)
 	}
-	return b, nil
+	return b, s.damaged, nil
 }
 
 func (s *store) Search(_ context.Context, q telemetry.SpanQuery) ([]telemetry.TraceSummary, telemetry.SearchStats, error) {

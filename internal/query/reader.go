@@ -14,8 +14,9 @@ type TraceStore interface {
 	// Trace is all that is stored of one trace: its spans and its requests, and
 	// nothing of any other trace, in any order. What a sender sent twice, because
 	// its acknowledgement was lost, is there once. The batch belongs to the caller. An
-	// error that is telemetry.ErrNotFound says that nothing is stored.
-	Trace(ctx context.Context, id telemetry.TraceID) (*telemetry.Batch, error)
+	// error that is telemetry.ErrNotFound says that nothing is stored. damaged is what could not be read and may hold
+	// some of the trace, with either.
+	Trace(ctx context.Context, id telemetry.TraceID) (b *telemetry.Batch, damaged []telemetry.Damage, err error)
 
 	// Search is the newest q.Limit traces that have a span within q's range of which its
 	// filter holds, newest first; telemetry.Batch.SpanValues defines what a span's fields hold. The summaries
@@ -25,6 +26,12 @@ type TraceStore interface {
 	// Services is every service of which spans are stored, in any order. The
 	// caller does not change what it points to.
 	Services(ctx context.Context) ([]telemetry.ServiceEntry, error)
+}
+
+// A DamageReader is a TraceStore that knows what of it cannot be read. A store need not be one.
+type DamageReader interface {
+	// Damaged is what is known not to be readable, by file.
+	Damaged() []telemetry.Damage
 }
 
 // A LiveGraph is the service graph as it is now.

@@ -22,19 +22,26 @@ type Trace struct {
 	// Start and End are those of the earliest and the latest span, or of the
 	// requests where there is no span, in Unix nanoseconds.
 	Start, End int64
+	// Damaged is what could not be read and may hold more of the trace.
+	Damaged []telemetry.Damage
 }
 
 // Trace is the trace of that id. An error that is telemetry.ErrNotFound says
 // that nothing of it is stored.
 func (e *Engine) Trace(ctx context.Context, id telemetry.TraceID) (*Trace, error) {
-	b, err := e.traces.Trace(ctx, id)
+	b, damaged, err := e.traces.Trace(ctx, id)
 	switch {
 	case errors.Is(err, telemetry.ErrNotFound) || err == nil && b.Len() == 0:
+		if len(damaged) > 0 {
+			return nil, fmt.Errorf("trace %s: %w; but it may be in what cannot be read: %s", id, telemetry.ErrNotFound, Lacks(damaged))
+		}
 		return nil, fmt.Errorf("trace %s: %w", id, telemetry.ErrNotFound)
 	case err != nil:
 		return nil, fmt.Errorf("read a trace: %w", err)
 	}
-	return NewTrace(id, b), nil
+	t := NewTrace(id, b)
+	t.Damaged = damaged
+	return t, nil
 }
 
 // NewTrace puts a batch that holds one trace in order.
@@ -84,15 +91,17 @@ type Found struct {
 	Traces    []*Trace
 	// LeftOut is how many were left out for the answer's size.
 	LeftOut int
+	// Damaged is what could not be read, so that there may be more traces, or more of these.
+	Damaged []telemetry.Damage
 }
 
 // SearchWhole is Search with the spans of each trace found.
 func (e *Engine) SearchWhole(ctx context.Context, q telemetry.SpanQuery) (Found, error) {
-	summaries, _, err := e.Search(ctx, q)
+	summaries, stats, err := e.Search(ctx, q)
 	if err != nil {
 		return Found{}, err
 	}
-	f := Found{Summaries: summaries, Traces: make([]*Trace, len(summaries))}
+	f := Found{Summaries: summaries, Traces: make([]*Trace, len(summaries)), Damaged: stats.Damaged}
 	room := e.limits.Spans
 	for i, s := range summaries {
 		if room <= 0 || i > 0 && s.Spans > room {
@@ -108,7 +117,10 @@ func (e *Engine) SearchWhole(ctx context.Context, q telemetry.SpanQuery) (Found,
 		}
 		room -= len(t.Spans)
 		f.Traces[i] = t
+		f.Damaged = append(f.Damaged, t.Damaged...)
 	}
+	slices.SortFunc(f.Damaged, func(a, b telemetry.Damage) int { return cmp.Compare(a.File, b.File) })
+	f.Damaged = slices.CompactFunc(f.Damaged, func(a, b telemetry.Damage) bool { return a.File == b.File })
 	return f, nil
 }
 

@@ -150,7 +150,7 @@ func BenchmarkTraceByID(b *testing.B) {
 	i := 0
 	begin := cpuTime()
 	for b.Loop() {
-		if _, err := s.Trace(context.Background(), ids[i*7919%len(ids)]); err != nil {
+		if _, _, err := s.Trace(context.Background(), ids[i*7919%len(ids)]); err != nil {
 			b.Fatal(err)
 		}
 		i++

@@ -26,9 +26,9 @@ type blockRef struct {
 	filters filters
 
 	readers int
-	deleted bool // to be removed when the last reader has gone
-	damaged bool // it was logged that a page cannot be read
-	listed  bool // its operations are in the table of services
+	deleted bool              // to be removed when the last reader has gone
+	damage  *telemetry.Damage // what could not be read of it, the first time; logged by then
+	listed  bool              // its operations are in the table of services
 }
 
 // load finds the blocks in the store's directory.
@@ -47,6 +47,8 @@ func (s *Store) load() error {
 			if err := os.RemoveAll(path); err != nil {
 				return err
 			}
+		case e.IsDir() && strings.HasPrefix(e.Name(), damagedPrefix):
+			s.loadLost(e.Name())
 		case e.IsDir() && isBlockName(e.Name()):
 			if err := s.loadBlock(path); err != nil {
 				return err
@@ -80,11 +82,15 @@ func (s *Store) loadBlock(dir string) error {
 	}
 	aside := filepath.Join(s.dir, damagedPrefix+filepath.Base(dir))
 	s.metrics.damaged.WithLabelValues("open").Inc()
-	s.log.Error("block is damaged and set aside; its spans are not served", "block", dir, "moved_to", aside, "err", err)
+	s.log.Error("block is damaged and set aside; its spans are not served, and answers say so", "block", dir, "moved_to", aside, "err", err)
 	if err := os.RemoveAll(aside); err != nil {
 		return err
 	}
-	return os.Rename(dir, aside)
+	if err := os.Rename(dir, aside); err != nil {
+		return err
+	}
+	s.lose(aside, err.Error())
+	return nil
 }
 
 // readBlock opens each file of a block once, so that damage of a footer shows
@@ -101,12 +107,12 @@ func readBlock(dir string) (*blockRef, error) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", part.name, err)
+			return nil, &fileError{part.name, err}
 		}
 		filter, ferr := f.readFilter()
 		info, err := f.f.Stat()
 		if err := errors.Join(err, ferr, f.close()); err != nil {
-			return nil, fmt.Errorf("%s: %w", part.name, err)
+			return nil, &fileError{part.name, err}
 		}
 		ref.filters.of(part.name).Store(filter)
 		found = true
@@ -160,6 +166,7 @@ func (s *Store) Retain(now time.Time) error {
 		}
 	}
 	s.blocks = kept
+	s.forgetLost(now, age)
 	s.mu.Unlock()
 	s.ops.forget(now, age)
 	var errs []error
@@ -217,12 +224,13 @@ type snapshot struct {
 	store  *Store
 	heads  []*head
 	blocks []*blockRef
+	lost   []lostBlock
 }
 
 func (s *Store) snapshot() *snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sn := &snapshot{store: s, blocks: slices.Clone(s.blocks)}
+	sn := &snapshot{store: s, blocks: slices.Clone(s.blocks), lost: slices.Clone(s.lost)}
 	for _, h := range [...]*head{s.head, s.leaving} {
 		if h != nil {
 			h.refs.Add(1)
@@ -252,18 +260,6 @@ func (sn *snapshot) done() {
 		if err := s.remove(b); err != nil {
 			s.log.Error("cannot delete a block; the next start tries again", "err", err)
 		}
-	}
-}
-
-// damage notes that a block could not be read, and logs it once.
-func (s *Store) damage(b *blockRef, err error) {
-	s.metrics.damaged.WithLabelValues("read").Inc()
-	s.mu.Lock()
-	known := b.damaged
-	b.damaged = true
-	s.mu.Unlock()
-	if !known {
-		s.log.Error("block has a part that cannot be read; answers leave it out", "block", b.dir, "err", err)
 	}
 }
 

@@ -56,6 +56,7 @@ type columnWriter struct {
 	dict      dictionary
 	out       []byte // headers and bodies
 	pages     []format.PageLocation
+	sums      []uint32    // of headers: the dictionary's, then each page's
 	bounds    [][2][]byte // kindTraceID: least and greatest of each page
 	min, max  int64       // of numbers
 	nulls     int64
@@ -71,7 +72,7 @@ func (c *columnWriter) reset(def columnDef, id int, attr string, strings strings
 	*c = columnWriter{
 		columnDef: def, id: id, attr: attr, strings: strings,
 		levels: c.levels[:0], values: c.values[:0], data: c.data[:0], ends: c.ends[:0],
-		dict: c.dict, out: c.out[:0], pages: c.pages[:0],
+		dict: c.dict, out: c.out[:0], pages: c.pages[:0], sums: append(c.sums[:0], 0),
 		min: math.MaxInt64, max: math.MinInt64,
 		codec: format.Zstd,
 	}

@@ -152,7 +152,7 @@ func TestDamage(t *testing.T) {
 		t.Error(err)
 	}
 	for i, e := range entries {
-		_, err := s.Trace(context.Background(), e.Batch.Spans[0].TraceID)
+		_, _, err := s.Trace(context.Background(), e.Batch.Spans[0].TraceID)
 		if want := i < 2; errors.Is(err, ErrNotFound) != want {
 			t.Errorf("trace of block %d: %v", i+1, err)
 		}

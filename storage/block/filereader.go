@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
@@ -44,7 +45,8 @@ type fileColumn struct {
 	codec format.CompressionCodec
 	dict  pageLocation // size 0: none
 	pages []pageLocation
-	nulls int64 // rows without a value; what the footer says, as the two below
+	sums  []uint32 // of headers: the dictionary's, then each page's; nil in files that have none
+	nulls int64    // rows without a value; what the footer says, as the two below
 	// least and most are the bounds of a number's column, where bounded.
 	least, most int64
 	bounded     bool
@@ -60,12 +62,14 @@ type file struct {
 	bounds  [][2][16]byte  // of trace ids by page
 	meta    meta
 	bloom   bloomLocation
+	sums    *checks // nil in files of before 2026-11-28
 }
 
 // bloomLocation is where the bits of a file's bloom filter lie; size 0 is none.
 type bloomLocation struct {
 	offset int64
 	size   int64
+	header int64 // how much lies before the bits
 }
 
 // zstdReader makes the decoder that all files share.
@@ -85,7 +89,7 @@ func openFile(path string, defs []columnDef) (_ *file, err error) {
 			err = errors.Join(err, f.Close())
 		}
 	}()
-	fm, err := readFooter(f)
+	fm, sums, err := readFooter(f)
 	if err != nil {
 		return nil, fmt.Errorf("footer: %w", err)
 	}
@@ -93,7 +97,7 @@ func openFile(path string, defs []columnDef) (_ *file, err error) {
 	for _, e := range fm.KeyValueMetadata {
 		kv[e.Key] = e.Value
 	}
-	out := &file{f: f, rows: fm.NumRows, byAttr: map[string]int{}, byID: make([]int, len(defs))}
+	out := &file{f: f, rows: fm.NumRows, sums: sums, byAttr: map[string]int{}, byID: make([]int, len(defs))}
 	if out.meta, err = parseMeta(kv); err != nil {
 		return nil, err
 	}
@@ -103,34 +107,54 @@ func openFile(path string, defs []columnDef) (_ *file, err error) {
 	return out, nil
 }
 
-func readFooter(f *os.File) (*format.FileMetaData, error) {
+// readFooter reads the footer, and the checks where the file has them.
+func readFooter(f *os.File) (*format.FileMetaData, *checks, error) {
 	info, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var end [8]byte
-	if info.Size() < int64(len(magic)+len(end)) {
-		return nil, fmt.Errorf("file has %d bytes, which is too short", info.Size())
+	if info.Size() < int64(len(magic)+trailerSize+len(end)) {
+		return nil, nil, fmt.Errorf("file has %d bytes, which is too short", info.Size())
 	}
 	if _, err := f.ReadAt(end[:], info.Size()-8); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	size := int64(binary.LittleEndian.Uint32(end[:]))
-	if string(end[4:]) != magic || size > info.Size()-12 || size > maxFooter {
-		return nil, errors.New("file does not end like a Parquet file")
+	if string(end[4:]) != magic || size > info.Size()-12-trailerSize || size > maxFooter {
+		return nil, nil, errors.New("file does not end like a Parquet file")
 	}
-	b := make([]byte, size)
-	if _, err := f.ReadAt(b, info.Size()-8-size); err != nil {
-		return nil, err
+	at := info.Size() - 8 - size - trailerSize
+	b := make([]byte, trailerSize+size)
+	if _, err := f.ReadAt(b, at); err != nil {
+		return nil, nil, err
+	}
+	saved, b := readTrailer(b[:trailerSize]), b[trailerSize:]
+	if saved.there && checksum(b) != saved.footer {
+		return nil, nil, errChecksum
 	}
 	fm := &format.FileMetaData{}
 	if err := thrift.Unmarshal(new(thrift.CompactProtocol), b, fm); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(fm.RowGroups) != 1 || len(fm.Schema) != len(fm.RowGroups[0].Columns)+1 || fm.NumRows <= 0 || fm.NumRows != fm.RowGroups[0].NumRows {
-		return nil, errors.New("file is not laid out as this store lays files out")
+		return nil, nil, errors.New("file is not laid out as this store lays files out")
 	}
-	return fm, nil
+	says := slices.ContainsFunc(fm.KeyValueMetadata, func(kv format.KeyValue) bool { return kv.Key == checksKey })
+	switch {
+	case says != saved.there:
+		return nil, nil, errors.New("what it says of its checksums does not fit what is there")
+	case !says:
+		return fm, nil, nil
+	case saved.size > at:
+		return nil, nil, errors.New("checks are out of place")
+	}
+	b = make([]byte, saved.size)
+	if _, err := f.ReadAt(b, at-saved.size); err != nil {
+		return nil, nil, err
+	}
+	sums, err := parseChecks(b, saved.checks, len(fm.RowGroups[0].Columns), int((fm.NumRows+pageRows-1)/pageRows))
+	return fm, sums, err
 }
 
 // describe notes where each column's pages are.
@@ -166,6 +190,9 @@ func (f *file) describe(fm *format.FileMetaData, defs []columnDef) error {
 		}
 		if d := c.MetaData.DictionaryPageOffset; d > 0 {
 			col.dict = pageLocation{offset: d, size: int32(c.MetaData.DataPageOffset - d)}
+		}
+		if f.sums != nil {
+			col.sums = f.sums.headers[i]
 		}
 		col.readStatistics(&c.MetaData.Statistics)
 		f.columns = append(f.columns, col)
@@ -215,6 +242,9 @@ func (f *file) readOffsets(chunks []format.ColumnChunk, from, to int64) error {
 	if _, err := f.f.ReadAt(b, from); err != nil {
 		return err
 	}
+	if f.sums != nil && checksum(b) != f.sums.locations {
+		return fmt.Errorf("page index: %w", errChecksum)
+	}
 	for i := range chunks {
 		at, n := chunks[i].OffsetIndexOffset-from, int64(chunks[i].OffsetIndexLength)
 		if at < 0 || n < 0 || at+n > int64(len(b)) {
@@ -247,6 +277,9 @@ func (f *file) readTraceIndex(c *format.ColumnChunk) error {
 	if _, err := f.f.ReadAt(b, c.ColumnIndexOffset); err != nil {
 		return err
 	}
+	if f.sums != nil && checksum(b) != f.sums.bounds {
+		return fmt.Errorf("index of trace ids: %w", errChecksum)
+	}
 	var ci format.ColumnIndex
 	if err := thrift.Unmarshal(new(thrift.CompactProtocol), b, &ci); err != nil {
 		return fmt.Errorf("index of trace ids: %w", err)
@@ -267,6 +300,9 @@ func (f *file) readTraceIndex(c *format.ColumnChunk) error {
 	if _, err := f.f.ReadAt(b, c.MetaData.BloomFilterOffset); err != nil {
 		return err
 	}
+	if f.sums != nil && checksum(b) != f.sums.bloom {
+		return fmt.Errorf("bloom filter: %w", errChecksum)
+	}
 	var h format.BloomFilterHeader
 	r := new(thrift.CompactProtocol).NewReaderFromBytes(b)
 	if err := thrift.NewDecoder(r).Decode(&h); err != nil {
@@ -275,7 +311,7 @@ func (f *file) readTraceIndex(c *format.ColumnChunk) error {
 	if h.NumBytes <= 0 || h.NumBytes%32 != 0 || int(h.NumBytes)+r.BytesRead() != len(b) {
 		return errors.New("bloom filter does not have the size that it says")
 	}
-	f.bloom = bloomLocation{c.MetaData.BloomFilterOffset + int64(r.BytesRead()), int64(h.NumBytes)}
+	f.bloom = bloomLocation{c.MetaData.BloomFilterOffset + int64(r.BytesRead()), int64(h.NumBytes), int64(r.BytesRead())}
 	return nil
 }
 

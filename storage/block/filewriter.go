@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 	"strconv"
@@ -26,13 +27,17 @@ type parquetFile struct {
 
 // offsetWriter counts what passes.
 type offsetWriter struct {
-	w  io.Writer
-	at int64
+	w   io.Writer
+	at  int64
+	sum *uint32 // takes the checksum of what passes, where it is set
 }
 
 func (w *offsetWriter) Write(p []byte) (int, error) {
 	n, err := w.w.Write(p)
 	w.at += int64(n)
+	if w.sum != nil {
+		*w.sum = crc32.Update(*w.sum, castagnoli, p[:n])
+	}
 	return n, err
 }
 
@@ -65,23 +70,27 @@ func (f *parquetFile) write(w *offsetWriter, pw *pageWriter) error {
 	if _, err := io.WriteString(w, magic); err != nil {
 		return err
 	}
+	var sums checks
 	group := format.RowGroup{NumRows: f.rows, FileOffset: w.at, SortingColumns: []format.SortingColumn{{ColumnIdx: 0}, {ColumnIdx: f.startColumn()}}}
 	for _, c := range f.columns {
 		chunk, err := c.write(w, pw)
 		if err != nil {
 			return err
 		}
+		sums.headers = append(sums.headers, c.sums)
 		group.Columns = append(group.Columns, chunk)
 		group.TotalByteSize += chunk.MetaData.TotalUncompressedSize
 		group.TotalCompressedSize += chunk.MetaData.TotalCompressedSize
 	}
+	w.sum = &sums.bloom
 	if err := f.writeBloom(w, &group.Columns[0].MetaData); err != nil {
 		return err
 	}
-	if err := f.writeIndexes(w, &group); err != nil {
+	if err := f.writeIndexes(w, &group, &sums); err != nil {
 		return err
 	}
-	return f.writeFooter(w, group)
+	w.sum = nil
+	return f.writeFooter(w, group, sums.append(nil))
 }
 
 func (f *parquetFile) startColumn() int32 {
@@ -102,7 +111,9 @@ func (c *columnWriter) write(w *offsetWriter, pw *pageWriter) (format.ColumnChun
 	begin := w.at
 	if len(c.dict.keys) > 0 {
 		m.DictionaryPageOffset = w.at
-		if _, err := w.Write(pw.dictionaryPage(c)); err != nil {
+		page := pw.dictionaryPage(c)
+		c.sums[0] = checksum(pw.header)
+		if _, err := w.Write(page); err != nil {
 			return format.ColumnChunk{}, err
 		}
 	}
@@ -180,7 +191,8 @@ func (f *parquetFile) writeBloom(w *offsetWriter, m *format.ColumnMetaData) erro
 // writeIndexes writes the column index of trace_id, by whose bounds a reader finds a
 // trace's page, and the offset index of all columns. The rows being sorted by
 // trace id, bounds of any other column would tell nothing.
-func (f *parquetFile) writeIndexes(w *offsetWriter, g *format.RowGroup) error {
+func (f *parquetFile) writeIndexes(w *offsetWriter, g *format.RowGroup, sums *checks) error {
+	w.sum = &sums.bounds
 	ci := format.ColumnIndex{BoundaryOrder: format.Ascending}
 	for _, b := range f.columns[0].bounds {
 		ci.NullPages = append(ci.NullPages, false)
@@ -193,6 +205,7 @@ func (f *parquetFile) writeIndexes(w *offsetWriter, g *format.RowGroup) error {
 		return err
 	}
 	g.Columns[0].ColumnIndexLength = int32(w.at - g.Columns[0].ColumnIndexOffset)
+	w.sum = &sums.locations
 	for i, c := range f.columns {
 		g.Columns[i].OffsetIndexOffset = w.at
 		if err := writeThrift(w, &format.OffsetIndex{PageLocations: c.pages}); err != nil {
@@ -203,13 +216,14 @@ func (f *parquetFile) writeIndexes(w *offsetWriter, g *format.RowGroup) error {
 	return nil
 }
 
-func (f *parquetFile) writeFooter(w *offsetWriter, g format.RowGroup) error {
+// writeFooter writes the checks, then what ends the file.
+func (f *parquetFile) writeFooter(w *offsetWriter, g format.RowGroup, sums []byte) error {
 	root := format.SchemaElement{Name: "binnacle"}
 	root.NumChildren.Set(int32(len(f.columns)))
 	fm := format.FileMetaData{
 		Version: 2, NumRows: f.rows, RowGroups: []format.RowGroup{g}, CreatedBy: "binnacle",
 		Schema:           []format.SchemaElement{root},
-		KeyValueMetadata: []format.KeyValue{{Key: "binnacle.format", Value: strconv.Itoa(formatVersion)}},
+		KeyValueMetadata: []format.KeyValue{{Key: "binnacle.format", Value: strconv.Itoa(formatVersion)}, {Key: checksKey, Value: "1"}},
 	}
 	for _, c := range f.columns {
 		fm.Schema = append(fm.Schema, c.element())
@@ -218,12 +232,14 @@ func (f *parquetFile) writeFooter(w *offsetWriter, g format.RowGroup) error {
 	for _, m := range f.meta.fields() {
 		fm.KeyValueMetadata = append(fm.KeyValueMetadata, format.KeyValue{Key: m.name, Value: m.value.String()})
 	}
-	begin := w.at
-	if err := writeThrift(w, &fm); err != nil {
-		return err
+	footer, err := thrift.Marshal(new(thrift.CompactProtocol), &fm)
+	if err != nil {
+		return fmt.Errorf("encode parquet metadata: %w", err)
 	}
-	end := binary.LittleEndian.AppendUint32(nil, uint32(w.at-begin))
-	_, err := w.Write(append(end, magic...))
+	end := append(sums, trailer(sums, footer)...)
+	end = append(end, footer...)
+	end = binary.LittleEndian.AppendUint32(end, uint32(len(footer)))
+	_, err = w.Write(append(end, magic...))
 	return err
 }
 

@@ -1,6 +1,7 @@
 package block
 
 import (
+	"fmt"
 	"sync/atomic"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
@@ -42,11 +43,14 @@ func (f *file) readFilter() (*bloom.SplitBlockFilter, error) {
 	if f.bloom.size == 0 {
 		return nil, nil
 	}
-	b := make([]byte, f.bloom.size)
-	if _, err := f.f.ReadAt(b, f.bloom.offset); err != nil {
+	b := make([]byte, f.bloom.header+f.bloom.size)
+	if _, err := f.f.ReadAt(b, f.bloom.offset-f.bloom.header); err != nil {
 		return nil, err
 	}
-	out := bloom.MakeSplitBlockFilter(b)
+	if f.sums != nil && checksum(b) != f.sums.bloom {
+		return nil, fmt.Errorf("bloom filter: %w", errChecksum)
+	}
+	out := bloom.MakeSplitBlockFilter(b[f.bloom.header:])
 	return &out, nil
 }
 

@@ -32,10 +32,10 @@ func TestFilters(t *testing.T) {
 	ask := func(what string, most int) {
 		t.Helper()
 		s.files = newFileCache(1000)
-		if _, err := s.Trace(t.Context(), id(blocks)); !errors.Is(err, ErrNotFound) {
+		if _, _, err := s.Trace(t.Context(), id(blocks)); !errors.Is(err, ErrNotFound) {
 			t.Errorf("%s: a trace that was never stored: %v", what, err)
 		}
-		b, err := s.Trace(t.Context(), id(7))
+		b, _, err := s.Trace(t.Context(), id(7))
 		if err != nil || len(b.Spans) != 1 || len(b.Requests) != 1 {
 			t.Errorf("%s: %v %v", what, b, err)
 		}

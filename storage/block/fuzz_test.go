@@ -76,7 +76,7 @@ func FuzzBlock(f *testing.F) {
 			return // a later format, for example
 		}
 		ctx := context.Background()
-		_, _ = s.Trace(ctx, id)
+		_, _, _ = s.Trace(ctx, id)
 		if _, _, err := s.Search(ctx, everything); err != nil {
 			t.Error(err)
 		}

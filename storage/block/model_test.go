@@ -294,7 +294,7 @@ func TestModel(t *testing.T) {
 				d.t = t
 				id := d.traceID(0)
 				spans, requests := o.trace(id)
-				b, err := s.Trace(context.Background(), id)
+				b, _, err := s.Trace(context.Background(), id)
 				if err != nil {
 					if !errors.Is(err, ErrNotFound) || len(spans)+len(requests) > 0 {
 						t.Fatalf("trace %v: %v; the oracle has %d spans, %d requests", id, err, len(spans), len(requests))

@@ -90,7 +90,7 @@ func (f *file) dictionary(s *scratch, c *fileColumn) (v *values, err error) {
 	if c.dict.size == 0 {
 		return &values{}, nil
 	}
-	h, body, err := f.readPage(s, c, c.dict)
+	h, body, err := f.readPage(s, c, c.dict, 0)
 	if err != nil {
 		return nil, fmt.Errorf("dictionary of %s: %w", c.name, err)
 	}
@@ -107,7 +107,7 @@ func (f *file) dictionary(s *scratch, c *fileColumn) (v *values, err error) {
 // page reads page i of a column into v, whose arrays serve again.
 func (f *file) page(s *scratch, c *fileColumn, i int, v *values) (err error) {
 	defer guard(&err)
-	h, body, err := f.readPage(s, c, c.pages[i])
+	h, body, err := f.readPage(s, c, c.pages[i], i+1)
 	if err != nil {
 		return fmt.Errorf("page %d of %s: %w", i, c.name, err)
 	}
@@ -128,8 +128,8 @@ func (f *file) page(s *scratch, c *fileColumn, i int, v *values) (err error) {
 }
 
 // readPage reads a page's header and its body, uncompressed. The body is valid until s is
-// used again.
-func (f *file) readPage(s *scratch, c *fileColumn, l pageLocation) (*format.PageHeader, []byte, error) {
+// used again. sum is where the header's checksum stands.
+func (f *file) readPage(s *scratch, c *fileColumn, l pageLocation, sum int) (*format.PageHeader, []byte, error) {
 	if l.size <= 0 || l.size > maxPage {
 		return nil, nil, fmt.Errorf("it has %d bytes", l.size)
 	}
@@ -148,12 +148,15 @@ func (f *file) readPage(s *scratch, c *fileColumn, l pageLocation) (*format.Page
 	if err := thrift.NewDecoder(r).Decode(&h); err != nil {
 		return nil, nil, fmt.Errorf("header: %w", err)
 	}
+	if c.sums != nil && checksum(b[:r.BytesRead()]) != c.sums[sum] {
+		return nil, nil, fmt.Errorf("header: %w", errChecksum)
+	}
 	body := b[r.BytesRead():]
 	if int(h.CompressedPageSize) != len(body) || h.UncompressedPageSize < 0 || h.UncompressedPageSize > maxPage {
 		return nil, nil, errors.New("header names another size")
 	}
 	if crc32.ChecksumIEEE(body) != uint32(h.CRC) {
-		return nil, nil, errors.New("checksum does not match")
+		return nil, nil, errChecksum
 	}
 	switch c.codec {
 	case format.Uncompressed:

@@ -197,6 +197,7 @@ func (w *pageWriter) page(c *columnWriter, enc format.Encoding, rows int) error 
 	c.pages = append(c.pages, format.PageLocation{
 		Offset: int64(len(c.out)), CompressedPageSize: int32(len(w.header) + len(body)), FirstRowIndex: c.rowsTotal,
 	})
+	c.sums = append(c.sums, checksum(w.header))
 	c.out = append(append(c.out, w.header...), body...)
 	c.rawSize += int64(len(w.header) + len(raw))
 	return nil

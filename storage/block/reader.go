@@ -17,6 +17,7 @@ type reader struct {
 	cache   *fileCache
 	cf      *cachedFile
 	f       *file
+	filter  *bloom.SplitBlockFilter // over trace ids; nil until it is read
 	scratch scratch
 	columns []columnState // by index in f.columns
 	spare   pageView      // arrays that a column has given back
@@ -67,10 +68,10 @@ func (p *pageView) bytesAt(pos int) []byte { return p.data[pos*p.width : (pos+1)
 func (s *Store) read(b *blockRef, name string, defs []columnDef) (*reader, error) {
 	cf, err := s.files.open(filepath.Join(b.dir, name), defs)
 	if err != nil {
-		return nil, err
+		return nil, &fileError{name, err}
 	}
 	return &reader{
-		cache: s.files, cf: cf, f: cf.f, scratch: scratch{zstd: s.zstd},
+		cache: s.files, cf: cf, f: cf.f, filter: b.filters.of(name).Load(), scratch: scratch{zstd: s.zstd},
 		columns: make([]columnState, len(cf.f.columns)),
 	}, nil
 }
@@ -137,21 +138,17 @@ func (r *reader) giveBack(i int) {
 	r.spare.dict = nil
 }
 
-// mayHold asks the bloom filter for a trace.
+// mayHold asks the bloom filter for a trace. One that is not in memory is read whole, since its
+// checksum is that of the whole.
 func (r *reader) mayHold(id *telemetry.TraceID) (ok bool, err error) {
 	defer guard(&err)
-	if r.f.bloom.size == 0 {
-		return true, nil
+	if r.filter == nil {
+		if r.filter, err = r.f.readFilter(); err != nil {
+			return false, err
+		}
 	}
-	return bloom.CheckSplitBlock(offsetReader{r.f, r.f.bloom.offset}, r.f.bloom.size, xxhash.Sum64(id[:]))
+	return r.filter == nil || r.filter.Check(xxhash.Sum64(id[:])), nil
 }
-
-type offsetReader struct {
-	f      *file
-	offset int64
-}
-
-func (r offsetReader) ReadAt(p []byte, at int64) (int, error) { return r.f.f.ReadAt(p, r.offset+at) }
 
 // find says which rows, from and below to, a trace has.
 func (r *reader) find(id *telemetry.TraceID) (from, to int, err error) {

@@ -96,7 +96,7 @@ func TestUniqueTexts(t *testing.T) {
 		for _, at := range []int{1, len(entries) - 1} { // before the head decided, and after
 			b := entries[at].Batch
 			r := &b.Requests[7]
-			got, err := s.Trace(t.Context(), r.TraceID)
+			got, _, err := s.Trace(t.Context(), r.TraceID)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -36,7 +36,7 @@ func TestRetention(t *testing.T) {
 		seal(t, s)
 	}
 	stored := func(i int) bool {
-		_, err := s.Trace(context.Background(), entries[i].Batch.Spans[0].TraceID)
+		_, _, err := s.Trace(context.Background(), entries[i].Batch.Spans[0].TraceID)
 		return err == nil
 	}
 	retain := func(now int64) {
@@ -177,7 +177,7 @@ func TestConcurrent(t *testing.T) {
 					return
 				}
 				for _, f := range found {
-					if _, err := s.Trace(context.Background(), f.TraceID); err != nil && !errors.Is(err, ErrNotFound) {
+					if _, _, err := s.Trace(context.Background(), f.TraceID); err != nil && !errors.Is(err, ErrNotFound) {
 						t.Error(err)
 					}
 				}

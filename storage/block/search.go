@@ -22,7 +22,8 @@ import (
 // traces that are found by that (verify.go). The summaries come last.
 //
 // A limit of 0 stands for 20, and none is above 1500. When ctx is cancelled its error is
-// returned; a filter that is not valid is a *filter.Error. What cannot be read because a block is damaged is left out.
+// returned; a filter that is not valid is a *filter.Error. What cannot be read because a block is damaged is left out, and
+// named in the statistics where the search came upon it.
 func (s *Store) Search(ctx context.Context, sq telemetry.SpanQuery) ([]telemetry.TraceSummary, telemetry.SearchStats, error) {
 	begin := time.Now()
 	p, err := newPlan(sq)
@@ -36,6 +37,7 @@ func (s *Store) Search(ctx context.Context, sq telemetry.SpanQuery) ([]telemetry
 	if err != nil {
 		return nil, r.stats, fmt.Errorf("search: %w", err)
 	}
+	r.stats.Damaged = sortDamage(append(r.stats.Damaged, sn.lostSince(sq.From)...))
 	r.stats.Took = time.Since(begin)
 	return out, r.stats, nil
 }
@@ -84,6 +86,13 @@ func (r *search) run() ([]telemetry.TraceSummary, error) {
 	return out, nil
 }
 
+// lacks notes what the search could not read.
+func (r *search) lacks(d telemetry.Damage) {
+	r.mu.Lock()
+	r.stats.Damaged = append(r.stats.Damaged, d)
+	r.mu.Unlock()
+}
+
 // scanBlocks looks through the blocks, the latest first.
 func (r *search) scanBlocks(blocks []*blockRef) error {
 	order := slices.Clone(blocks)
@@ -105,7 +114,7 @@ func (r *search) scanBlocks(blocks []*blockRef) error {
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
-				r.store.damage(b, err)
+				r.lacks(r.store.damage(b, err))
 			}
 			return nil
 		})

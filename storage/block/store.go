@@ -44,6 +44,7 @@ type Store struct {
 	leaving *head         // the one before head, being written as a block, or nil
 	sealed  chan struct{} // closed when leaving becomes nil
 	blocks  []*blockRef   // by position
+	lost    []lostBlock   // set aside
 	applied telemetry.Position
 	closed  bool
 

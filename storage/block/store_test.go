@@ -47,7 +47,7 @@ func everything(t *testing.T, s *Store, entries []telemetry.Entry) ([]canonSpan,
 				continue
 			}
 			seen[sp.TraceID] = true
-			b, err := s.Trace(context.Background(), sp.TraceID)
+			b, _, err := s.Trace(context.Background(), sp.TraceID)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -181,7 +181,7 @@ func TestManyFiles(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for _, e := range entries {
-				if _, err := s.Trace(context.Background(), e.Batch.Spans[0].TraceID); err != nil {
+				if _, _, err := s.Trace(context.Background(), e.Batch.Spans[0].TraceID); err != nil {
 					t.Error(err)
 				}
 			}
@@ -206,7 +206,7 @@ func TestCancel(t *testing.T) {
 	if _, _, err := s.Search(ctx, telemetry.SpanQuery{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("search: %v", err)
 	}
-	if _, err := s.Trace(ctx, e.Batch.Spans[0].TraceID); !errors.Is(err, context.Canceled) {
+	if _, _, err := s.Trace(ctx, e.Batch.Spans[0].TraceID); !errors.Is(err, context.Canceled) {
 		t.Errorf("trace: %v", err)
 	}
 	if _, err := s.Services(ctx); !errors.Is(err, context.Canceled) {

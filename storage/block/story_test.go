@@ -179,7 +179,7 @@ func storyTrace(t *testing.T, s *Store, arg string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := s.Trace(context.Background(), id)
+	b, _, err := s.Trace(context.Background(), id)
 	if errors.Is(err, ErrNotFound) {
 		return "not found\n"
 	}

@@ -121,7 +121,7 @@ func (r *search) summaries(ctx context.Context, traces []found) (map[telemetry.T
 				if going.Err() != nil {
 					return going.Err()
 				}
-				r.store.damage(b, err)
+				r.lacks(r.store.damage(b, err))
 			}
 			return nil
 		})

@@ -56,10 +56,10 @@ func (t *tags[T]) sorted(compare func(a, b T) int) (all []T, more bool) {
 
 // TagNames is the keys of the attributes that spans have in any of the scopes, each with its one scope, by scope and then key; of spans that began between from
 // and to (Unix nanoseconds, to exclusive, 0 is open), and perhaps of others in the same blocks. At most limit, and never
-// more than 10,000; more says that there are others.
+// more than 10,000; more says that there are others, or may be where a block is damaged.
 func (s *Store) TagNames(ctx context.Context, scopes filter.Scopes, from, to int64, limit int) (names []telemetry.TagName, more bool, err error) {
 	all := newTags[telemetry.TagName](limit)
-	err = s.eachTable(ctx, from, to, all.full, func(v *headView, in func() ([]uint16, *rowChunk, error)) error {
+	lacks, err := s.eachTable(ctx, from, to, all.full, func(v *headView, in func() ([]uint16, *rowChunk, error)) error {
 		return headNames(v, scopes, all, in)
 	}, func(rd *reader) error { return blockNames(ctx, rd, scopes, all) })
 	if err != nil {
@@ -68,7 +68,7 @@ func (s *Store) TagNames(ctx context.Context, scopes filter.Scopes, from, to int
 	names, more = all.sorted(func(a, b telemetry.TagName) int {
 		return cmp.Or(cmp.Compare(a.Scope, b.Scope), cmp.Compare(a.Key, b.Key))
 	})
-	return names, more, nil
+	return names, more || lacks, nil
 }
 
 // TagValues is the values that a field has, by type and then as text; of which spans, and how many, is as for TagNames. A field
@@ -82,8 +82,9 @@ func (s *Store) TagValues(ctx context.Context, f filter.Field, from, to int64, l
 	for _, w := range f.Fact.Words() {
 		all.add(telemetry.TagValue{Type: filter.TypeText, Text: w}, len(w))
 	}
+	lacks := false
 	if len(all.seen) == 0 {
-		err = s.eachTable(ctx, from, to, all.full, func(v *headView, in func() ([]uint16, *rowChunk, error)) error {
+		lacks, err = s.eachTable(ctx, from, to, all.full, func(v *headView, in func() ([]uint16, *rowChunk, error)) error {
 			return headValues(v, l, in)
 		}, func(rd *reader) error { return blockValues(ctx, rd, l, all.full) })
 	}
@@ -93,7 +94,7 @@ func (s *Store) TagValues(ctx context.Context, f filter.Field, from, to int64, l
 	values, more = all.sorted(func(a, b telemetry.TagValue) int {
 		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Text, b.Text))
 	})
-	return values, more, nil
+	return values, more || lacks, nil
 }
 
 // listed is a leaf that, wherever it is asked for a verdict, notes the value instead.
@@ -131,11 +132,11 @@ func listed(f filter.Field, all *tags[telemetry.TagValue]) (*leaf, error) {
 }
 
 // eachTable goes through the heads and then the blocks, the latest first, that have spans in the range, until done. Of a head it hands
-// on the rows in the range, a chunk at a time: in gives no rows after the last.
-func (s *Store) eachTable(ctx context.Context, from, to int64, done func() bool, head func(v *headView, in func() ([]uint16, *rowChunk, error)) error, block func(rd *reader) error) error {
+// on the rows in the range, a chunk at a time: in gives no rows after the last. lacks says that something could not be read.
+func (s *Store) eachTable(ctx context.Context, from, to int64, done func() bool, head func(v *headView, in func() ([]uint16, *rowChunk, error)) error, block func(rd *reader) error) (lacks bool, err error) {
 	p, err := newPlan(telemetry.SpanQuery{From: from, To: to})
 	if err != nil {
-		return err
+		return false, err
 	}
 	sn := s.snapshot()
 	defer sn.done()
@@ -147,7 +148,7 @@ func (s *Store) eachTable(ctx context.Context, from, to int64, done func() bool,
 		t := &headTable{v: &v, defs: spanColumns()}
 		root, err := p.root.bind(t)
 		if err != nil {
-			return err
+			return false, err
 		}
 		at, all, sel := 0, rowNumbers(chunkRows), make([]uint16, chunkRows)
 		err = head(&v, func() ([]uint16, *rowChunk, error) {
@@ -162,26 +163,28 @@ func (s *Store) eachTable(ctx context.Context, from, to int64, done func() bool,
 			return nil, nil, nil
 		})
 		if err != nil {
-			return err
+			return false, err
 		}
 	}
+	lacks = len(sn.lostSince(from)) > 0
 	order := slices.Clone(sn.blocks)
 	slices.SortFunc(order, func(a, b *blockRef) int { return cmp.Compare(b.meta.startMax, a.meta.startMax) })
 	for _, b := range order {
 		if err := ctx.Err(); err != nil || done() {
-			return err
+			return lacks, err
 		}
 		if p.outside(&b.meta, &b.filters) {
 			continue
 		}
 		if err := s.eachBlock(b, block); err != nil {
 			if ctx.Err() != nil {
-				return ctx.Err()
+				return false, ctx.Err()
 			}
 			s.damage(b, err)
+			lacks = true
 		}
 	}
-	return ctx.Err()
+	return lacks, ctx.Err()
 }
 
 func (s *Store) eachBlock(b *blockRef, of func(rd *reader) error) (err error) {

@@ -12,34 +12,35 @@ import (
 
 // Trace is all spans and requests of a trace, in a batch of their own, spans in the
 // order of their start. A span that was stored twice, all of it alike, comes once. It
-// returns ErrNotFound where nothing of the trace is stored; what cannot be
-// read because a block is damaged is left out.
-func (s *Store) Trace(ctx context.Context, id telemetry.TraceID) (*telemetry.Batch, error) {
+// returns ErrNotFound where nothing of the trace is stored. damaged names, by file, what could not be
+// read and may hold some of the trace, whether or not anything was found.
+func (s *Store) Trace(ctx context.Context, id telemetry.TraceID) (b *telemetry.Batch, damaged []telemetry.Damage, err error) {
 	sn := s.snapshot()
 	defer sn.done()
-	return s.traceIn(ctx, sn, id)
+	b, damaged, err = s.traceIn(ctx, sn, id)
+	return b, sortDamage(append(damaged, sn.lostSince(0)...)), err
 }
 
-func (s *Store) traceIn(ctx context.Context, sn *snapshot, id telemetry.TraceID) (*telemetry.Batch, error) {
+func (s *Store) traceIn(ctx context.Context, sn *snapshot, id telemetry.TraceID) (_ *telemetry.Batch, damaged []telemetry.Damage, _ error) {
 	a := newAssembler()
 	for _, h := range sn.heads {
 		if err := a.headTrace(h, id); err != nil {
-			return nil, fmt.Errorf("trace %s: %w", id, err)
+			return nil, nil, fmt.Errorf("trace %s: %w", id, err)
 		}
 	}
 	for _, b := range sn.blocks {
 		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("trace %s: %w", id, err)
+			return nil, damaged, fmt.Errorf("trace %s: %w", id, err)
 		}
-		if err := s.blockTrace(a, b, id); err != nil {
-			s.damage(b, err)
+		for _, err := range s.blockTrace(a, b, id) {
+			damaged = append(damaged, s.damage(b, err))
 		}
 	}
 	if len(a.b.Spans)+len(a.b.Requests) == 0 {
-		return nil, fmt.Errorf("trace %s: %w", id, ErrNotFound)
+		return nil, damaged, fmt.Errorf("trace %s: %w", id, ErrNotFound)
 	}
 	a.tidy()
-	return a.b, nil
+	return a.b, damaged, nil
 }
 
 func (a *assembler) headTrace(h *head, id telemetry.TraceID) error {
@@ -61,21 +62,23 @@ func (a *assembler) headTrace(h *head, id telemetry.TraceID) error {
 	return nil
 }
 
-func (s *Store) blockTrace(a *assembler, b *blockRef, id telemetry.TraceID) error {
+// blockTrace adds what a block has of a trace. An error is of one of its files.
+func (s *Store) blockTrace(a *assembler, b *blockRef, id telemetry.TraceID) (errs []error) {
 	if b.meta.spans > 0 {
 		if err := s.fileTrace(a, b, id, spansFile, spanColumns()); err != nil {
-			return fmt.Errorf("%s: %w", spansFile, err)
+			errs = append(errs, &fileError{spansFile, err})
 		}
 	}
 	if b.meta.requests > 0 {
 		if err := s.fileTrace(a, b, id, requestsFile, requestColumns()); err != nil {
-			return fmt.Errorf("%s: %w", requestsFile, err)
+			errs = append(errs, &fileError{requestsFile, err})
 		}
 	}
-	return nil
+	return errs
 }
 
-func (s *Store) fileTrace(a *assembler, b *blockRef, id telemetry.TraceID, name string, defs []columnDef) error {
+func (s *Store) fileTrace(a *assembler, b *blockRef, id telemetry.TraceID, name string, defs []columnDef) (err error) {
+	defer guard(&err)
 	if !b.filters.mayHold(name, &id) {
 		return nil
 	}

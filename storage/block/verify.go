@@ -2,6 +2,7 @@ package block
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
@@ -161,8 +162,14 @@ func (r *search) judge(ctx context.Context, j *judge, f found, t *telemetry.Trac
 			b.SpanValues(nil, t, field, yield)
 		}) == filter.IsTrue, nil
 	}
-	b, err = r.store.traceIn(ctx, r.sn, f.id)
-	if err != nil {
+	b, damaged, err := r.store.traceIn(ctx, r.sn, f.id)
+	for _, d := range damaged {
+		r.lacks(d)
+	}
+	switch {
+	case errors.Is(err, ErrNotFound) && len(damaged) > 0: // it was found, and cannot be read
+		return 0, false, nil
+	case err != nil:
 		return 0, false, err
 	}
 	for i := range b.Spans {
