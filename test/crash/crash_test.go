@@ -93,7 +93,7 @@ func spansOnDisk(t *testing.T, dir string) func([16]byte) int {
 	t.Helper()
 	store := openStore(t, dir)
 	return func(id [16]byte) int {
-		b, err := store.Trace(t.Context(), id)
+		b, _, err := store.Trace(t.Context(), id)
 		switch {
 		case errors.Is(err, telemetry.ErrNotFound):
 			return 0
