@@ -3,6 +3,7 @@ package quota
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/binnacle-mesh/binnacle/quota/rule"
 )
@@ -29,9 +30,12 @@ type Config struct {
 	OnCounterFailure string `yaml:"on_counter_failure" enum:"error,allow,deny,local"`
 	// NearLimitRatio is the share of a limit above which a hit counts as near the limit in the statistics.
 	NearLimitRatio float64 `yaml:"near_limit_ratio"`
-	// MaxKeys is about how many keys have a counter of their own, of about 80 bytes. New keys beyond it share one counter per
-	// rule (and shard) until windows end: they may be refused early, never admitted too often.
+	// MaxKeys is about how many keys have a counter of their own, of about 80 bytes. Beyond it the least used key of the rule that has
+	// most gives way to each new one, which then begins where that one stood: keys may be refused early, never admitted too often.
 	MaxKeys int `yaml:"max_keys"`
+	// SaveInterval is how often counters of windows of a minute and longer are saved, below the data directory. What was admitted in the
+	// last interval before a crash is all that may be granted again; after an orderly stop it is nothing.
+	SaveInterval time.Duration `yaml:"save_interval"`
 	// MaxDetailedSeries is for how many values detailed_metric and value_to_metric have series of their own, over all rules.
 	MaxDetailedSeries int `yaml:"max_detailed_series"`
 	// MaxEdges is how many pairs of source and destination are remembered as throttled.
@@ -65,6 +69,7 @@ func DefaultConfig() Config {
 		OnCounterFailure:  rule.FallbackError.String(),
 		NearLimitRatio:    0.8,
 		MaxKeys:           1_000_000,
+		SaveInterval:      time.Second,
 		MaxDetailedSeries: 1000,
 		MaxEdges:          1024,
 		SourceKeys:        []string{"source_cluster"},
@@ -80,6 +85,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("near_limit_ratio: %v is not above 0 and at most 1; the usual is 0.8", c.NearLimitRatio)
 	case c.MaxKeys < 1 || c.MaxKeys > 1<<30:
 		return fmt.Errorf("max_keys: %d is not between 1 and %d; the usual is 1000000", c.MaxKeys, 1<<30)
+	case c.SaveInterval < 10*time.Millisecond || c.SaveInterval > time.Minute:
+		return fmt.Errorf("save_interval: %v is not between 10ms and 1m; the usual is 1s", c.SaveInterval)
 	case c.MaxDetailedSeries < 0:
 		return fmt.Errorf("max_detailed_series: %d is negative; 0 turns them off", c.MaxDetailedSeries)
 	case c.MaxEdges < 1 || c.MaxEdges > 1<<16:

@@ -36,10 +36,9 @@ type failures [rule.FallbackLocal + 1]atomic.Uint64
 // count counts d.hits. Where the counter fails, each is answered by its rule's word, or by the configuration's.
 func (e *Engine) count(ctx context.Context, g *generation, d *Decision) {
 	d.results = slices.Grow(d.results[:0], len(d.hits))[:len(d.hits)]
-	now := d.Now.Unix()
-	err := e.counter.Do(ctx, d.hits, d.results, now)
+	err := e.counter.Do(ctx, d.hits, d.results, d.unix)
 	if err != nil {
-		e.fallBack(g, d, now)
+		e.fallBack(g, d)
 	}
 	if err != nil || e.outage.Load() != nil {
 		e.reached(err, d.Now)
@@ -47,7 +46,7 @@ func (e *Engine) count(ctx context.Context, g *generation, d *Decision) {
 }
 
 // fallBack answers what could not be counted.
-func (e *Engine) fallBack(g *generation, d *Decision, now int64) {
+func (e *Engine) fallBack(g *generation, d *Decision) {
 	for k := range d.counts {
 		c := &d.counts[k]
 		st := &d.Statuses[c.descriptor]
@@ -60,7 +59,7 @@ func (e *Engine) fallBack(g *generation, d *Decision, now int64) {
 		}
 		e.failures[how].Add(1)
 		if how == rule.FallbackLocal {
-			d.results[k] = e.table.Count(&d.hits[k], now)
+			d.results[k] = e.table.Count(&d.hits[k], d.unix)
 			continue
 		}
 		c.fallback = how

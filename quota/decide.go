@@ -35,6 +35,7 @@ type Decision struct {
 	Now     time.Time
 	Config  *Config // in force when it was decided; not to be changed
 
+	unix    int64        // the time by which windows begin and end, in seconds; see clock
 	matches []rule.Match // by descriptor
 	// What is counted, and what became of it. The three are alike in length: one element for each descriptor with a limit.
 	counts  []count
@@ -80,7 +81,7 @@ func (e *Engine) Decide(ctx context.Context, req *Request, d *Decision, now time
 		return ErrNoDescriptors
 	}
 	g := e.current.Load()
-	d.Now, d.Config = now, &g.cfg
+	d.Now, d.unix, d.Config = now, e.clock.unix(now), &g.cfg
 	if err := e.match(g, req, d); err != nil {
 		return err
 	}

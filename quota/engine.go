@@ -24,6 +24,8 @@ const shards = 64
 type Engine struct {
 	log    *slog.Logger
 	secret Secret
+	clock  clock
+	saver  *saver
 
 	current   atomic.Pointer[generation]
 	counter   Counter
@@ -48,6 +50,11 @@ type Engine struct {
 	reloads  atomic.Uint64 // loadings that succeeded
 	refusals atomic.Uint64 // loadings that were refused
 
+	restored int   // keys that were in use before the start
+	damage   error // why some of what was saved could not be read
+	begun    time.Time
+	crowded  atomic.Pointer[crowd]
+
 	tags atomic.Uint32 // tags given out
 	keys keyCounts
 }
@@ -55,6 +62,10 @@ type Engine struct {
 // Deps is what an engine is given by whoever makes it.
 type Deps struct {
 	Secret Secret
+	// Journal keeps the counters over a restart, once StartSaving was called; nil forgets them. Recall is what was read of it, whose
+	// secret comes before Secret.
+	Journal Journal
+	Recall  *Recall
 	// Counter counts, and Inspector looks at what it counted. Nil is those in this process.
 	Counter    Counter
 	Inspector  Inspector
@@ -75,11 +86,20 @@ func New(cfg Config, files []rule.File, d Deps, now time.Time) (*Engine, error) 
 	e := &Engine{
 		log:      d.Log,
 		secret:   d.Secret,
-		table:    window.New(cfg.MaxKeys, shards),
 		edges:    top.NewSketch(cfg.MaxEdges),
 		maxEdges: cfg.MaxEdges,
 		stats:    make(map[string]*ruleStats),
 	}
+	e.saver = &saver{engine: e, journal: d.Journal, stop: make(chan struct{}), stopped: make(chan struct{})}
+	r := d.Recall
+	if r == nil {
+		r = NewRecall(cfg, now.Unix())
+	}
+	if e.table = r.table; r.known {
+		e.secret = r.secret
+	}
+	e.clock.begin(now, r.unix)
+	e.begun = now
 	e.counter, e.inspector = d.Counter, d.Inspector
 	if e.counter == nil {
 		e.counter = e.table
@@ -88,10 +108,28 @@ func New(cfg Config, files []rule.File, d Deps, now time.Time) (*Engine, error) 
 		e.inspector = e.table
 	}
 	e.install(e.compile(cfg, files, set, domains, now))
+	e.recall(r)
 	if err := d.Registerer.Register(e); err != nil {
 		return nil, fmt.Errorf("quota: register metrics: %w", err)
 	}
 	return e, nil
+}
+
+// recall finishes restoring and tells what became of it.
+func (e *Engine) recall(r *Recall) {
+	e.restored = r.restored(e.stats)
+	if r.damage != nil {
+		e.damage = r.damage
+		e.log.Error("saved quota counters are damaged: what was used in windows that cannot be read may be granted again; the file is set aside",
+			"err", r.damage, "restored", e.restored)
+		return
+	}
+	if r.torn > 0 {
+		e.log.Warn("the last saving of quota counters was cut off: what was admitted since the one before is granted again", "bytes", r.torn)
+	}
+	if e.restored > 0 {
+		e.log.Info("quota counters restored", "keys", e.restored)
+	}
 }
 
 // Run drops counters of windows that have ended, and takes the samples out of which rates are made. It returns when ctx ends.
@@ -110,7 +148,9 @@ func (e *Engine) Run(ctx context.Context) {
 
 // Tick does what has to be done about once a second.
 func (e *Engine) Tick(now time.Time) {
-	e.table.Sweep(now.Unix(), 16)
+	e.clock.follow(now)
+	e.table.Sweep(e.clock.unix(now), 16)
+	e.crowding(now)
 	t := seconds(now)
 	g := e.current.Load()
 	for i := range g.rules {

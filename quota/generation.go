@@ -1,13 +1,11 @@
 package quota
 
 import (
-	"encoding/binary"
 	"path/filepath"
 	"time"
 
 	"github.com/binnacle-mesh/binnacle/quota/rule"
 	"github.com/binnacle-mesh/binnacle/quota/top"
-	"github.com/binnacle-mesh/binnacle/quota/window"
 )
 
 // generation is what one loading of the configuration and the rule files made. It is immutable; the statistics it points to are
@@ -31,7 +29,6 @@ type compiled struct {
 	stats  *ruleStats
 	window uint32
 	near   uint64
-	shared window.Key
 }
 
 // compile makes a generation of set, with the statistics of rules that were there before.
@@ -51,7 +48,6 @@ func (e *Engine) compile(cfg Config, files []rule.File, set *rule.Set, domains [
 		length := max(1, r.Limit.Window()) // an unlimited rule has no window and needs none
 		g.rules = append(g.rules, compiled{
 			rule: r, stats: s, window: length, near: nearLimit(r.Limit.RequestsPerUnit, cfg.NearLimitRatio),
-			shared: e.secret.key(binary.LittleEndian.AppendUint32([]byte(r.ID), length)),
 		})
 	}
 	g.onFailure, _ = rule.ParseFallback(cfg.OnCounterFailure) // checked by Validate

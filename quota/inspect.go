@@ -25,10 +25,11 @@ const topShown = 10
 // rule's as it is now; length is 0 where requests bring their own limits, and then each key has the one it came to notice with.
 func (e *Engine) topKeys(stats *ruleStats, length uint32, limit uint64, now time.Time) []KeyStatus {
 	list := []KeyStatus{}
-	sec := now.Unix()
+	unix := e.clock.at(now)
+	sec := floorSeconds(unix)
 	var resets time.Duration
 	if length > 0 {
-		resets = time.Unix(window.Start(sec, length)+int64(length), 0).Sub(time.UnixMilli(now.UnixMilli()))
+		resets = time.Unix(window.Start(sec, length)+int64(length), 0).Sub(time.UnixMilli(time.Unix(0, unix).UnixMilli()))
 	}
 	limitOf := func(noticed uint64) uint64 {
 		if length > 0 {
@@ -74,6 +75,6 @@ func (c *keyCounts) at(e *Engine, now time.Time) []int {
 		return c.byTag
 	}
 	c.byTag, c.time = make([]int, tags), now
-	e.inspector.CountByTag(now.Unix(), c.byTag)
+	e.inspector.CountByTag(e.clock.unix(now), c.byTag)
 	return c.byTag
 }

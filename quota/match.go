@@ -1,8 +1,6 @@
 package quota
 
 import (
-	"encoding/binary"
-
 	"github.com/binnacle-mesh/binnacle/quota/rule"
 	"github.com/binnacle-mesh/binnacle/quota/window"
 )
@@ -91,12 +89,10 @@ func (e *Engine) list(g *generation, req *Request, d *Decision, i int) {
 	if st.Rule != nil {
 		r := &g.rules[st.Rule.Index]
 		c.stats, c.near, c.shadow = r.stats, r.near, st.Rule.Shadow
-		hit.Length, hit.Rule = r.window, r.shared
+		hit.Length = r.window
 	} else {
 		c.stats, c.near = g.overrides[string(req.Domain)], nearLimit(st.Limit.RequestsPerUnit, g.cfg.NearLimitRatio)
 		hit.Length = st.Limit.Window()
-		d.key = appendText(d.key[:0], req.Domain)
-		hit.Rule = e.secret.key(binary.LittleEndian.AppendUint32(d.key, hit.Length))
 	}
 	hit.Tag = c.stats.tag
 	d.key = appendKey(d.key[:0], req.Domain, desc.Entries, m.Patterns, hit.Length)

@@ -32,7 +32,8 @@ func originalDesc(name string) *prometheus.Desc {
 
 func droppedDesc() *prometheus.Desc {
 	return prometheus.NewDesc("binnacle_quota_dropped_total",
-		"What a bound kept from being held apart: shared_counter (decisions by a counter that a rule's new keys share, max_keys), "+
+		"What a bound kept from being held apart: evicted (keys that gave way to new ones of their rule or another, max_keys), "+
+			"shared_counter (decisions by a counter that keys share for want of room), "+
 			"refused_full (decisions refused since even those were used up), detailed_series (hits counted in the rule's series, "+
 			"max_detailed_series), edges (a pair of services forgotten for another, max_edges).",
 		[]string{"reason"}, nil)
@@ -76,6 +77,7 @@ func (e *Engine) Collect(out chan<- prometheus.Metric) {
 		}
 	}
 	dropped := droppedDesc()
+	counter(dropped, e.table.Evicted(), "evicted")
 	counter(dropped, e.sharedHits.Load(), "shared_counter")
 	counter(dropped, e.fullHits.Load(), "refused_full")
 	counter(dropped, e.droppedDetail.Load(), "detailed_series")
@@ -89,9 +91,20 @@ func (e *Engine) Collect(out chan<- prometheus.Metric) {
 	simple("ratelimit_service_config_load_success", "Loadings of rule files that succeeded.", e.reloads.Load())
 	simple("ratelimit_service_config_load_error", "Loadings of rule files that failed and left the old rules in force.",
 		e.refusals.Load())
-	keys, shared := e.table.Len()
+	simple("binnacle_quota_saves_total", "Savings of counters that wrote anything.", e.saver.saves.Load())
+	simple("binnacle_quota_save_failures_total", "Savings of counters that failed: a crash would forget more than one interval's use.",
+		e.saver.failures.Load())
+	gauge("binnacle_quota_last_save_timestamp_seconds", "When all that was used had been saved last, in Unix seconds; 0 before the first time.",
+		float64(e.saver.savedAt.Load())/1e9)
+	gauge("binnacle_quota_restored_keys", "Keys whose use was restored at the start.", float64(e.restored))
+	damaged := 0.0
+	if e.damage != nil {
+		damaged = 1
+	}
+	gauge("binnacle_quota_restore_damaged", "1 where some of what was saved could not be read at the start: its use may be granted again.", damaged)
+	keys, floors := e.table.Len()
 	gauge("binnacle_quota_keys", "Keys with a counter of their own.", float64(keys))
-	gauge("binnacle_quota_shared_counters", "Counters shared by a rule's keys, for want of room.", float64(shared))
+	gauge("binnacle_quota_shared_counters", "Counters that stand for keys of a rule that have none, for want of room.", float64(floors))
 	bad := 0.0
 	if e.failure.Load() != nil {
 		bad = 1

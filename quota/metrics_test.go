@@ -54,10 +54,11 @@ binnacle_quota_decisions_total{domain="shop",outcome="shadow",rule="shop/who"} 0
 binnacle_quota_decisions_total{domain="shop",outcome="ok",rule="shop/(request)"} 0
 binnacle_quota_decisions_total{domain="shop",outcome="over_limit",rule="shop/(request)"} 1
 binnacle_quota_decisions_total{domain="shop",outcome="shadow",rule="shop/(request)"} 0
-# HELP binnacle_quota_dropped_total What a bound kept from being held apart: shared_counter (decisions by a counter that a rule's new keys share, max_keys), refused_full (decisions refused since even those were used up), detailed_series (hits counted in the rule's series, max_detailed_series), edges (a pair of services forgotten for another, max_edges).
+# HELP binnacle_quota_dropped_total What a bound kept from being held apart: evicted (keys that gave way to new ones of their rule or another, max_keys), shared_counter (decisions by a counter that keys share for want of room), refused_full (decisions refused since even those were used up), detailed_series (hits counted in the rule's series, max_detailed_series), edges (a pair of services forgotten for another, max_edges).
 # TYPE binnacle_quota_dropped_total counter
 binnacle_quota_dropped_total{reason="detailed_series"} 3
 binnacle_quota_dropped_total{reason="edges"} 0
+binnacle_quota_dropped_total{reason="evicted"} 0
 binnacle_quota_dropped_total{reason="refused_full"} 0
 binnacle_quota_dropped_total{reason="shared_counter"} 0
 # HELP ratelimit_service_rate_limit_near_limit Hits by rule, under the name of envoyproxy/ratelimit.

@@ -11,12 +11,11 @@ import (
 
 // settle fills in d what the results of counting mean.
 func (e *Engine) settle(g *generation, req *Request, d *Decision) error {
-	now := d.Now.Unix()
 	unanswered := false
 	for k := range d.counts {
 		c, hit, r := &d.counts[k], &d.hits[k], &d.results[k]
 		st := &d.Statuses[c.descriptor]
-		st.Reset = int64(hit.Length) - (now - window.Start(now, hit.Length))
+		st.Reset = int64(hit.Length) - (d.unix - window.Start(d.unix, hit.Length))
 		if c.fallback != rule.FallbackUnset {
 			st.Failed, st.Over = true, c.fallback == rule.FallbackDeny
 			unanswered = unanswered || c.fallback == rule.FallbackError

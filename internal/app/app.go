@@ -195,6 +195,7 @@ func (a *App) Run(ctx context.Context) error {
 		}
 	}
 	a.pipeline.start()
+	a.quota.StartSaving()
 	wg.Go(func() {
 		select {
 		case err := <-a.pipeline.failed:
@@ -256,6 +257,9 @@ func (a *App) closeAll() error {
 	var errs []error
 	for _, l := range a.listeners {
 		errs = append(errs, l.Close())
+	}
+	if a.quota != nil {
+		errs = append(errs, a.quota.Close()) // nobody is answered any more
 	}
 	if a.pipeline != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), grace)

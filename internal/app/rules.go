@@ -4,15 +4,21 @@ import (
 	"time"
 
 	"github.com/binnacle-mesh/binnacle/quota"
+	"github.com/binnacle-mesh/binnacle/storage/journal"
 )
 
-// openQuota reads the rule files and makes the quota engine of them.
+// openQuota reads the rule files, and what was used before the start, and makes the quota engine of them.
 func (a *App) openQuota(now time.Time) error {
 	files, err := a.rulesOf(a.cfg)
 	if err != nil {
 		return err
 	}
-	deps := quota.Deps{Secret: quota.RandomSecret(), Log: a.log.With("room", "quota"), Registerer: a.reg}
+	recall := quota.NewRecall(a.cfg.Quota, now.Unix())
+	kept, found := journal.Open(a.path("quota", "counters"), recall.Add)
+	recall.Missing(found.Torn, found.Damage)
+	deps := quota.Deps{
+		Secret: quota.RandomSecret(), Journal: kept, Recall: recall, Log: a.log.With("room", "quota"), Registerer: a.reg,
+	}
 	a.quota, err = quota.New(a.cfg.Quota, files, deps, now)
 	return err
 }

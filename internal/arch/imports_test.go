@@ -31,6 +31,7 @@ var downhill = map[string]string{
 	"storage/wal":             "telemetry internal/disk",
 	"storage/checkpoint":      "telemetry internal/disk",
 	"storage/block":           "telemetry",
+	"storage/journal":         "",
 	"storage/series":          "telemetry",
 	"collector":               "telemetry internal/wire internal/pb internal/ledger",
 	"aggregator":              "telemetry storage/series internal/ledger",

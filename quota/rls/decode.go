@@ -15,19 +15,25 @@ import (
 
 var (
 	errMalformed = errors.New("quota/rls: the request is not a RateLimitRequest; send envoy.service.ratelimit.v3")
-	errTooLarge  = errors.New("quota/rls: the request has more than 128 descriptors or 1024 entries; send fewer")
+	errTooLarge  = errors.New("quota/rls: the request has more than 128 KiB, 128 descriptors or 1024 entries; send fewer, or shorter values")
 )
 
 // Proxies send a handful. The bound keeps one request from holding the counters' locks, or memory, for long.
 const (
 	maxDescriptors = 128
 	maxEntries     = 1024
+	// maxBytes is twice what Envoy takes as headers of a request (60 KiB), of which descriptors are made. What is below is hashed: a value
+	// of 10 kB costs its key some microseconds, and no memory.
+	maxBytes = 128 << 10
 )
 
 // decode reads b into c.req, whose texts then point into b.
 func (c *call) decode(b []byte) error {
 	c.req.Domain, c.req.Hits = nil, 0
 	c.req.Descriptors, c.entries = c.req.Descriptors[:0], c.entries[:0]
+	if len(b) > maxBytes {
+		return errTooLarge
+	}
 	r := pb.Over(b)
 	for r.Next() {
 		switch r.Tag {

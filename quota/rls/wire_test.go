@@ -118,6 +118,13 @@ func TestDecodeBounds(t *testing.T) {
 			t.Errorf("too many %s: %v", name, err)
 		}
 	}
+	long, err := proto.Marshal(&ratelimitv3.RateLimitDescriptor{Entries: []*ratelimitv3.RateLimitDescriptor_Entry{{Key: "k", Value: strings.Repeat("v", maxBytes)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := new(call).decode(long); !errors.Is(err, errTooLarge) {
+		t.Errorf("too many bytes: %v", err)
+	}
 }
 
 // TestEncodeLengths: a length takes one byte or more, for messages within messages too.

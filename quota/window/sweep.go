@@ -20,7 +20,7 @@ func (t *Table) Sweep(now int64, part int) {
 			s.mu.Unlock()
 			s.mu.Lock()
 		}
-		s.dropShared(now)
+		s.dropFloors(now)
 		if len(s.cells) > minCells && s.used*8 < len(s.cells) {
 			s.resize(now)
 		}
@@ -33,23 +33,34 @@ func (t *Table) Peek(k Key, now int64) uint64 {
 	s := t.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c := s.lookup(k); c != nil && !c.ended(now) {
-		return c.count
+	if i := s.lookup(k); i >= 0 && !s.cells[i].ended(now) {
+		return s.cells[i].count
 	}
 	return 0
 }
 
-// Len returns how many keys have a counter of their own, ended windows that were not swept yet included, and how many rules
-// share one.
-func (t *Table) Len() (keys, shared int) {
+// Len returns how many keys have a counter of their own, ended windows that were not swept yet included, and how many floors there
+// are.
+func (t *Table) Len() (keys, floors int) {
 	for i := range t.shards {
 		s := &t.shards[i]
 		s.mu.Lock()
 		keys += s.used
-		shared += len(s.shared)
+		floors += len(s.floors)
 		s.mu.Unlock()
 	}
-	return keys, shared
+	return keys, floors
+}
+
+// Evicted returns how many keys have given way to others.
+func (t *Table) Evicted() (n uint64) {
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.mu.Lock()
+		n += s.given
+		s.mu.Unlock()
+	}
+	return n
 }
 
 // CountByTag adds to into[tag] the keys with a window that has not ended; tags beyond its length are left out. It reads every

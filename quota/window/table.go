@@ -1,28 +1,33 @@
 // Package window counts hits per key in fixed windows of time, exactly, in bounded memory.
 //
 // Problem: a quota server is asked about millions of keys that clients make up. It must never admit more than a key's limit
-// in a window, whatever comes at once, and must not grow without end.
+// in a window, whatever comes at once, must not grow without end, and must not let those who make up keys crowd out the others.
 //
 // Invariants:
 //   - A key has one owner: the shard that its hash names. Checking and incrementing happen under that shard's lock, so no
 //     interleaving of callers admits more than the limit (I8).
 //   - A window is [n*length, (n+1)*length) seconds since the Unix epoch, for every key alike. That is the convention of
 //     envoyproxy/ratelimit (floor(now/unit)*unit): weeks start on a Thursday.
-//   - A live count is never dropped; only windows that have ended are.
+//   - What is counted for a key is never less than what it used in its window, and more only where its shard was full.
 //
 // Algorithm, for one hit:
 //  1. lock the key's shard and probe its open-addressing table;
 //  2. found in a window that has ended: it starts again at zero. Time does not run backwards within a shard, though callers
 //     may have read their clocks in another order than they got the lock;
 //  3. not found and room left: a new cell; every new cell also pays for looking at a few others and dropping the ended;
-//  4. no room: ended cells of the shard are dropped first; if that does not help, the hit counts in a cell that all such keys
-//     of the rule share in this shard, and so does every later new key of the rule until that window ends, so that no key is
-//     ever counted in two places within a window. A shared cell counts at least what each of its keys used: it may refuse
-//     early, it cannot admit too much;
-//  5. compare the count with the limit.
+//  4. no room: ended cells of the shard are dropped first; if that does not help, a cell that is nearly unused gives way to the
+//     new key (evict.go). The floor of its rule, one number a shard and window, is raised to what it had used;
+//  5. a new cell starts at its rule's floor, for its key may be one that gave way;
+//  6. no cell is nearly unused: the hit counts in the floor itself, which is then at least what each key without a cell used;
+//  7. compare the count with the limit.
+//
+// So a key whose place was taken is never granted anew what it had used; one that has used more than an eighth of its limit keeps
+// its place; and whoever floods the table with keys used once raises the floor by one each time that he fills it anew, up to
+// an eighth. From then on new keys of his rule share what is left, and are refused too early, never too late.
 //
 // Not chosen: a key per window in a cache with eviction (forgets quotas under pressure: over-admission on demand for an
-// attacker), Go's map (its pointer-free form would do, but can be neither swept in steps nor shrunk), a log of hits per key
+// attacker), one counter for all keys that find no room (first come, first kept: a flood takes the limits of all who come later),
+// Go's map (its pointer-free form would do, but can be neither swept in steps nor shrunk), a log of hits per key
 // (exact sliding windows, at memory in proportion to the limit).
 //
 // Time is an argument everywhere. Keys are 128-bit hashes, made by the caller with a secret seed, so that a client cannot aim
@@ -41,8 +46,7 @@ type Key struct{ Hi, Lo uint64 }
 // Hit is what one descriptor of a request asks of a counter.
 type Hit struct {
 	Key          Key
-	Rule         Key    // the counter shared by keys of this rule for which there is no room
-	Tag          uint32 // the rule's number, for CountByTag
+	Tag          uint32 // the rule's number: keys of one rule and length have one floor, and CountByTag counts by it
 	Length       uint32 // of the window, in seconds, at least 1
 	Limit        uint64 // hits admitted in a window
 	N            uint64 // hits to add; 0 only looks
@@ -55,13 +59,13 @@ type Result struct {
 	Before, After uint64 // the count around this hit; equal when nothing was added
 	Start         int64  // of the window in which it counted, Unix seconds
 	Over          bool   // refused: admitting it would exceed the limit
-	Shared        bool   // counted in the rule's shared counter, since the table is full
-	Full          bool   // refused because even the shared counters are exhausted; nothing was counted
+	Shared        bool   // counted in the rule's floor itself, since the table is full and no cell could give way
+	Full          bool   // refused because there are too many floors as well; nothing was counted
 }
 
 const (
 	minCells       = 16      // of a shard's table
-	maxShared      = 1 << 14 // shared counters of a shard; with more rules than this in overflow, hits are refused
+	maxFloors      = 1 << 14 // floors of a shard; with more rules than this in need of one, hits are refused
 	sweepPerInsert = 4       // cells looked at for each new one: the table is swept faster than it can fill
 )
 
@@ -83,16 +87,33 @@ type Table struct {
 }
 
 type shard struct {
-	mu     sync.Mutex
-	cells  []cell // length a power of two, probed linearly
-	used   int
-	max    int            // cells that may be used
-	cursor int            // where sweeping goes on
-	clock  int64          // the latest time seen, so that time does not run backwards within a shard
-	purged int64          // the second in which all ended cells were last dropped for want of room
-	shared map[Key]*cell  // by rule; nil until needed
-	_      [128 - 80]byte // a shard has cache lines of its own
+	mu      sync.Mutex
+	cells   []cell // length a power of two, probed linearly
+	used    int
+	max     int              // cells that may be used
+	cursor  int              // where sweeping goes on
+	clock   int64            // the latest time seen, so that time does not run backwards within a shard
+	purged  int64            // the second in which all ended cells were last dropped for want of room
+	floors  map[group]*floor // nil until needed
+	dirty   []uint64         // a bit a cell: it changed since it was saved last
+	telling []uint64         // a bit a cell: it has used more than an eighth of its limit
+	given   uint64           // cells that gave way
+	victim  int              // where looking for the next goes on
+	_       [256 - 144]byte  // a shard has cache lines of its own
 }
+
+// A group is the keys of one rule. What a window's length can be is told by requests that bring their own limits, so that the
+// groups of a shard are bounded (maxFloors).
+type group struct{ tag, length uint32 }
+
+// A floor is the most that a key of the group may have used that has no cell any more, in the window that began at start.
+type floor struct {
+	count uint64
+	start int64
+	dirty bool // as of a cell
+}
+
+func (f *floor) ended(now int64, length uint32) bool { return now >= f.start+int64(length) }
 
 // New makes a table of at most about maxKeys counters (each shard has its even part of them), split in shards parts (rounded
 // up to a power of two). 1 shard gives an exact bound.
@@ -103,7 +124,7 @@ func New(maxKeys, shards int) *Table {
 	}
 	t := &Table{shards: make([]shard, n), mask: uint64(n - 1)}
 	for i := range t.shards {
-		t.shards[i].cells = make([]cell, minCells)
+		t.shards[i].make(minCells)
 		t.shards[i].max = max(1, maxKeys/n)
 	}
 	return t
@@ -121,23 +142,29 @@ func (t *Table) Do(_ context.Context, hits []Hit, results []Result, now int64) e
 	return nil
 }
 
-// Count counts one hit at now, in Unix seconds. It does not allocate, except when a shard's table grows.
+// Count counts one hit at now, in Unix seconds. It does not allocate, except when a shard's table grows or gets its first floor.
 func (t *Table) Count(h *Hit, now int64) Result {
 	s := t.shard(h.Key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now = s.at(now)
 	start := Start(now, h.Length)
-	c, shared := s.find(h, start, now)
-	switch {
-	case c == nil:
-		return Result{Start: start, Over: !h.Refund, Full: true}
-	case shared && h.Refund:
-		// What one key gives back may have been used by another: a shared count only grows.
-		return Result{Before: c.count, After: c.count, Start: c.start, Shared: true}
+	i := s.lookup(h.Key)
+	if i < 0 {
+		if i = s.place(h, start, now); i < 0 {
+			return s.share(h, start, now)
+		}
 	}
+	c := &s.cells[i]
+	if c.ended(now) || c.ahead(now) {
+		c.begin(start)
+	}
+	c.tag = h.Tag
 	r := c.do(h)
-	r.Shared = shared
+	if r.Before != r.After {
+		set(s.dirty, i, true)
+		set(s.telling, i, r.After > max(1, h.Limit/8))
+	}
 	return r
 }
 
@@ -185,33 +212,8 @@ func (c *cell) do(h *Hit) Result {
 	return r
 }
 
-// find returns the cell that counts h, reset if its window has ended, and whether it is a shared one.
-func (s *shard) find(h *Hit, start, now int64) (c *cell, shared bool) {
-	if c = s.lookup(h.Key); c != nil {
-		if c.ended(now) {
-			// A key whose window ended and whose rule overflows now stays where it is: the new window starts in its own cell.
-			c.begin(start)
-		}
-		c.tag = h.Tag
-		c.rewind(start, now)
-		return c, false
-	}
-	if c = s.shared[h.Rule]; c != nil && !c.ended(now) {
-		c.rewind(start, now)
-		return c, true
-	}
-	if s.room(now) {
-		return s.insert(h, start, now), false
-	}
-	return s.share(h, start, now), true
-}
-
 func (c *cell) begin(start int64) { c.start, c.count = start, 0 }
 
-// rewind starts again a cell that lies more than a whole window ahead: the wall clock was set back, and waiting for time to
+// ahead says that the cell's window lies more than a whole one ahead: the wall clock was set back, and waiting for time to
 // catch up would block the key for as long.
-func (c *cell) rewind(start, now int64) {
-	if c.start-now > int64(c.length) {
-		c.begin(start)
-	}
-}
+func (c *cell) ahead(now int64) bool { return c.start-now > int64(c.length) }

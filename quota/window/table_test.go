@@ -24,8 +24,8 @@ func TestCount(t *testing.T) {
 		hit  Hit
 		want Result
 	}
-	a, r := spread(1), spread(100)
-	hit := func(n uint64) Hit { return Hit{Key: a, Rule: r, Length: 60, Limit: 3, N: n} }
+	a := spread(1)
+	hit := func(n uint64) Hit { return Hit{Key: a, Length: 60, Limit: 3, N: n} }
 	only := func(n uint64) Hit { h := hit(n); h.OnlyAdmitted = true; return h }
 	refund := func(n uint64) Hit { h := hit(n); h.Refund = true; return h }
 	for name, steps := range map[string][]step{
@@ -124,7 +124,7 @@ func (o oracle) do(h Hit, now int64) Result {
 func drawHit(t *rapid.T, keys uint64) Hit {
 	k := rapid.Uint64Range(0, keys-1).Draw(t, "key")
 	return Hit{
-		Key: spread(k), Rule: spread(1000 + k%3), Tag: uint32(k % 3),
+		Key: spread(k), Tag: uint32(k % 3),
 		Length:       []uint32{1, 7, 60}[k%3],
 		Limit:        rapid.Uint64Range(0, 12).Draw(t, "limit"),
 		N:            rapid.Uint64Range(0, 5).Draw(t, "n"),
@@ -182,49 +182,96 @@ func TestFullTableNeverAdmitsTooMuch(t *testing.T) {
 func TestFullTable(t *testing.T) {
 	t.Parallel()
 	table := New(2, 1)
-	rule := spread(99)
-	do := func(key uint64, now int64) Result {
-		return table.Count(&Hit{Key: spread(key), Rule: rule, Length: 60, Limit: 2, N: 1}, now)
+	do := func(key, n uint64, now int64) Result {
+		return table.Count(&Hit{Key: spread(key), Length: 60, Limit: 24, N: n}, now)
 	}
-	do(1, 0)
-	do(2, 0)
-	if r := do(3, 1); !r.Shared || r.Over || r.After != 1 {
-		t.Fatalf("first key without room: %+v", r)
+	do(1, 10, 0)
+	do(2, 1, 0)
+	if r := do(3, 1, 1); r.Over || r.Before != 1 || r.After != 2 {
+		t.Fatalf("key 3 takes the place of key 2, which used 1, and begins there: %+v", r)
 	}
-	if r := do(4, 1); !r.Shared || r.Over || r.After != 2 {
-		t.Fatalf("second key without room: %+v", r)
+	if r := do(1, 1, 1); r.Over || r.After != 11 {
+		t.Fatalf("key 1, which used more, keeps its count: %+v", r)
 	}
-	if r := do(3, 1); !r.Over {
-		t.Fatalf("the shared counter is used up: %+v", r)
+	if r := do(2, 2, 1); r.Over || r.After != 4 {
+		t.Fatalf("key 2 comes again, in the place of key 3, which was at 2: %+v", r)
 	}
-	if r := do(1, 1); r.Shared || r.Over || r.After != 2 {
-		t.Fatalf("a key with a cell of its own keeps it: %+v", r)
+	if r := do(3, 2, 1); !r.Shared || r.Over || r.Before != 2 || r.After != 4 {
+		t.Fatalf("both cells have used more than an eighth: key 3 counts in the floor: %+v", r)
 	}
-	refund := Hit{Key: spread(3), Rule: rule, Length: 60, Limit: 2, N: 2, Refund: true}
-	if r := table.Count(&refund, 2); r.Over || r.After != 3 {
-		t.Fatalf("a refund changed a shared counter: %+v", r)
+	if r := do(4, 20, 1); !r.Shared || r.Over || r.After != 24 {
+		t.Fatalf("key 4 shares it: %+v", r)
 	}
-	if r := do(3, 60); r.Shared || r.After != 1 {
-		t.Fatalf("in the next window ended cells make room: %+v", r)
+	if r := do(3, 1, 1); !r.Over {
+		t.Fatalf("and it is used up: %+v", r)
+	}
+	refund := Hit{Key: spread(3), Length: 60, Limit: 24, N: 2, Refund: true}
+	if r := table.Count(&refund, 2); r.Over || r.After != 25 {
+		t.Fatalf("a refund changed a floor: %+v", r)
+	}
+	if n := table.Evicted(); n != 2 {
+		t.Fatalf("%d keys gave way, want 2", n)
+	}
+	if r := do(4, 1, 60); r.Shared || r.Before != 0 {
+		t.Fatalf("in the next window ended cells make room, and floors are gone: %+v", r)
 	}
 }
 
-func TestSharedCountersAreBounded(t *testing.T) {
+// TestFloodOfKeys: keys that are made up, each asked for once, take nothing from a busy key, and from those that come later one
+// each time that they fill the table anew, up to an eighth of the limit; and they push out keys of their own rule, not those of another
+// that has few.
+func TestFloodOfKeys(t *testing.T) {
+	t.Parallel()
+	table := New(1000, 4)
+	const limit = 100
+	hit := func(key uint64, tag uint32, n uint64) Result {
+		return table.Count(&Hit{Key: spread(key), Tag: tag, Length: 86400, Limit: limit, N: n}, 0)
+	}
+	hit(1, 0, 60)
+	for i := range uint64(50) {
+		hit(100+i, 7, 1) // once each, of a rule that has few keys
+	}
+	for i := range uint64(5_000) {
+		hit(10_000+i, 0, 1)
+	}
+	if r := hit(2, 0, limit-10); r.Over || r.Before < 2 {
+		t.Errorf("a newcomer begins where the floor should be, at about 5: %+v", r)
+	}
+	for i := range uint64(50_000) {
+		hit(20_000+i, 0, 1)
+	}
+	if r := hit(1, 0, 40); r.Over || r.Before != 60 {
+		t.Errorf("the busy key after the flood: %+v", r)
+	}
+	if r := hit(1, 0, 1); !r.Over {
+		t.Errorf("the busy key beyond its limit: %+v", r)
+	}
+	for i := range uint64(50) {
+		if r := hit(100+i, 7, 1); r.Before != 1 {
+			t.Errorf("a key of another rule lost its place to the flood: %+v", r)
+		}
+	}
+	if r := hit(1000, 7, 1); r.Over || r.Before > 2 {
+		t.Errorf("a new key of the other rule: %+v", r)
+	}
+}
+
+func TestFloorsAreBounded(t *testing.T) {
 	t.Parallel()
 	table := New(1, 1)
-	hit := func(i uint64, now int64) Result {
-		return table.Count(&Hit{Key: spread(i), Rule: spread(1_000_000 + i), Length: 3600, Limit: 10, N: 1}, now)
+	hit := func(i uint32, now int64) Result {
+		return table.Count(&Hit{Key: spread(uint64(i)), Tag: i, Length: 3600, Limit: 10, N: 1}, now)
 	}
 	hit(0, 0)
-	for i := uint64(1); i <= maxShared; i++ {
-		if r := hit(i, 0); !r.Shared || r.Over {
+	for i := uint32(1); i <= maxFloors; i++ {
+		if r := hit(i, 0); r.Over {
 			t.Fatalf("rule %d: %+v", i, r)
 		}
 	}
-	if r := hit(maxShared+1, 0); !r.Full || !r.Over {
-		t.Fatalf("beyond the last shared counter: %+v, want a refusal", r)
+	if r := hit(maxFloors+1, 0); !r.Full || !r.Over {
+		t.Fatalf("beyond the last floor: %+v, want a refusal", r)
 	}
-	if r := hit(maxShared+1, 3600); r.Full || r.Over {
+	if r := hit(maxFloors+1, 3600); r.Full || r.Over {
 		t.Fatalf("when their windows have ended: %+v, want room again", r)
 	}
 }
