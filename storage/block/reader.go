@@ -22,6 +22,7 @@ type reader struct {
 	columns []columnState // by index in f.columns
 	spare   pageView      // arrays that a column has given back
 	decoded int           // pages so far
+	buffers chan buffers  // where they go at the end
 }
 
 type columnState struct {
@@ -70,13 +71,42 @@ func (s *Store) read(b *blockRef, name string, defs []columnDef) (*reader, error
 	if err != nil {
 		return nil, &fileError{name, err}
 	}
-	return &reader{
+	r := &reader{
 		cache: s.files, cf: cf, f: cf.f, filter: b.filters.of(name).Load(), scratch: scratch{zstd: s.zstd},
-		columns: make([]columnState, len(cf.f.columns)),
-	}, nil
+		columns: make([]columnState, len(cf.f.columns)), buffers: s.buffers,
+	}
+	select {
+	case b := <-s.buffers:
+		r.scratch.stored, r.scratch.raw, r.spare = b.stored, b.raw, b.spare
+	default:
+	}
+	return r, nil
 }
 
-func (r *reader) close() { r.cache.release(r.cf) }
+// buffers are what a reader worked with, for the next one: a lookup of a trace would otherwise allocate most of what it decodes, and the
+// collector run more often for it than for all else while nothing is received.
+type buffers struct {
+	stored, raw []byte
+	spare       pageView
+}
+
+const (
+	maxBuffers     = 4       // kept between readers
+	maxBufferBytes = 1 << 20 // of each array kept; pages are a fraction of it
+)
+
+// close gives up the file, and all that was read from it.
+func (r *reader) close() {
+	r.cache.release(r.cf)
+	a := &r.spare.spare
+	if max(cap(r.scratch.stored), cap(r.scratch.raw), cap(r.spare.data), cap(a.data), 8*cap(r.spare.ints), 8*cap(a.ints)) > maxBufferBytes {
+		return
+	}
+	select {
+	case r.buffers <- buffers{r.scratch.stored, r.scratch.raw, r.spare}:
+	default:
+	}
+}
 
 // dictionary is the dictionary of column i.
 func (r *reader) dictionary(i int) (*values, error) {

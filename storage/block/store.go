@@ -29,6 +29,7 @@ type Store struct {
 	pools   *pools
 	files   *fileCache
 	zstd    *zstd.Decoder
+	buffers chan buffers // of readers that are done
 	ops     *operations
 	k0, k1  uint64 // secrets of the heads' trace tables
 
@@ -68,7 +69,7 @@ func Open(dir string, cfg Config, log *slog.Logger, reg prometheus.Registerer) (
 		return nil, fmt.Errorf("trace store: %w", err)
 	}
 	s := &Store{
-		dir: dir, cfg: cfg, log: log, pools: &pools{}, zstd: z, sealer: sl, ops: newOperations(),
+		dir: dir, cfg: cfg, log: log, pools: &pools{}, zstd: z, buffers: make(chan buffers, maxBuffers), sealer: sl, ops: newOperations(),
 		k0: rand.Uint64(), k1: rand.Uint64(), stop: make(chan struct{}), filterBytes: maxFilterBytes,
 	}
 	s.metrics = newMetrics(s)
