@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
@@ -63,6 +64,7 @@ type file struct {
 	meta    meta
 	bloom   bloomLocation
 	sums    *checks // nil in files of before 2026-11-28
+	dicts   dicts
 }
 
 // bloomLocation is where the bits of a file's bloom filter lie; size 0 is none.
@@ -197,6 +199,7 @@ func (f *file) describe(fm *format.FileMetaData, defs []columnDef) error {
 		col.readStatistics(&c.MetaData.Statistics)
 		f.columns = append(f.columns, col)
 	}
+	f.dicts.byColumn = make([]atomic.Pointer[values], len(f.columns))
 	if f.byID[colTraceID] != 0 {
 		return errors.New("its first column is not trace_id")
 	}

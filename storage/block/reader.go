@@ -112,10 +112,14 @@ func (r *reader) close() {
 func (r *reader) dictionary(i int) (*values, error) {
 	st := &r.columns[i]
 	if st.dict == nil {
+		st.dict = r.f.dicts.of(i)
+	}
+	if st.dict == nil {
 		d, err := r.f.dictionary(&r.scratch, &r.f.columns[i])
 		if err != nil {
 			return nil, err
 		}
+		r.f.dicts.keep(i, d)
 		st.dict = d
 	}
 	return st.dict, nil
