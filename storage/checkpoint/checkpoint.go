@@ -25,6 +25,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/binnacle-mesh/binnacle/internal/disk"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
@@ -56,34 +57,46 @@ type Part struct {
 type Dir struct {
 	path string
 	log  *slog.Logger
+	fs   disk.FS
 }
 
 // Open opens the directory, made if absent, and removes what a crash left half written.
-func Open(path string, logger *slog.Logger) (*Dir, error) {
-	if err := os.MkdirAll(path, 0o777); err != nil {
+func Open(path string, logger *slog.Logger) (*Dir, error) { return OpenOn(disk.OS{}, path, logger) }
+
+// OpenOn is Open on a file system of the caller's.
+func OpenOn(fsys disk.FS, path string, logger *slog.Logger) (*Dir, error) {
+	if err := fsys.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("open checkpoints: %w", err)
 	}
-	tmp, err := filepath.Glob(filepath.Join(path, "*.tmp"))
+	names, err := fsys.Names(path)
 	if err != nil {
 		return nil, fmt.Errorf("open checkpoints: %w", err)
 	}
-	for _, t := range tmp {
-		if err := os.Remove(t); err != nil {
-			return nil, fmt.Errorf("open checkpoints: %w", err)
+	for _, name := range names {
+		if !strings.HasSuffix(name, temporary) {
+			continue
+		}
+		if err := fsys.Remove(filepath.Join(path, name)); err != nil {
+			// It is in nobody's way, but for its bytes: on a disk that cannot be written the server can still answer.
+			logger.Warn("what a crash left half written cannot be removed", "file", filepath.Join(path, name), "err", err)
 		}
 	}
-	return &Dir{path: path, log: logger}, nil
+	return &Dir{path, logger, fsys}, nil
 }
 
 // Save makes a checkpoint at pos durable and drops all but the newest two. It
 // returns the position from which the log must be kept. A second one at the same position stands beside the first, so
 // that a log that is given nothing more need not be kept for an older one.
 func (d *Dir) Save(pos telemetry.Position, parts []Part) (oldest telemetry.Position, err error) {
+	there, err := d.list()
+	if err != nil {
+		return 0, err
+	}
 	name := filepath.Join(d.path, fmt.Sprintf("%020d%s", pos, suffix))
-	if _, err := os.Stat(name); err == nil {
+	if slices.ContainsFunc(there, func(f file) bool { return f.path == name }) {
 		name = filepath.Join(d.path, fmt.Sprintf("%020d%s%s", pos, again, suffix))
 	}
-	if err := writeDurably(name, func(w io.Writer) error { return write(w, pos, parts) }); err != nil {
+	if err := d.writeDurably(name, func(w io.Writer) error { return write(w, pos, parts) }); err != nil {
 		return 0, fmt.Errorf("save checkpoint: %w", err)
 	}
 	all, err := d.list()
@@ -91,7 +104,7 @@ func (d *Dir) Save(pos telemetry.Position, parts []Part) (oldest telemetry.Posit
 		return 0, err
 	}
 	for len(all) > keep {
-		if err := os.Remove(all[0].path); err != nil {
+		if err := d.fs.Remove(all[0].path); err != nil {
 			return 0, fmt.Errorf("drop old checkpoint: %w", err)
 		}
 		all = all[1:]
@@ -152,7 +165,7 @@ func (d *Dir) Load(use func(telemetry.Position, []Section) error) (at telemetry.
 		return 0, nil, err
 	}
 	for _, f := range slices.Backward(all) {
-		sections, err := read(f)
+		sections, err := d.read(f)
 		if err == nil {
 			err = use(f.pos, sections)
 		}
@@ -160,7 +173,7 @@ func (d *Dir) Load(use func(telemetry.Position, []Section) error) (at telemetry.
 			return f.pos, aside, nil
 		}
 		d.log.Error("a checkpoint is of no use and is set aside; the one before is tried, or else all that the log holds is derived again", "file", f.path, "err", err)
-		if err := os.Rename(f.path, f.path+damaged); err != nil {
+		if err := d.fs.Rename(f.path, f.path+damaged); err != nil {
 			return 0, aside, fmt.Errorf("set checkpoint aside: %w", err)
 		}
 		aside = append(aside, Aside{f.path + damaged, err})
@@ -175,13 +188,13 @@ type file struct {
 
 // list is the checkpoints there are, oldest first.
 func (d *Dir) list() ([]file, error) {
-	entries, err := os.ReadDir(d.path)
+	names, err := d.fs.Names(d.path)
 	if err != nil {
 		return nil, fmt.Errorf("list checkpoints: %w", err)
 	}
 	var all []file
-	for _, e := range entries {
-		base, ok := strings.CutSuffix(e.Name(), suffix)
+	for _, name := range names {
+		base, ok := strings.CutSuffix(name, suffix)
 		if !ok {
 			continue
 		}
@@ -189,7 +202,7 @@ func (d *Dir) list() ([]file, error) {
 		if err != nil {
 			continue // not ours
 		}
-		all = append(all, file{filepath.Join(d.path, e.Name()), telemetry.Position(n)})
+		all = append(all, file{filepath.Join(d.path, name), telemetry.Position(n)})
 	}
 	slices.SortStableFunc(all, func(a, b file) int { return cmp.Compare(a.pos, b.pos) })
 	return all, nil
@@ -197,11 +210,34 @@ func (d *Dir) list() ([]file, error) {
 
 var errDamaged = errors.New("it ends early or its checksum is wrong")
 
-func read(f file) ([]Section, error) {
-	b, err := os.ReadFile(f.path)
+func (d *Dir) read(f file) ([]Section, error) {
+	b, err := d.readFile(f.path)
 	if err != nil {
 		return nil, err
 	}
+	return parse(f, b)
+}
+
+func (d *Dir) readFile(name string) ([]byte, error) {
+	f, err := d.fs.OpenFile(name, os.O_RDONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // it is only read
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, size)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return b[:n], nil
+}
+
+// parse reads a checkpoint's bytes.
+func parse(f file, b []byte) ([]Section, error) {
 	if len(b) < len(magic)+8+4 || string(b[:len(magic)]) != magic {
 		return nil, errDamaged
 	}
@@ -237,30 +273,30 @@ func read(f file) ([]Section, error) {
 	return sections, nil
 }
 
+// temporary is the end of the name of a file that is being written.
+const temporary = ".tmp"
+
 // writeDurably writes a file such that after a crash either all of it is there
-// under its name, or nothing.
-func writeDurably(name string, write func(io.Writer) error) (err error) {
-	tmp := name + ".tmp"
-	f, err := os.Create(tmp)
+// under its name, or nothing. What an error leaves half written is removed: on a full disk it would take the room that the next try needs.
+func (d *Dir) writeDurably(name string, write func(io.Writer) error) (err error) {
+	tmp := name + temporary
+	f, err := d.fs.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	w := bufio.NewWriterSize(f, 256<<10)
+	w := bufio.NewWriterSize(io.NewOffsetWriter(f, 0), 256<<10)
 	if err = write(w); err == nil {
 		err = w.Flush()
 	}
 	if err == nil {
 		err = f.Sync()
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = d.fs.Rename(tmp, name)
 	}
-	if err := os.Rename(tmp, name); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(name))
 	if err != nil {
+		_ = d.fs.Remove(tmp)
 		return err
 	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return d.fs.SyncDir(d.path)
 }
