@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/binnacle-mesh/binnacle/internal/ledger"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
@@ -30,7 +31,7 @@ type Collector struct {
 	log      Appender
 	pool     *Pool
 	now      func() time.Time
-	inflight atomic.Int64
+	messages *ledger.Account // bytes in flight
 	vectors  *vectors
 	queue    queue
 	lanes    lanes
@@ -38,14 +39,18 @@ type Collector struct {
 }
 
 // New makes a collector that appends to log. now is the wall clock, by which batches are
-// stamped with the time of their arrival (Batch.Received). Close ends it.
-func New(cfg Config, log Appender, pool *Pool, reg prometheus.Registerer, now func() time.Time) (*Collector, error) {
+// stamped with the time of their arrival (Batch.Received). Bytes in flight are counted in the ledger's account "messages"; a nil
+// ledger is one of their own. Close ends it.
+func New(cfg Config, memory *ledger.Ledger, log Appender, pool *Pool, reg prometheus.Registerer, now func() time.Time) (*Collector, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("collector: %w", err)
 	}
-	c := &Collector{cfg: cfg, log: log, pool: pool, now: now}
+	if memory == nil {
+		memory = ledger.New(cfg.MaxInflightBytes, nil)
+	}
+	c := &Collector{cfg: cfg, messages: memory.Account("messages", cfg.MaxInflightBytes), log: log, pool: pool, now: now}
 	c.SetLimits(cfg.Limits)
-	v, err := newVectors(reg, func() float64 { return float64(c.inflight.Load()) })
+	v, err := newVectors(reg, func() float64 { return float64(c.messages.Used()) })
 	if err != nil {
 		return nil, err
 	}
@@ -75,26 +80,30 @@ type Intake struct {
 // those of a message are in its [Fill].
 func (in *Intake) Config() *Config { return &in.c.cfg }
 
-// Admit reserves n bytes for a message, or refuses it. Each admission must be
-// followed by a Leave of as many bytes.
-func (in *Intake) Admit(n int) error {
-	if held := in.c.inflight.Add(int64(n)); held > in.c.cfg.MaxInflightBytes {
-		in.c.inflight.Add(-int64(n))
-		return in.Refuse(&Refusal{
-			Reason:     Overloaded,
-			RetryAfter: in.c.cfg.RetryDelay,
-			Err: fmt.Errorf("%w: %d bytes would be in flight, the limit is %d (receive.max_inflight_bytes)",
-				telemetry.ErrOverloaded, held, in.c.cfg.MaxInflightBytes),
-		})
+// Admit reserves n bytes for a message, or refuses it: the server holds too much, or too much of this sender's (see [Sender.Hold]), who
+// may be nil. Each admission must be followed by a Leave of as many bytes by the same sender.
+func (in *Intake) Admit(from *Sender, n int) error {
+	a := in.c.messages
+	if from.Hold(a, int64(n)) {
+		return nil
 	}
-	return nil
+	share := ""
+	if from != nil {
+		share = fmt.Sprintf(", of which a sender may have as much as is free, and this one has %d", from.Held())
+	}
+	return in.Refuse(&Refusal{
+		Reason:     Overloaded,
+		RetryAfter: in.c.cfg.RetryDelay,
+		Err: fmt.Errorf("%w: %d bytes more would be in flight beside %d, the limit is %d (receive.max_inflight_bytes)%s",
+			telemetry.ErrOverloaded, n, a.Used(), a.Limit(), share),
+	})
 }
 
 // Leave gives back what Admit reserved.
-func (in *Intake) Leave(n int) { in.c.inflight.Add(-int64(n)) }
+func (in *Intake) Leave(from *Sender, n int) { from.Release(in.c.messages, int64(n)) }
 
 // Inflight is how many bytes are admitted now, over all protocols.
-func (in *Intake) Inflight() int64 { return in.c.inflight.Load() }
+func (in *Intake) Inflight() int64 { return in.c.messages.Used() }
 
 // Refuse counts a refusal, and returns it.
 func (in *Intake) Refuse(r *Refusal) *Refusal {

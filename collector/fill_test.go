@@ -34,7 +34,7 @@ func newTest(t *testing.T, log *answer) (*Intake, *prometheus.Registry) {
 	t.Helper()
 	reg := prometheus.NewRegistry()
 	log.pool = NewPool()
-	c, err := New(DefaultConfig(), log, log.pool, reg, func() time.Time { return testNow })
+	c, err := New(DefaultConfig(), nil, log, log.pool, reg, func() time.Time { return testNow })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,18 +185,18 @@ func TestAdmit(t *testing.T) {
 	t.Parallel()
 	in, reg := newTest(t, &answer{})
 	most := int(in.Config().MaxInflightBytes)
-	if err := in.Admit(most); err != nil {
+	if err := in.Admit(nil, most); err != nil {
 		t.Fatal(err)
 	}
-	err := in.Admit(1)
+	err := in.Admit(nil, 1)
 	if r, ok := errors.AsType[*Refusal](err); !ok || !errors.Is(err, telemetry.ErrOverloaded) || r.RetryAfter != time.Second {
 		t.Errorf("beyond the limit: %v", err)
 	}
-	in.Leave(1)
-	if err := in.Admit(1); err != nil {
+	in.Leave(nil, 1)
+	if err := in.Admit(nil, 1); err != nil {
 		t.Error(err)
 	}
-	in.Leave(most)
+	in.Leave(nil, most)
 	if got := countertest.Value(t, reg, "refused_messages", "overloaded"); got != 1 || in.Inflight() != 0 {
 		t.Errorf("%v refusals counted, %d bytes in flight", got, in.Inflight())
 	}

@@ -26,7 +26,7 @@ func newLaneRig(t *testing.T) (*Collector, *Intake, *openLog, *prometheus.Regist
 	reg := prometheus.NewRegistry()
 	log := &openLog{heldLog: heldLog{pool: NewPool(), hold: make(chan struct{})}}
 	close(log.hold)
-	c, err := New(DefaultConfig(), log, log.pool, reg, time.Now)
+	c, err := New(DefaultConfig(), nil, log, log.pool, reg, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func newLaneRig(t *testing.T) (*Collector, *Intake, *openLog, *prometheus.Regist
 // add sends a message of n entries of 100 bytes; with an error it is malformed at its end.
 func add(l *Lane, n int, malformed error) error {
 	const size = 100
-	if err := l.in.Admit(size); err != nil {
+	if err := l.in.Admit(nil, size); err != nil {
 		return err
 	}
 	err := l.Add(size, func(f *Fill) error {
@@ -57,7 +57,7 @@ func add(l *Lane, n int, malformed error) error {
 		return malformed
 	})
 	if malformed != nil {
-		l.in.Leave(size)
+		l.in.Leave(nil, size)
 	}
 	return err
 }

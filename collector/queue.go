@@ -42,7 +42,7 @@ func (q *queue) start() {
 				if err := j.in.Append(context.Background(), &j.fill, j.size); err != nil {
 					j.in.Dropped(DropRefused, n)
 				}
-				j.in.Leave(j.size)
+				j.in.Leave(nil, j.size)
 			}
 		})
 	}
@@ -66,7 +66,7 @@ func (in *Intake) Enqueue(f *Fill, size int) error {
 		}
 	}
 	in.Abandon(&j.fill)
-	in.Leave(size)
+	in.Leave(nil, size)
 	if q.closed {
 		in.Dropped(DropRefused, n)
 		return in.Refuse(closedRefusal())

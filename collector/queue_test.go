@@ -37,7 +37,7 @@ func (l *heldLog) Append(_ context.Context, b *telemetry.Batch) (telemetry.Posit
 
 func enqueue(in *Intake, requests int) error {
 	const size = 100
-	if err := in.Admit(size); err != nil {
+	if err := in.Admit(nil, size); err != nil {
 		return err
 	}
 	var f Fill
@@ -55,7 +55,7 @@ func TestQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg := prometheus.NewRegistry()
 		log := &heldLog{pool: NewPool(), hold: make(chan struct{})}
-		c, err := New(DefaultConfig(), log, log.pool, reg, time.Now)
+		c, err := New(DefaultConfig(), nil, log, log.pool, reg, time.Now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +72,7 @@ func TestQueue(t *testing.T) {
 		if got := countertest.Value(t, reg, "dropped", "queue_full"); got != 300 {
 			t.Errorf("%v entries dropped, want 300", got)
 		}
-		if got, want := c.inflight.Load(), int64(100*(sent-100)); got != want {
+		if got, want := c.messages.Used(), int64(100*(sent-100)); got != want {
 			t.Errorf("%d bytes in flight, want %d", got, want)
 		}
 
@@ -88,7 +88,7 @@ func TestQueue(t *testing.T) {
 		if want := 3 * (sent - 100); log.requests != want {
 			t.Errorf("%d requests written, want %d", log.requests, want)
 		}
-		if got := c.inflight.Load(); got != 0 {
+		if got := c.messages.Used(); got != 0 {
 			t.Errorf("%d bytes still in flight", got)
 		}
 		if err := enqueue(in, 3); !errors.Is(err, telemetry.ErrClosed) {

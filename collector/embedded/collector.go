@@ -35,8 +35,8 @@ type Collector struct {
 }
 
 // New checks the user's configuration, which may be nil, and makes a Collector
-// whose pipelines end in traces, which may be nil if it is not started. No port is opened yet.
-func New(ctx context.Context, user map[string]any, traces *otlp.Service, version string, log *slog.Logger) (*Collector, error) {
+// whose pipelines end in traces, which may be nil if it is not started, and before whose ports front stands. No port is opened yet.
+func New(ctx context.Context, user map[string]any, traces *otlp.Service, front Front, version string, log *slog.Logger) (*Collector, error) {
 	config, err := merged(user)
 	if err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func New(ctx context.Context, user map[string]any, traces *otlp.Service, version
 	if !hasPipelines(config) {
 		return c, nil // all is switched off: there is nothing to run
 	}
-	f, err := factories(traces, log)
+	f, err := factories(traces, front, log)
 	if err != nil {
 		return nil, fmt.Errorf("collector: %w", err)
 	}

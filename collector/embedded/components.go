@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/open-telemetry/opentelemetry-collector-contrib/receiver/jaegerreceiver"
-	"github.com/open-telemetry/opentelemetry-collector-contrib/receiver/zipkinreceiver"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/consumer/consumererror"
@@ -26,9 +24,9 @@ import (
 )
 
 // factories are all components that a configuration may name.
-func factories(traces *otlp.Service, log *slog.Logger) (f otelcol.Factories, err error) {
+func factories(traces *otlp.Service, front Front, log *slog.Logger) (f otelcol.Factories, err error) {
 	if f.Receivers, err = otelcol.MakeFactoryMap[receiver.Factory](
-		otlpreceiver.NewFactory(), zipkinreceiver.NewFactory(), jaegerreceiver.NewFactory(),
+		otlpreceiver.NewFactory(), newZipkinFactory(front), newJaegerFactory(front),
 	); err != nil {
 		return f, err
 	}
@@ -86,6 +84,7 @@ func (e *traceExporter) ConsumeTraces(ctx context.Context, td ptrace.Traces) err
 		return consumererror.NewPermanent(fmt.Errorf("all %d spans were rejected; the first: span %s", rejected, first))
 	}
 	if r, ok := errors.AsType[*collector.Refusal](err); ok {
+		tell(ctx, r)
 		switch r.Reason {
 		case collector.TooLarge, collector.Malformed:
 			return consumererror.NewPermanent(err)

@@ -68,19 +68,27 @@ type world struct {
 	log *memoryLog
 	out *bytes.Buffer
 	col *Collector
+	in  *collector.Intake
 }
 
 func start(t *testing.T, user map[string]any) *world {
 	t.Helper()
-	w := &world{log: &memoryLog{pool: collector.NewPool()}, out: &bytes.Buffer{}}
 	cfg := collector.DefaultConfig()
 	cfg.Limits.MaxAge = 20 * 365 * 24 * time.Hour // the samples are years old
-	c, err := collector.New(cfg, w.log, w.log.pool, prometheus.NewRegistry(), time.Now)
+	return startWith(t, user, cfg)
+}
+
+func startWith(t *testing.T, user map[string]any, cfg collector.Config) *world {
+	t.Helper()
+	w := &world{log: &memoryLog{pool: collector.NewPool()}, out: &bytes.Buffer{}}
+	c, err := collector.New(cfg, nil, w.log, w.log.pool, prometheus.NewRegistry(), time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close(context.Background()) })
-	w.col, err = New(t.Context(), user, otlp.New(c.Intake("collector")), "test", slog.New(slog.NewTextHandler(w.out, nil)))
+	w.in = c.Intake("collector")
+	front := Front{Bodies: w.in.Bodies(cfg.MaxMessageBytes)}
+	w.col, err = New(t.Context(), user, otlp.New(w.in), front, "test", slog.New(slog.NewTextHandler(w.out, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +270,7 @@ func TestStopFreesPorts(t *testing.T) {
 
 func TestConfigErrors(t *testing.T) {
 	t.Parallel()
-	c, err := collector.New(collector.DefaultConfig(), nil, collector.NewPool(), prometheus.NewRegistry(), time.Now)
+	c, err := collector.New(collector.DefaultConfig(), nil, nil, collector.NewPool(), prometheus.NewRegistry(), time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -278,7 +286,7 @@ func TestConfigErrors(t *testing.T) {
 		"a receiver not configured": {tree{"service": tree{"pipelines": tree{"traces": tree{"receivers": []any{"otlp"}}}}}, `references receiver "otlp" which is not configured`},
 		"a wrong level":             {tree{"service": tree{"telemetry": tree{"logs": tree{"level": "loud"}}}}, "loud"},
 	} {
-		_, err := New(t.Context(), x.user, otlp.New(c.Intake("collector")), "test", slog.New(slog.DiscardHandler))
+		_, err := New(t.Context(), x.user, otlp.New(c.Intake("collector")), Front{}, "test", slog.New(slog.DiscardHandler))
 		if err == nil || !strings.Contains(err.Error(), x.want) || !strings.HasPrefix(err.Error(), "collector") {
 			t.Errorf("%s: %v; want it to name collector and say %q", name, err, x.want)
 		}

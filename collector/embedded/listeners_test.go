@@ -33,7 +33,7 @@ func TestListeners(t *testing.T) {
 		}},
 		"in no pipeline": {tree{"receivers": tree{"zipkin": nil}, "service": tree{"pipelines": tree{ownPipeline: tree{}}}}, nil},
 	} {
-		col, err := New(t.Context(), c.user, nil, "test", slog.New(slog.DiscardHandler))
+		col, err := New(t.Context(), c.user, nil, Front{}, "test", slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -53,7 +53,7 @@ func TestStartSaysWhy(t *testing.T) {
 		}
 		defer l.Close()
 	}
-	col, err := New(t.Context(), user, nil, "test", slog.New(slog.DiscardHandler))
+	col, err := New(t.Context(), user, nil, Front{}, "test", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

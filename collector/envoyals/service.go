@@ -85,7 +85,7 @@ func (s *Service) take(from *sender, msg []byte) error {
 	if err := from.identify(msg); err != nil {
 		return s.malformed(err)
 	}
-	if err := s.in.Admit(len(msg)); err != nil {
+	if err := s.in.Admit(nil, len(msg)); err != nil {
 		// Nobody can be told to come back later: the entries are lost.
 		s.in.Dropped(collector.DropRefused, countEntries(msg))
 		return nil
@@ -101,7 +101,7 @@ func (s *Service) take(from *sender, msg []byte) error {
 	})
 	d.Fill = nil
 	if malformed {
-		s.in.Leave(len(msg))
+		s.in.Leave(nil, len(msg))
 		return s.malformed(err)
 	}
 	return err

@@ -115,7 +115,7 @@ func TestStream(t *testing.T) {
 	if got := countertest.Value(t, r.Reg, "repaired", "identity"); got != 1 {
 		t.Errorf("%v streams without identity counted, want 1", got)
 	}
-	if got := r.In.Config().MaxInflightBytes; r.In.Admit(int(got)) != nil {
+	if got := r.In.Config().MaxInflightBytes; r.In.Admit(nil, int(got)) != nil {
 		t.Error("not all bytes admitted were given back")
 	}
 }

@@ -257,7 +257,7 @@ func TestHostile(t *testing.T) {
 	if got := countertest.Value(t, s.Reg, "spans", ""); got != float64(well.Load()) {
 		t.Errorf("%v spans counted, want %d", got, well.Load())
 	}
-	if err := s.In.Admit(int(s.In.Config().MaxInflightBytes)); err != nil {
+	if err := s.In.Admit(nil, int(s.In.Config().MaxInflightBytes)); err != nil {
 		t.Errorf("not all that was admitted was given back: %v", err)
 	}
 }
@@ -317,16 +317,16 @@ func TestSlowSendersHoldLittle(t *testing.T) {
 		defer func() { _ = c.Close() }()
 		fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\nabc", Path, typeProto, 1<<20)
 	}
-	for deadline := time.Now().Add(10 * time.Second); s.In.Inflight() < senders*firstRead; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); s.In.Inflight() < senders*4096; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d bytes are admitted, want %d senders' %d each", s.In.Inflight(), senders, firstRead)
+			t.Fatalf("%d bytes are admitted, want %d senders' %d each", s.In.Inflight(), senders, 4096)
 		}
 	}
 	if got := s.sendWell(t, 10); got != 50 {
 		t.Errorf("%d spans of the well-behaved client were taken, want 50", got)
 	}
-	if got := s.In.Inflight(); got != senders*firstRead {
-		t.Errorf("the slow senders hold %d bytes, want %d", got, senders*firstRead)
+	if got := s.In.Inflight(); got != senders*4096 {
+		t.Errorf("the slow senders hold %d bytes, want %d", got, senders*4096)
 	}
 }
 
@@ -363,11 +363,11 @@ func TestRetryDelay(t *testing.T) {
 	asked(t)
 	full.Store(false)
 	all := int(s.In.Config().MaxInflightBytes)
-	if err := s.In.Admit(all); err != nil {
+	if err := s.In.Admit(nil, all); err != nil {
 		t.Fatal(err)
 	}
 	asked(t)
-	s.In.Leave(all)
+	s.In.Leave(nil, all)
 	if _, err := collectorpb.NewTraceServiceClient(s.conn).Export(t.Context(), req); err != nil {
 		t.Errorf("once there is room: %v", err)
 	}

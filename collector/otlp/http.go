@@ -65,13 +65,8 @@ func mediaType(r *http.Request) (asJSON bool, code int, err error) {
 }
 
 func (s *Service) post(w http.ResponseWriter, r *http.Request, asJSON bool) (rejected int, first string, refusal *collector.Refusal) {
-	b := s.bodies.Get().(*body)
-	defer func() {
-		s.in.Leave(b.held)
-		b.held = 0
-		s.bodies.Put(b)
-	}()
-	msg, refusal := s.read(w, r, b)
+	msg, b, refusal := s.bodies.Read(w, r)
+	defer s.bodies.Release(b)
 	if refusal != nil {
 		return 0, "", refusal
 	}

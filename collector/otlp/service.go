@@ -3,12 +3,10 @@ package otlp
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"sync"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/status"
 
 	"github.com/binnacle-mesh/binnacle/collector"
@@ -21,22 +19,15 @@ import (
 type Service struct {
 	in       *collector.Intake
 	decoders sync.Pool
-
-	// For HTTP; see body.go.
-	bodies        sync.Pool
-	gzip, zstd    encoding.Compressor
-	decompressing chan struct{} // holds as many as may decompress at once
+	bodies   *collector.Bodies
 }
 
 // New makes a Service that puts what it receives through in.
 func New(in *collector.Intake) *Service {
 	return &Service{
-		in:            in,
-		decoders:      sync.Pool{New: func() any { return new(decoder) }},
-		bodies:        sync.Pool{New: func() any { return new(body) }},
-		gzip:          collector.Gzip(),
-		zstd:          collector.Zstd(),
-		decompressing: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		in:       in,
+		decoders: sync.Pool{New: func() any { return new(decoder) }},
+		bodies:   in.Bodies(in.Config().MaxMessageBytes),
 	}
 }
 
@@ -96,12 +87,13 @@ func (s *Service) export(ctx context.Context, msg []byte) ([]byte, error) {
 // wrong with the first. The error is a *collector.Refusal. msg is borrowed.
 func (s *Service) Take(ctx context.Context, msg []byte) (rejected int, first string, err error) {
 	if limit := s.in.Config().MaxMessageBytes; len(msg) > limit {
-		return 0, "", s.in.Refuse(tooLarge(limit))
+		return 0, "", s.in.Refuse(collector.TooLargeRefusal(limit))
 	}
-	if err := s.in.Admit(len(msg)); err != nil {
+	from := collector.SenderOf(ctx)
+	if err := s.in.Admit(from, len(msg)); err != nil {
 		return 0, "", err
 	}
-	defer s.in.Leave(len(msg))
+	defer s.in.Leave(from, len(msg))
 	return s.take(ctx, msg, (*decoder).proto)
 }
 
@@ -120,13 +112,6 @@ func (s *Service) take(ctx context.Context, msg []byte, decode func(*decoder, []
 	}
 	rejected, first = d.Rejected()
 	return rejected, first, s.in.Append(ctx, &d.Fill, len(msg))
-}
-
-func tooLarge(limit int) *collector.Refusal {
-	return &collector.Refusal{
-		Reason: collector.TooLarge,
-		Err:    fmt.Errorf("the export request is larger than %d bytes, decompressed (receive.max_message_bytes): send smaller batches", limit),
-	}
 }
 
 // partialSuccess is an ExportTraceServiceResponse that says what was rejected.

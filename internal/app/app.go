@@ -18,6 +18,7 @@ import (
 	"github.com/binnacle-mesh/binnacle/aggregator"
 	"github.com/binnacle-mesh/binnacle/collector"
 	"github.com/binnacle-mesh/binnacle/collector/embedded"
+	"github.com/binnacle-mesh/binnacle/collector/frames"
 	"github.com/binnacle-mesh/binnacle/internal/config"
 	"github.com/binnacle-mesh/binnacle/internal/door"
 	"github.com/binnacle-mesh/binnacle/internal/ledger"
@@ -50,6 +51,7 @@ type App struct {
 	door      *door.Door
 	pool      *collector.Pool
 	collector *collector.Collector
+	frames    *frames.Watch
 	embedded  *embedded.Collector
 	pipeline  *pipeline
 	topology  *topology.Topology
@@ -260,6 +262,9 @@ func (a *App) closeAll() error {
 	}
 	if a.quota != nil {
 		errs = append(errs, a.quota.Close()) // nobody is answered any more
+	}
+	if a.frames != nil {
+		a.frames.Close()
 	}
 	if a.pipeline != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), grace)

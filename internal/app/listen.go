@@ -47,7 +47,7 @@ func (a *App) addGRPC(ctx context.Context, field, addr, speaks string, register 
 	if err != nil {
 		return err
 	}
-	l = a.door.Listen(l, field, door.GRPCConnection)
+	l = a.frames.Listen(a.door.Listen(l, field, door.GRPCConnection))
 	s := grpc.NewServer(a.grpcOptions()...)
 	register(s)
 	a.listeners = append(a.listeners, &listener{

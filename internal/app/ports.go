@@ -19,7 +19,7 @@ func Check(ctx context.Context, cfg config.Config) error {
 	if err := cfg.CheckFiles(); err != nil {
 		return config.Invalid(err)
 	}
-	e, err := embedded.New(ctx, cfg.Collector, nil, "", slog.New(slog.DiscardHandler))
+	e, err := embedded.New(ctx, cfg.Collector, nil, embedded.Front{}, "", slog.New(slog.DiscardHandler))
 	if err != nil {
 		return config.Invalid(err)
 	}

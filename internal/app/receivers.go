@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"net"
+	"net/http"
 	"time"
 
 	"google.golang.org/grpc"
@@ -11,6 +13,7 @@ import (
 	"github.com/binnacle-mesh/binnacle/collector"
 	"github.com/binnacle-mesh/binnacle/collector/embedded"
 	"github.com/binnacle-mesh/binnacle/collector/envoyals"
+	"github.com/binnacle-mesh/binnacle/collector/frames"
 	"github.com/binnacle-mesh/binnacle/collector/otlp"
 	"github.com/binnacle-mesh/binnacle/internal/config"
 	"github.com/binnacle-mesh/binnacle/internal/door"
@@ -21,13 +24,17 @@ import (
 // openReceivers makes the receivers and opens their ports.
 func (a *App) openReceivers(ctx context.Context) (err error) {
 	collector.RegisterCompressors()
-	if a.collector, err = collector.New(a.cfg.Receive, a.pipeline, a.pool, a.reg, time.Now); err != nil {
+	if a.collector, err = collector.New(a.cfg.Receive, a.ledger, a.pipeline, a.pool, a.reg, time.Now); err != nil {
+		return err
+	}
+	messages := a.ledger.Account("messages", a.cfg.Receive.MaxInflightBytes) // the collector's
+	if a.frames, err = frames.New(messages, a.cfg.Receive.ReadTimeout, a.reg); err != nil {
 		return err
 	}
 	spans := otlp.New(a.collector.Intake("otlp"))
 	logs := envoyals.New(a.collector.Intake("als"))
-	others := otlp.New(a.collector.Intake("collector"))
-	if a.embedded, err = embedded.New(ctx, a.cfg.Collector, others, a.version, a.log.With("room", "collector")); err != nil {
+	others := a.collector.Intake("collector")
+	if a.embedded, err = embedded.New(ctx, a.cfg.Collector, otlp.New(others), a.front(others), a.version, a.log.With("room", "collector")); err != nil {
 		return err
 	}
 	if err := conflicts(portsOf(a.cfg, a.embedded)); err != nil {
@@ -61,11 +68,42 @@ func (a *App) openReceivers(ctx context.Context) (err error) {
 	return a.addHTTP(ctx, "otlp_http", a.cfg.Listen.OTLPHTTP, "OTLP HTTP", guarded, nil)
 }
 
+// front is what stands before the ports of the embedded receivers: the same as before our own.
+func (a *App) front(in *collector.Intake) embedded.Front {
+	most := a.cfg.Receive.MaxMessageBytes / 2 // their own model of a message lies beside it
+	return embedded.Front{
+		Bodies: in.Bodies(most),
+		GRPC: []grpc.ServerOption{
+			grpc.MaxConcurrentStreams(128), grpc.MaxHeaderListSize(headerListBytes), grpc.ConnectionTimeout(10 * time.Second),
+			grpc.StaticStreamWindowSize(streamWindow), grpc.StaticConnWindowSize(connWindow),
+			grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
+		},
+		Listen: func(port string, l net.Listener, grpc bool) net.Listener {
+			if grpc {
+				return a.frames.Listen(a.door.Listen(l, port, door.GRPCConnection))
+			}
+			return a.door.Listen(l, port, door.HTTPConnection)
+		},
+		HTTP: func(port string, next http.Handler) http.Handler {
+			return a.door.Receive(port, next, door.Intake{MaxBody: int64(most), BodyTimeout: a.cfg.Receive.ReadTimeout}, a.log.With("room", "receive"))
+		},
+	}
+}
+
 // streamWorkers is how many goroutines of a gRPC port serve one call after another. A
 // goroutine made for a call grows its stack anew each time, which is a fifth of a quota
 // decision; more of them are less often in the processor's cache. Streams that stay, as those of
 // access logs, may hold all of them, and calls are then served as without.
 const streamWorkers = 32
+
+// What a client of a gRPC port may send before it is read, beyond a message that has begun, which package frames counts. The windows do
+// not grow with the line's speed, as gRPC's own would, to 16 MiB a stream. gRPC reads a connection whatever its streams do: connWindow
+// bounds no memory, and is large for the sake of far senders.
+const (
+	streamWindow    = 64 << 10
+	connWindow      = 1 << 20
+	headerListBytes = 64 << 10
+)
 
 // grpcOptions are those of every gRPC port: messages as bytes, bounded, and
 // connections that are gone are found out.
@@ -77,7 +115,9 @@ func (a *App) grpcOptions() []grpc.ServerOption {
 		grpc.NumStreamWorkers(streamWorkers),
 		grpc.MaxRecvMsgSize(a.cfg.Receive.MaxMessageBytes),
 		grpc.MaxConcurrentStreams(1024),
-		grpc.MaxHeaderListSize(64<<10),
+		grpc.StaticStreamWindowSize(streamWindow),
+		grpc.StaticConnWindowSize(connWindow),
+		grpc.MaxHeaderListSize(headerListBytes),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.ConnectionTimeout(10 * time.Second),

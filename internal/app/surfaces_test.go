@@ -54,7 +54,7 @@ func newSurfaces(t *testing.T) *surfaces {
 	s.graph = topology.New(cfg)
 	s.past = aggregator.NewGraphReader(db, cfg.Health)
 	s.engine = promql.NewEngine(promql.EngineOpts{MaxSamples: 1e6, Timeout: time.Minute, LookbackDelta: 5 * time.Minute})
-	c, err := collector.New(collector.DefaultConfig(), s, collector.NewPool(), prometheus.NewRegistry(), func() time.Time { return s.now })
+	c, err := collector.New(collector.DefaultConfig(), nil, s, collector.NewPool(), prometheus.NewRegistry(), func() time.Time { return s.now })
 	if err != nil {
 		t.Fatal(err)
 	}

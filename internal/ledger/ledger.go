@@ -117,6 +117,13 @@ func (a *Account) Give(n int64) {
 	a.ledger.held.Add(-n)
 }
 
+// Refuse counts a refusal that its owner decided, though there is room: of who holds too much already.
+func (a *Account) Refuse() {
+	if a != nil {
+		a.refused.Add(1)
+	}
+}
+
 // Used is how many bytes the account holds now.
 func (a *Account) Used() int64 {
 	if a == nil {

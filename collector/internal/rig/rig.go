@@ -73,7 +73,7 @@ func New(t testing.TB, protocol string, now time.Time, change func(*collector.Co
 	}
 	pool := collector.NewPool()
 	r := &Rig{Log: &Log{pool: pool}, Reg: prometheus.NewRegistry()}
-	c, err := collector.New(cfg, r.Log, pool, r.Reg, func() time.Time { return now })
+	c, err := collector.New(cfg, nil, r.Log, pool, r.Reg, func() time.Time { return now })
 	if err != nil {
 		t.Fatal(err)
 	}

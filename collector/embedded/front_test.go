@@ -1,0 +1,121 @@
+package embedded
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/binnacle-mesh/binnacle/collector"
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// ask posts a body to a Zipkin port and returns the answer, whose body is closed.
+func ask(t *testing.T, addr, encoding string, body io.Reader) *http.Response {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+addr+"/api/v2/spans", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if encoding != "" {
+		req.Header.Set("Content-Encoding", encoding)
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, resp.Body)
+	_ = resp.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	return resp
+}
+
+func zipped(t *testing.T, b []byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	if _, err := z.Write(b); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// Bodies that begin and do not go on hold what has come, and no longer than the read timeout.
+func TestStalledBodies(t *testing.T) {
+	p, user := ownPorts(t)
+	cfg := collector.DefaultConfig()
+	cfg.ReadTimeout = 200 * time.Millisecond
+	w := startWith(t, user, cfg)
+	defer w.stop(t)
+	for _, addr := range []string{p.zipkin, p.thrift} {
+		path := map[string]string{p.zipkin: "/api/v2/spans", p.thrift: "/api/traces"}[addr]
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+		if _, err := io.WriteString(c, "POST "+path+" HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-thrift\r\nContent-Length: 8000000\r\n\r\nsome"); err != nil {
+			t.Fatal(err)
+		}
+		answer, _ := io.ReadAll(c)
+		if !strings.HasPrefix(string(answer), "HTTP/1.1 408 ") || !strings.Contains(string(answer), "receive.read_timeout") {
+			t.Errorf("%s: a body that stalls is answered %q, want 408 and the setting", path, answer)
+		}
+	}
+	if held := w.in.Inflight(); held != 0 {
+		t.Errorf("%d bytes are held after all were refused", held)
+	}
+}
+
+func TestBodiesBeyondTheLimits(t *testing.T) {
+	p, user := ownPorts(t)
+	cfg := collector.DefaultConfig()
+	cfg.MaxMessageBytes = 1 << 20
+	w := startWith(t, user, cfg)
+	defer w.stop(t)
+	if r := ask(t, p.zipkin, "", bytes.NewReader(make([]byte, 1<<20+1))); r.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("a body that is too large is answered %s", r.Status)
+	}
+	if r := ask(t, p.zipkin, "gzip", bytes.NewReader(zipped(t, make([]byte, 100<<20)))); r.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("100 MiB in a small body are answered %s", r.Status)
+	}
+	if r := ask(t, p.zipkin, "gzip", bytes.NewReader(zipped(t, []byte("["+zipkinSpan("cart", "zipped", "SERVER")+"]")))); r.StatusCode != http.StatusAccepted {
+		t.Errorf("a compressed body is answered %s", r.Status)
+	}
+	if r := ask(t, p.zipkin, "lz77", strings.NewReader("[]")); r.StatusCode != http.StatusUnsupportedMediaType {
+		t.Errorf("an unknown encoding is answered %s", r.Status)
+	}
+	all := int(cfg.MaxInflightBytes)
+	if err := w.in.Admit(nil, all); err != nil {
+		t.Fatal(err)
+	}
+	if r := ask(t, p.zipkin, "", strings.NewReader("[]")); r.StatusCode != http.StatusTooManyRequests || r.Header.Get("Retry-After") != "1" {
+		t.Errorf("with no room it is answered %s, come back after %q", r.Status, r.Header.Get("Retry-After"))
+	}
+	w.in.Leave(nil, all)
+	if held := w.in.Inflight(); held != 0 {
+		t.Errorf("%d bytes are held after all was answered", held)
+	}
+}
+
+// What the log refuses is told as what it is, and when to come back, though receivers know 500 alone.
+func TestRefusalIsTold(t *testing.T) {
+	p, user := ownPorts(t)
+	w := start(t, user)
+	defer w.stop(t)
+	w.log.mu.Lock()
+	w.log.refuse = telemetry.ErrOverloaded
+	w.log.mu.Unlock()
+	r := ask(t, p.zipkin, "", strings.NewReader("["+zipkinSpan("cart", "x", "SERVER")+"]"))
+	if r.StatusCode != http.StatusTooManyRequests || r.Header.Get("Retry-After") != "1" {
+		t.Errorf("with the log full it is answered %s, come back after %q", r.Status, r.Header.Get("Retry-After"))
+	}
+}
