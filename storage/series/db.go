@@ -2,6 +2,7 @@ package series
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -30,18 +31,23 @@ const (
 	replayThreads = 2
 )
 
+// staleShare is the part of the newest block's series that may have ended before these become a block of
+// their own and leave memory, which is looked at once a minute.
+const staleShare = 0.5
+
 // A DB is the series store. All methods may be called at once from many
 // goroutines.
 type DB struct {
-	tsdb *tsdb.DB
+	tsdb  *tsdb.DB
+	limit *limiter
 
 	mu  sync.Mutex // a leaf: SetRetention and Retention
 	cfg Config
 }
 
 // Open opens the database in dir, which is made if absent, and replays its
-// write-ahead log; a torn end is cut and logged. The directory is locked while
-// it is open. The database's own metrics (prometheus_tsdb_*) go to reg.
+// write-ahead log; a torn end is cut and logged. What is damaged is set aside and logged, see opener. The directory
+// is locked while it is open. The database's own metrics (prometheus_tsdb_*) go to reg.
 func Open(dir string, cfg Config, logger *slog.Logger, reg prometheus.Registerer) (*DB, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("open series store: %w", err)
@@ -60,12 +66,39 @@ func Open(dir string, cfg Config, logger *slog.Logger, reg prometheus.Registerer
 	o.OutOfOrderTimeWindow = cfg.OutOfOrderWindow.Milliseconds()
 	o.EnableExemplarStorage = cfg.MaxExemplars > 0
 	o.MaxExemplars = cfg.MaxExemplars
-	db, err := tsdb.Open(dir, logger, reg, o, tsdb.NewDBStats())
+	o.StaleSeriesCompactionThreshold = staleShare
+	own := prometheus.NewRegistry() // of the attempt that succeeds
+	limit := &limiter{}
+	opening := &opener{dir: dir, log: logger, aside: prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "binnacle_series_set_aside_total", Help: "Parts of the series store that could not be read when it was opened, and were set aside.",
+	}), open: func() (*tsdb.DB, error) {
+		own = prometheus.NewRegistry()
+		limit = &limiter{most: cfg.MaxSeries, refused: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "binnacle_series_refused_total", Help: "Attempts to make a series while the newest block holds as many as it may.",
+		})}
+		limit.opening.Store(true)
+		o.SeriesLifecycleCallback = limit
+		return tsdb.Open(dir, logger, own, o, tsdb.NewDBStats())
+	}}
+	db, err := opening.run()
 	if err != nil {
-		return nil, fmt.Errorf("open series store %s: %w; if another process holds it, stop that one; if it is damaged, move the directory away: "+
-			"metrics older than the log are lost then, traces are not", dir, err)
+		return nil, fmt.Errorf("open series store %s: %w; if another process holds it, stop that one; if the disk is full or fails, see to it; otherwise "+
+			"move the directory away: metrics older than the log are lost then, traces are not", dir, err)
 	}
-	return &DB{tsdb: db, cfg: cfg}, nil
+	limit.opening.Store(false)
+	if err := registerAll(reg, own, opening.aside, limit.refused); err != nil {
+		return nil, errors.Join(fmt.Errorf("open series store %s: %w", dir, err), db.Close())
+	}
+	return &DB{tsdb: db, cfg: cfg, limit: limit}, nil
+}
+
+func registerAll(reg prometheus.Registerer, all ...prometheus.Collector) error {
+	for _, c := range all {
+		if err := reg.Register(c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // longestBlock is at most a tenth of what is kept, so that retention goes in
@@ -128,6 +161,8 @@ func (db *DB) SetRetention(age time.Duration, bytes int64) {
 		TSDBConfig: &config.TSDBConfig{
 			OutOfOrderTimeWindow: db.cfg.OutOfOrderWindow.Milliseconds(),
 			Retention:            &config.TSDBRetentionConfig{Time: model.Duration(age), Size: units.Base2Bytes(bytes)},
+
+			StaleSeriesCompactionThreshold: staleShare,
 		},
 		ExemplarsConfig: &config.ExemplarsConfig{MaxExemplars: db.cfg.MaxExemplars},
 	}})
