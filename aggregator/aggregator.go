@@ -1,6 +1,8 @@
 package aggregator
 
 import (
+	"sync/atomic"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
@@ -19,7 +21,7 @@ import (
 //   - The sum of the counts of all operations ever, overflow and those that left
 //     included, is the number of spans consumed; likewise for edges.
 //   - live, the number of series that the limit counts, is at most cfg.MaxSeries;
-//     the overflow series, one an outcome and status, come on top.
+//     the overflow series, one an outcome and status, come on top. Who is let in, and who leaves: crowd.go.
 //
 // The way of a span: its resource and name are looked up in a table that lives
 // for the batch (spanTable); only the first span of each kind in a batch goes
@@ -30,7 +32,7 @@ import (
 // histograms have a fixed scale anyway; sharding by service over goroutines: one
 // goroutine is far from busy (see the benchmarks), and order would be lost.
 //
-// All methods are for one goroutine at a time: the one that delivers the log.
+// All methods but Findings are for one goroutine at a time: the one that delivers the log.
 type Aggregator struct {
 	cfg     Config
 	metrics metrics
@@ -41,6 +43,8 @@ type Aggregator struct {
 	sweepAt  int64              // log time of the next search for idle series
 
 	live       int
+	bytes      int64 // of the labels of those
+	crowd      crowd
 	services   map[serviceKey]*service
 	operations map[operationKey]*operation
 	opOrder    []*operation // as they were made
@@ -57,6 +61,10 @@ type Aggregator struct {
 	flushed int64     // Unix ms of the newest flush, 0: none by this process
 	stale   []*series // left memory; the next flush marks their end in the store
 	folded  [folds]uint64
+
+	refused  map[serviceKey]*refusal // since the newest flush
+	found    map[serviceKey]*refusal
+	findings atomic.Pointer[[]telemetry.Finding] // as of the newest flush
 }
 
 // New makes an empty aggregator. cfg must be valid. Its own metrics go to reg,
@@ -64,6 +72,7 @@ type Aggregator struct {
 func New(cfg Config, reg prometheus.Registerer) *Aggregator {
 	return &Aggregator{
 		cfg:        cfg,
+		crowd:      newCrowd(&cfg),
 		services:   map[serviceKey]*service{},
 		operations: map[operationKey]*operation{},
 		edges:      map[telemetry.Edge]*edge{},
@@ -83,6 +92,7 @@ func (a *Aggregator) Consume(e telemetry.Entry) error {
 	a.now = max(a.now, e.Batch.Received)
 	a.consumeSpans(e.Batch)
 	a.sweep()
+	a.makeRoom()
 	a.metrics.spans.Add(float64(len(e.Batch.Spans)))
 	a.publish()
 	return nil

@@ -3,6 +3,7 @@ package aggregator
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,7 +36,7 @@ func (w *world) step(t *rapid.T, now int64) step {
 	services := rapid.SampledFrom([][]string{{"cart"}, {"cart", "pay"}, {"a", "b", "c", "d", "e"}}).Draw(t, "services")
 	for _, s := range services {
 		b.Resources = append(b.Resources, telemetry.Resource{Identity: telemetry.Identity{
-			Service: b.InternString(s), Version: b.InternString(rapid.SampledFrom([]string{"", "v1"}).Draw(t, "version")),
+			Service: b.InternString(s), Version: b.InternString(rapid.SampledFrom([]string{"", "v1", "v2", "v3", strings.Repeat("v", 300)}).Draw(t, "version")),
 		}})
 	}
 	for range rapid.IntRange(0, 6).Draw(t, "spans") {
@@ -70,9 +71,9 @@ func (w *world) step(t *rapid.T, now int64) step {
 
 func (w *world) log(t *rapid.T) []step {
 	now := epoch
-	out := make([]step, rapid.IntRange(1, 25).Draw(t, "entries"))
+	out := make([]step, rapid.IntRange(1, 40).Draw(t, "entries"))
 	for i := range out {
-		now += rapid.SampledFrom([]int64{0, second, 30 * second, 10 * 60 * second}).Draw(t, "passes")
+		now += rapid.SampledFrom([]int64{0, second / 2, second, 2 * second, 30 * second, 10 * 60 * second}).Draw(t, "passes")
 		out[i] = w.step(t, now)
 	}
 	return out
@@ -127,6 +128,9 @@ func TestTotalsAreExact(t *testing.T) {
 			if a.live > a.cfg.MaxSeries {
 				t.Fatalf("%d series, the limit is %d", a.live, a.cfg.MaxSeries)
 			}
+			if b := labelsOf(a); b != a.bytes || a.bytes > int64(a.cfg.MaxSeries)*labelBytes+2*24*maxLabel {
+				t.Fatalf("%d bytes of labels are on the books, %d are there", a.bytes, b)
+			}
 			for k, svc := range a.services {
 				if len(svc.operations) > a.cfg.MaxOperations+1 {
 					t.Fatalf("service %v has %d operations", k, len(svc.operations))
@@ -151,6 +155,15 @@ func TestTotalsAreExact(t *testing.T) {
 			t.Fatalf("%d series are there, %d on the books", n, a.live)
 		}
 	})
+}
+
+func labelsOf(a *Aggregator) (n int64) {
+	each(a, func(s *series) {
+		if s.labels.Get("overflow") == "" {
+			n += int64(s.labels.ByteSize())
+		}
+	})
+	return n
 }
 
 func each(a *Aggregator, f func(*series)) {

@@ -11,10 +11,10 @@ import (
 )
 
 // The state on disk; docs/format/aggregator.md draws it. In version 1 operations had no
-// outcome.
+// outcome, in version 2 nobody waited to be let in.
 const (
 	stateMagic   = "BNAGGR"
-	stateVersion = 2
+	stateVersion = 3
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli) //nolint:gochecknoglobals // immutable
@@ -60,6 +60,7 @@ func (a *Aggregator) Save(w io.Writer) error {
 	for _, s := range a.edgeOverflow {
 		e.overflow(s, a.now)
 	}
+	e.crowd(a)
 	if err := buf.Flush(); err != nil {
 		return fmt.Errorf("save the aggregator's state: %w", err)
 	}

@@ -65,7 +65,7 @@ func TestLoadRefusesWhatIsDamaged(t *testing.T) {
 		"cut":       good[:len(good)-5],
 		"flipped":   append(append([]byte{}, good[:20]...), append([]byte{good[20] ^ 1}, good[21:]...)...),
 		"other":     []byte("PARQUET-and-some-more"),
-		"newer":     append([]byte("BNAGGR\x03"), good[7:]...),
+		"newer":     append([]byte("BNAGGR\x04"), good[7:]...),
 		"long":      append(append([]byte{}, good...), 0),
 		"only head": good[:len(stateMagic)+1],
 	} {
@@ -175,8 +175,10 @@ func FuzzLoad(f *testing.F) {
 }
 
 // seal makes a state file of a body.
-func seal(body []byte) []byte {
-	data := append([]byte(stateMagic), stateVersion)
+func seal(body []byte) []byte { return sealAs(stateVersion, body) }
+
+func sealAs(version byte, body []byte) []byte {
+	data := append([]byte(stateMagic), version)
 	data = append(data, body...)
 	return binary.LittleEndian.AppendUint32(data, crc32.Checksum(data, castagnoli))
 }

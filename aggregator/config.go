@@ -23,9 +23,11 @@ type Config struct {
 	// after its process restarts; increase() and rate() see every request exactly once.
 	IdleAfter time.Duration `yaml:"idle_after"`
 	// MaxSeries bounds the series in memory, operations and edges together. What
-	// comes beyond is counted in the overflow series.
+	// comes beyond is counted in the overflow series; what comes again takes the place of what was hardly seen and has been
+	// idle for 20 s. The last sixteenth is kept for those and for what is known. One service has at most half.
 	MaxSeries int `yaml:"max_series"`
-	// MaxOperations bounds the operations of one service; further ones are {other}.
+	// MaxOperations bounds the operations of one service; further ones are {other}, until
+	// they come again and another has been idle for 20 s.
 	MaxOperations int `yaml:"max_operations"`
 }
 

@@ -83,11 +83,12 @@ func codeKnown(p telemetry.Protocol, code int32) bool {
 func (a *Aggregator) edgeSeries(p *telemetry.Edge, v variant) *series {
 	e := a.byPointer[p]
 	if e == nil {
-		if e = a.edges[*p]; e == nil {
-			if a.live >= a.cfg.MaxSeries {
+		key := boundedEdge(p)
+		if e = a.edges[key]; e == nil {
+			if a.filled(lastPart) && !a.admit(false, hashEdge(&key)) {
 				return a.overflowEdge(v.outcome)
 			}
-			e = a.addEdge(*p)
+			e = a.addEdge(key)
 		}
 		a.point(p, e)
 	}
@@ -106,7 +107,7 @@ func (a *Aggregator) edgeSeries(p *telemetry.Edge, v variant) *series {
 			}
 		}
 	}
-	if a.live >= a.cfg.MaxSeries {
+	if a.filled(0) && !a.admit(true, 0) {
 		return a.overflowEdge(v.outcome)
 	}
 	a.note(f)

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/storage"
 
+	seriesdb "github.com/binnacle-mesh/binnacle/storage/series"
 	"github.com/binnacle-mesh/binnacle/telemetry/bucket"
 )
 
@@ -30,6 +31,8 @@ const commitEvery = 1000
 const (
 	reasonOrder    = "out_of_order"
 	reasonExemplar = "exemplar"
+	reasonEnded    = "ended" // a series left while too many others waited for their end to be written
+	reasonFull     = "store_full"
 	reasonOther    = "other"
 )
 
@@ -79,6 +82,7 @@ func (a *Aggregator) Flush(ctx context.Context, now time.Time, store SeriesStore
 	clear(a.stale)
 	a.stale = a.stale[:0]
 	a.flushed = ms
+	a.find(now)
 	a.publish()
 	return nil
 }
@@ -112,18 +116,22 @@ func (f *flush) write(s *series) {
 	if f.err != nil || s == nil || !s.dirty && f.now-s.appended < f.a.cfg.Heartbeat.Milliseconds() {
 		return
 	}
-	f.begin(s, atZero)
-	f.append(s, f.now, s.latency.histogram(), f.exemplarsOf(s))
+	if !f.begin(s, atZero) {
+		return
+	}
+	_ = f.append(s, f.now, s.latency.histogram(), f.exemplarsOf(s))
 	s.appended = f.now
 	s.dirty = false
 }
 
 // begin writes the zero that says that all which follows is an increase.
-func (f *flush) begin(s *series, at int64) {
+// It is false where the store has no room for the series: the next flush asks again, with the zero.
+func (f *flush) begin(s *series, at int64) bool {
 	if s.fresh {
-		f.append(s, f.last+at, &histogram.Histogram{Schema: bucket.Schema, ZeroThreshold: zeroThreshold}, nil)
-		s.fresh = false
+		err := f.append(s, f.last+at, &histogram.Histogram{Schema: bucket.Schema, ZeroThreshold: zeroThreshold}, nil)
+		s.fresh = errors.Is(err, seriesdb.ErrFull)
 	}
+	return !s.fresh
 }
 
 // end writes what a series counted last, and that there will be no more.
@@ -131,23 +139,25 @@ func (f *flush) end(s *series) {
 	if f.err != nil || s.appended == 0 && !s.dirty {
 		return
 	}
-	f.begin(s, atEndZero)
-	if s.dirty {
-		f.append(s, f.last+atEndLast, s.latency.histogram(), nil)
+	if !f.begin(s, atEndZero) {
+		return
 	}
-	f.append(s, f.last+atEndStale, &histogram.Histogram{Sum: math.Float64frombits(value.StaleNaN)}, nil)
+	if s.dirty {
+		_ = f.append(s, f.last+atEndLast, s.latency.histogram(), nil)
+	}
+	_ = f.append(s, f.last+atEndStale, &histogram.Histogram{Sum: math.Float64frombits(value.StaleNaN)}, nil)
 }
 
-func (f *flush) append(s *series, at int64, h *histogram.Histogram, ex []exemplar.Exemplar) {
+func (f *flush) append(s *series, at int64, h *histogram.Histogram, ex []exemplar.Exemplar) error {
 	ref, err := f.app.Append(s.ref, s.labels, 0, at, 0, h, nil, storage.AOptions{Exemplars: ex})
 	if err != nil {
 		partial := &storage.AppendPartialError{}
 		if errors.As(err, &partial) {
 			f.a.metrics.refused.WithLabelValues(reasonExemplar).Add(float64(len(partial.ExemplarErrors)))
 		} else {
-			f.a.metrics.refused.WithLabelValues(refusal(err)).Inc()
+			f.a.metrics.refused.WithLabelValues(reasonOf(err)).Inc()
 			s.ref = 0
-			return
+			return err
 		}
 	}
 	s.ref = ref
@@ -157,9 +167,13 @@ func (f *flush) append(s *series, at int64, h *histogram.Histogram, ex []exempla
 			f.app = f.store.AppenderV2(f.ctx)
 		}
 	}
+	return nil
 }
 
-func refusal(err error) string {
+func reasonOf(err error) string {
+	if errors.Is(err, seriesdb.ErrFull) {
+		return reasonFull
+	}
 	if errors.Is(err, storage.ErrOutOfOrderSample) || errors.Is(err, storage.ErrOutOfBounds) ||
 		errors.Is(err, storage.ErrTooOldSample) || errors.Is(err, storage.ErrDuplicateSampleForTimestamp) {
 		return reasonOrder

@@ -1,5 +1,7 @@
 package aggregator
 
+import "math"
+
 // Series leave memory when they have seen nothing for cfg.IdleAfter.
 //
 // They leave by the log's time and while an entry is consumed, so that a replay
@@ -10,10 +12,16 @@ package aggregator
 //
 // A series that comes back starts at 0. Flush marks its end in the store
 // as stale and puts a zero before its new samples, so that increase() and rate()
-// see neither a gap nor a request twice.
+// see neither a gap nor a request twice. It is the same for those that leave sooner, for others: crowd.go.
+
+// maxStale bounds the series that wait for their end to be written, in tables full.
+const maxStale = 2
 
 // sweeps is how many searches there are in one IdleAfter.
 const sweeps = 15
+
+// minTime is before anything that was seen.
+const minTime = math.MinInt64
 
 func (a *Aggregator) sweep() {
 	if a.now < a.sweepAt {
@@ -31,13 +39,14 @@ func (a *Aggregator) sweep() {
 func (a *Aggregator) sweepOperations(limit int64) {
 	keep := a.opOrder[:0]
 	for _, op := range a.opOrder {
-		if op.lastSeen >= limit {
+		if op.lastSeen >= limit && !op.leaves {
 			keep = append(keep, op)
 			continue
 		}
 		a.retire(&op.series)
 		delete(a.operations, op.key)
 		svc := op.service
+		svc.series--
 		if svc.operations[op.key.name]--; svc.operations[op.key.name] == 0 {
 			delete(svc.operations, op.key.name)
 		}
@@ -54,7 +63,7 @@ func (a *Aggregator) sweepEdges(limit int64) {
 	for _, e := range a.edgeOrder {
 		n := 0
 		for i, s := range e.series {
-			if s.lastSeen < limit {
+			if s.lastSeen < limit || s.leaves {
 				a.retire(s)
 				continue
 			}
@@ -80,7 +89,13 @@ func (a *Aggregator) sweepEdges(limit int64) {
 // written by the next one, before the mark of its end.
 func (a *Aggregator) retire(s *series) {
 	a.live--
-	if a.flushed != 0 && len(a.stale) < a.cfg.MaxSeries {
-		a.stale = append(a.stale, s)
+	a.bytes -= int64(s.labels.ByteSize())
+	if a.flushed == 0 {
+		return // the log is being replayed, and the store has it
 	}
+	if len(a.stale) >= maxStale*a.cfg.MaxSeries {
+		a.metrics.refused.WithLabelValues(reasonEnded).Inc()
+		return
+	}
+	a.stale = append(a.stale, s)
 }

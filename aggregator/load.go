@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -59,10 +60,19 @@ func (a *Aggregator) Prepare(r io.Reader) (use func(), err error) {
 		return nil, fmt.Errorf("%w: %w", ErrState, d.err)
 	}
 	return func() {
-		n.metrics = a.metrics
-		*a = *n
+		a.become(n)
 		a.publish()
 	}, nil
+}
+
+// become takes over the state of n.
+func (a *Aggregator) become(n *Aggregator) {
+	a.applied, a.observed, a.now, a.sweepAt = n.applied, n.observed, n.now, n.sweepAt
+	a.live, a.bytes, a.crowd = n.live, n.bytes, n.crowd
+	a.services, a.operations, a.opOrder = n.services, n.operations, n.opOrder
+	a.edges, a.byPointer, a.edgeOrder = n.edges, n.byPointer, n.edgeOrder
+	a.opOverflow, a.edgeOverflow = n.opOverflow, n.edgeOverflow
+	a.stale = n.stale
 }
 
 type decoder struct {
@@ -156,6 +166,9 @@ func (d *decoder) state() {
 			d.series(a.overflowEdge(telemetry.Outcome(i)))
 		}
 	}
+	if d.version >= 3 {
+		d.crowd()
+	}
 }
 
 func (d *decoder) operation() {
@@ -201,13 +214,17 @@ func (d *decoder) edge() {
 	}
 	e := d.a.addEdge(key)
 	for range n {
+		code := d.int()
 		v := variant{
-			code:     int32(d.int()),
+			code:     int32(code),
 			flags:    telemetry.ResponseFlags(d.below(1 << 32)),
 			side:     telemetry.Side(d.below(2)),
 			evidence: telemetry.Evidence(d.below(2)),
 			outcome:  telemetry.Outcome(d.below(uint64(outcomes))),
 			tls:      telemetry.TLS(d.below(uint64(telemetry.TLSMutual) + 1)),
+		}
+		if d.err == nil && (int64(v.code) != code || slices.Contains(e.variants, v)) {
+			d.fail(fmt.Errorf("edge %s to %s has a series twice, or of an impossible code", key.Source.Node.ID(), key.Target.Node.ID()))
 		}
 		if d.err != nil {
 			return
@@ -228,7 +245,10 @@ func (d *decoder) endpoint() telemetry.Endpoint {
 const maxBuckets = 64 * bucket.PerDoubling
 
 func (d *decoder) series(s *series) {
-	s.lastSeen = d.a.now - int64(d.uint())
+	idle := d.below(1 << 62)
+	if s.lastSeen = d.a.now - int64(idle); s.lastSeen > d.a.now {
+		d.fail(errors.New("a series was seen before time began"))
+	}
 	l := &s.latency
 	l.count, l.zero, l.sumHi, l.sumLo = d.uint(), d.uint(), d.uint(), d.uint()
 	n := int(min(d.uint(), maxBuckets+1))

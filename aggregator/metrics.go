@@ -9,6 +9,7 @@ type metrics struct {
 	folded       [folds]prometheus.Counter
 	series       prometheus.Gauge
 	evicted      prometheus.Counter
+	displaced    prometheus.Counter
 	samples      prometheus.Counter
 	refused      *prometheus.CounterVec
 }
@@ -25,6 +26,7 @@ func newMetrics(reg prometheus.Registerer) metrics {
 		spans:        counter("spans_total", "Spans counted."),
 		observations: counter("observations_total", "Requests on edges counted, by any witness."),
 		evicted:      counter("series_evicted_total", "Series that left memory after seeing nothing for idle_after."),
+		displaced:    counter("series_displaced_total", "Series that left memory for others: they had seen little, and nothing for a while, when the table was full."),
 		samples:      counter("samples_total", "Samples written to the series store."),
 		series: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "binnacle_aggregator_series", Help: "Canonical series in memory.",
@@ -37,10 +39,10 @@ func newMetrics(reg prometheus.Registerer) metrics {
 	for f := foldSeries; f < folds; f++ {
 		m.folded[f] = folded.WithLabelValues(foldReasons[f])
 	}
-	for _, r := range []string{reasonOrder, reasonExemplar, reasonOther} {
+	for _, r := range []string{reasonOrder, reasonExemplar, reasonEnded, reasonFull, reasonOther} {
 		m.refused.WithLabelValues(r)
 	}
-	reg.MustRegister(m.spans, m.observations, folded, m.evicted, m.samples, m.series, m.refused)
+	reg.MustRegister(m.spans, m.observations, folded, m.evicted, m.displaced, m.samples, m.series, m.refused)
 	return m
 }
 

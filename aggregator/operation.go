@@ -19,6 +19,18 @@ type serviceKey struct{ namespace, name string }
 type service struct {
 	key        serviceKey
 	operations map[string]int
+	series     int
+
+	waiting      int   // names that came again, since room was made last
+	crowdedUntil int64 // log time up to which a name must come again
+}
+
+// names is how many operations count against the limit.
+func (svc *service) names() int {
+	if svc.operations[other] > 0 {
+		return len(svc.operations) - 1
+	}
+	return len(svc.operations)
 }
 
 // operationKey is an operation series' identity; its labels say no less.
@@ -174,9 +186,9 @@ func (a *Aggregator) operationOf(b *telemetry.Batch, s *telemetry.Span, route te
 		a.scratch = append(a.scratch, unnamed...)
 	}
 	k := operationKey{
-		service:   b.Str(id.Service),
-		namespace: b.Str(id.Namespace),
-		version:   b.Str(id.Version),
+		service:   bounded(b.Str(id.Service)),
+		namespace: bounded(b.Str(id.Namespace)),
+		version:   bounded(b.Str(id.Version)),
 		kind:      max(s.Kind, telemetry.KindInternal),
 		status:    s.Status,
 		outcome:   s.Outcome,
@@ -189,21 +201,34 @@ func (a *Aggregator) operationOf(b *telemetry.Batch, s *telemetry.Span, route te
 
 // lookUpOperation finds or makes the series of k, whose name is in a.scratch.
 func (a *Aggregator) lookUpOperation(k operationKey) *series {
-	svc := a.services[serviceKey{k.namespace, k.service}]
-	if svc != nil && len(svc.operations) >= a.cfg.MaxOperations {
-		if _, known := svc.operations[string(a.scratch)]; !known {
-			a.scratch = append(a.scratch[:0], other...)
-		}
-	}
-	// The conversion within the index expression does not allocate.
-	if op := a.operations[operationKey{k.service, k.namespace, k.version, string(a.scratch), k.kind, k.status, k.outcome}]; op != nil {
+	if op := a.known(&k); op != nil {
 		return &op.series
 	}
-	if a.live >= a.cfg.MaxSeries {
+	svc, known := a.services[serviceKey{k.namespace, k.service}], false
+	if svc != nil {
+		known = svc.operations[string(a.scratch)] > 0
+		folded := !known && (svc.names() >= a.cfg.MaxOperations || a.now < svc.crowdedUntil) && !a.admitName(svc, a.scratch)
+		if svc.series >= max(1, a.cfg.MaxSeries/ownPart) {
+			folded, k.version = true, ""
+		}
+		if folded {
+			known, a.scratch = true, append(a.scratch[:0], other...)
+			if op := a.known(&k); op != nil {
+				return &op.series
+			}
+		}
+	}
+	if a.filled(lastPart) && !a.admit(known, k.hash(a.scratch)) {
 		return a.overflowOperation(k.status, k.outcome)
 	}
 	k.name = string(a.scratch)
 	return &a.addOperation(k, svc).series
+}
+
+// known is the operation of k, whose name is in a.scratch, or nil.
+func (a *Aggregator) known(k *operationKey) *operation {
+	// The conversion within the index expression does not allocate.
+	return a.operations[operationKey{k.service, k.namespace, k.version, string(a.scratch), k.kind, k.status, k.outcome}]
 }
 
 func (a *Aggregator) addOperation(k operationKey, svc *service) *operation {
@@ -218,6 +243,7 @@ func (a *Aggregator) addOperation(k operationKey, svc *service) *operation {
 	}
 	op := &operation{key: k, service: svc, series: *a.add(k.labels(), f)}
 	svc.operations[k.name]++
+	svc.series++
 	a.operations[k] = op
 	a.opOrder = append(a.opOrder, op)
 	return op

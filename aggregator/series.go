@@ -31,6 +31,7 @@ type series struct {
 	labels   labels.Labels
 	lastSeen int64 // log time
 	fold     fold
+	leaves   bool // the sweep that comes takes it out
 
 	// What the store knows. It is not part of the state that the log determines.
 
@@ -69,6 +70,7 @@ func (s *series) observe(start, duration int64, trace *telemetry.TraceID, span *
 // add makes a series and counts it against the limit.
 func (a *Aggregator) add(l labels.Labels, f fold) *series {
 	a.live++
+	a.bytes += int64(l.ByteSize())
 	return a.newSeries(l, f)
 }
 

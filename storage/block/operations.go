@@ -119,10 +119,12 @@ type operations struct {
 }
 
 func newOperations() *operations {
-	return &operations{services: map[serviceName]*listedService{}, door: doorkeeper.New(doorSlots, 1, math.MaxInt64), dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+	o := &operations{services: map[serviceName]*listedService{}, door: doorkeeper.New(doorSlots, 1, math.MaxInt64), dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "binnacle_block_operations_dropped_total",
 		Help: "What the list of services had no room for, once a block: operations, with reason listed_operations, and whole services, with reason listed_services.",
 	}, []string{"reason"})}
+	o.count(0, 0) // so that both reasons are there from the start
+	return o
 }
 
 // count counts what found no room.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -103,11 +104,11 @@ func TestSharesAreCutAlike(t *testing.T) {
 	seen := sightings{}
 	for s := range 100 {
 		for i := range 900 {
-			seen.note(fmt.Sprint("great-", s), fmt.Sprint(i), 1)
+			seen.note(fmt.Sprint("great-", s), strconv.Itoa(i), 1)
 		}
 	}
 	for i := range 300 {
-		seen.note("small", fmt.Sprint(i), 1)
+		seen.note("small", strconv.Itoa(i), 1)
 		seen.note("long", strings.Repeat("x", 10_000)+fmt.Sprint(i), 1)
 	}
 	_, names := o.add(seen, blockOf(0))

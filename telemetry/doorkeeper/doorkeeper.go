@@ -96,6 +96,9 @@ func (d *Door) set(hash uint64) []slot {
 	return d.slots[at : at+ways]
 }
 
+// Size is how many slots the door has.
+func (d *Door) Size() int { return len(d.slots) }
+
 // A Knocker is a key that the door remembers.
 type Knocker struct {
 	Slot  int
@@ -136,6 +139,14 @@ func (h Hash) Byte(b byte) Hash { return (h ^ Hash(b)) * 0x100000001b3 }
 func (h Hash) Text(s string) Hash {
 	for i := 0; i < len(s); i++ {
 		h = h.Byte(s[i])
+	}
+	return h.Byte(0xff)
+}
+
+// Bytes adds a text and its end.
+func (h Hash) Bytes(s []byte) Hash {
+	for _, b := range s {
+		h = h.Byte(b)
 	}
 	return h.Byte(0xff)
 }
