@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,8 @@ type attack struct {
 	deaths bool   // the attack kills the server, or stops it: honest calls may fail meanwhile, and are not timed
 	// slowAcks is for attacks on the disk: acknowledgements wait for it, and are not timed.
 	slowAcks bool
+	// beside is for an attack that ends or starts the server, which its own process cannot.
+	beside bool
 	// noAudit is for an attack after which the truth is gone.
 	noAudit bool
 	// surroundings prepares what the server runs in; errNotPermitted skips the attack.
@@ -71,7 +74,13 @@ func (a attack) run(t *testing.T) {
 	defer cancel()
 	n := &tally{}
 	began := time.Now()
-	saw, err := a.do(ctx, w, h, n)
+	var saw string
+	var err error
+	if a.beside || !slices.ContainsFunc(everyAttack(), func(b attack) bool { return b.name == a.name }) {
+		saw, err = a.do(ctx, w, h, n)
+	} else {
+		saw, err = a.apart(ctx, w, n)
+	}
 	over := time.Now()
 	r.outcome = saw
 	switch {
@@ -115,6 +124,9 @@ func (a attack) run(t *testing.T) {
 		if c.unknown+c.quotaFailed+c.readFailed+c.streamsBroken > 0 {
 			fault("honest calls failed: %d exports unanswered, %d decisions, %d answers, %d log streams: %v", c.unknown, c.quotaFailed, c.readFailed, c.streamsBroken, c.lastErr)
 		}
+	}
+	if c.late > 0 && !a.deaths {
+		r.outcome += fmt.Sprintf("; %d traces not found 2 s after their acknowledgement", c.late)
 	}
 	if bytes.Contains([]byte(w.said.String()), []byte("panic")) {
 		fault("the server said: %s", w.said.tail(800))

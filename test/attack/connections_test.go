@@ -20,8 +20,10 @@ import (
 )
 
 // TestConnections holds, opens, resets and breaks connections.
-func TestConnections(t *testing.T) {
-	runAll(t, []attack{
+func TestConnections(t *testing.T) { runAll(t, connectionAttacks()) }
+
+func connectionAttacks() []attack {
+	return []attack{
 		{name: "slow loris on every port", do: slowLoris},
 		{name: "gRPC messages that never end", do: unfinishedMessages},
 		{name: "connections of tiny messages", do: tinyMessages},
@@ -30,7 +32,7 @@ func TestConnections(t *testing.T) {
 		{name: "CONTINUATION flood", do: continuationFlood},
 		{name: "PING and SETTINGS floods", do: pingFlood},
 		{name: "event streams that nobody reads", do: deafStreams},
-	})
+	}
 }
 
 // descriptors counts the files and connections that the server has open.

@@ -31,7 +31,7 @@ func TestDamage(t *testing.T) {
 		seed = v
 	}
 	t.Logf("DAMAGE_SEED=%d", seed)
-	r := &row{attack: "files damaged at random places", recovery: -1}
+	r := &row{attack: "files damaged at random places", recovery: -1, lost: -1, doubled: -1}
 	report.add(r)
 	d := makeSound(t, r)
 	if d == nil {
@@ -99,7 +99,7 @@ type harm struct {
 // smallFiles make several files of each kind within seconds.
 const smallFiles = `storage:
   checkpoint_interval: 500ms
-  wal: {segment_bytes: 262144}
+  wal: {segment_bytes: 1048576}
   blocks: {max_head_spans: 4000, head_max_age: 2s}`
 
 // makeSound fills a directory and kills the server, so that all files are as a running server has them. It ends the test

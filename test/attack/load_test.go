@@ -12,16 +12,18 @@ import (
 )
 
 // TestLoad sends more than the server can take.
-func TestLoad(t *testing.T) {
-	runAll(t, []attack{
+func TestLoad(t *testing.T) { runAll(t, loadAttacks()) }
+
+func loadAttacks() []attack {
+	return []attack{
 		{name: "four times what it can take", do: overload},
 		{name: "quota decisions beside a flood", do: quotaBesideFlood},
-	})
+	}
 }
 
 // overload sends from so many senders at once, who do not wait when they are refused, that four times as much is asked for as is taken. The
 // honest sender is one of many, and loses nothing. Those who are refused are told when to come back.
-func overload(ctx context.Context, w *world, h *honest, n *tally) (string, error) {
+func overload(ctx context.Context, w *world, _ *honest, n *tally) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(sized(15, 60))*time.Second)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -34,8 +36,7 @@ func overload(ctx context.Context, w *world, h *honest, n *tally) (string, error
 		})
 	}
 	wg.Wait()
-	c := h.counts()
-	saw := fmt.Sprintf("%v; honest exports refused %d", n, c.refused)
+	saw := n.String()
 	if dry := n.dry.Load(); dry > 0 {
 		return saw, fmt.Errorf("%d refusals did not say when to come back (%w)", dry, n.last)
 	}

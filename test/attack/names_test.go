@@ -20,8 +20,10 @@ import (
 )
 
 // TestNames floods each table that is keyed by what senders say.
-func TestNames(t *testing.T) {
-	runAll(t, []attack{
+func TestNames(t *testing.T) { runAll(t, nameAttacks()) }
+
+func nameAttacks() []attack {
+	return []attack{
 		{name: "operation names of one service", do: spansOf(sized(300_000, 3_000_000), 1000, func(i int) forged {
 			return forged{service: "loud", trace: newTrace(), id: 1, kind: server, name: fmt.Sprintf("GET /item/%d", i)}
 		})},
@@ -47,8 +49,8 @@ func TestNames(t *testing.T) {
 		})},
 		{name: "Envoy nodes with large metadata", do: manyNodes},
 		{name: "quota keys", do: manyKeys},
-		{name: "every table filled, then restarts", deaths: true, do: fillAndRestart},
-	})
+		{name: "every table filled, then restarts", deaths: true, beside: true, do: fillAndRestart},
+	}
 }
 
 // spansOf floods with spans made by number, while newcomers come.

@@ -15,13 +15,15 @@ import (
 )
 
 // TestQueries asks what costs most.
-func TestQueries(t *testing.T) {
-	runAll(t, []attack{
+func TestQueries(t *testing.T) { runAll(t, queryAttacks()) }
+
+func queryAttacks() []attack {
+	return []attack{
 		{name: "a query for every series there is", do: everySeries},
 		{name: "400 kB of parentheses", do: parentheses},
 		{name: "24 heavy searches at once", do: heavySearches},
 		{name: "subqueries and joins that explode", do: explodingQueries},
-	})
+	}
 }
 
 // manySeries fills the table of series with long names.

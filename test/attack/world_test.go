@@ -35,12 +35,13 @@ type world struct {
 
 	mesh, otlp, http, rls, web, zipkin, thrift, jaeger string // addresses
 
-	mu   sync.Mutex
-	cmd  *exec.Cmd
-	gone <-chan struct{} // closed when the process has ended
-	said *output
-	peak int64
-	stop chan struct{} // of who looks at what is resident
+	mu      sync.Mutex
+	cmd     *exec.Cmd
+	gone    <-chan struct{} // closed when the process has ended
+	said    *output
+	peak    int64
+	process int           // of a server that another process has started; 0 otherwise
+	stop    chan struct{} // of who looks at what is resident
 }
 
 // prepare makes the world without starting its server.
@@ -160,7 +161,12 @@ func (w *world) ended() bool {
 	}
 }
 
-func (w *world) pid() int { return w.cmd.Process.Pid }
+func (w *world) pid() int {
+	if w.process != 0 {
+		return w.process
+	}
+	return w.cmd.Process.Pid
+}
 
 // kill ends the server at once, if it lives.
 func (w *world) kill() {
@@ -212,7 +218,7 @@ func (w *world) watchMemory(stop <-chan struct{}) {
 func (w *world) noteMemory() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.cmd.Process.Pid))
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.pid()))
 	if err != nil {
 		return
 	}
@@ -225,6 +231,7 @@ func (w *world) noteMemory() {
 
 // resident is the most that was resident so far, of all servers of this world.
 func (w *world) resident() int64 {
+	w.noteMemory()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.peak
@@ -273,14 +280,22 @@ func (w *world) getJSON(path string, into any) error {
 	return nil
 }
 
+// given are the ports that some world has, or had: none is given twice, though none is held until its server starts.
+var given sync.Map
+
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr := l.Addr().String()
+		l.Close()
+		if _, taken := given.LoadOrStore(addr, true); !taken {
+			return addr
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // output is what the servers of a world said, of which the end is kept.
