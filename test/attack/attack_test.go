@@ -112,7 +112,7 @@ func (a attack) run(t *testing.T) {
 		r.rss = w.resident()
 		return
 	}
-	au := h.audit(int(n.acked.Load()), int(n.unknown.Load()), a.deaths)
+	au := h.audit(int(n.acked.Load()), int(n.unknown.Load()), a.deaths || a.slowAcks)
 	r.lost, r.doubled = au.lost, au.doubled
 	r.faults = append(r.faults, au.faults...)
 	if err := w.exactQuota(); err != nil {

@@ -149,12 +149,12 @@ func (h *honest) export(cc *grpc.ClientConn, due time.Time) {
 			h.acks = append(h.acks, time.Since(due))
 			h.mu.Unlock()
 			return
-		case status.Code(err) == codes.ResourceExhausted:
+		case refusal(err):
 			h.refused++
 			h.lastErr = err
 			h.mu.Unlock()
 			delay, _ := comeBack(err)
-			if time.Since(due) > 10*time.Second {
+			if time.Since(due) > 15*time.Second {
 				return
 			}
 			time.Sleep(max(delay, 50*time.Millisecond))
@@ -165,6 +165,12 @@ func (h *honest) export(cc *grpc.ClientConn, due time.Time) {
 			return
 		}
 	}
+}
+
+// refusal says whether an error promises that nothing was kept.
+func refusal(err error) bool {
+	_, told := comeBack(err)
+	return told || status.Code(err) == codes.ResourceExhausted
 }
 
 func (h *honest) fail(err error) {
