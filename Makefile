@@ -32,12 +32,11 @@ demo: $(BINARY) $(ENVOY)
 run: $(BINARY)
 	$(BINARY) serve --data ./data
 
-## test: all tests, the real Envoy, the attacks and the browser among them (BINNACLE_SKIP_BROWSER=1 leaves out the latter)
+## test: all tests, the real Envoy and the browser among them (BINNACLE_SKIP_BROWSER=1 leaves out the latter)
 test: parts
 	$(MAKE) --no-print-directory test-go
 	$(MAKE) --no-print-directory test-ui
 	$(MAKE) --no-print-directory test-e2e
-	$(MAKE) --no-print-directory attack
 	$(MAKE) --no-print-directory test-browser
 	$(call say,all tests passed)
 

@@ -86,6 +86,10 @@ func (h *honest) survivors(a *audit) (there []hopOf) {
 			defer func() { <-room }()
 			for _, id := range s.traces {
 				n, why := h.w.trace(id)
+				for n == 0 && why == "" && s.acked && time.Since(s.at) < 15*time.Second { // the store follows the log
+					time.Sleep(100 * time.Millisecond)
+					n, why = h.w.trace(id)
+				}
 				switch {
 				case why != "":
 					mu.Lock()
