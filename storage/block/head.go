@@ -2,6 +2,7 @@ package block
 
 import (
 	"encoding/binary"
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -42,6 +43,7 @@ type head struct {
 	requests  rowTable
 	texts     [numRequestColumns]textUse // of the columns that putText fills
 	extra     int64                      // bytes of memory in keys and resources
+	written   int64                      // bytes of attributes when each is written out, which sealing does; see maxWritten
 	meta      meta
 
 	scratch []byte
@@ -51,6 +53,7 @@ type head struct {
 // An attrKey is an attribute key of one type.
 type attrKey struct {
 	name uint32 // string id
+	size uint16 // bytes of the name
 	typ  telemetry.AttrType
 }
 
@@ -62,18 +65,28 @@ type keyCount struct{ spans, requests int }
 type resource struct {
 	identity [8]uint32 // string ids, in the order of telemetry.Identity
 	attrs    uint32    // reference into rest: pairs as in a row
+	size     uint32    // bytes of attrs when written out
 }
+
+// A head is full as well when its attributes, each written out, take maxWritten times as many bytes as its memory
+// may: a text that comes a thousand times is held once, but is written a thousand times where it
+// has no column, a page of rows at a time. So what a sender repeats does not grow when it is sealed. A resource is
+// written once, and those over largeResource perhaps with each row.
+const (
+	maxWritten    = 2
+	largeResource = 4 << 10
+)
 
 // batchMemo translates a batch's ids to the head's, once an id.
 type batchMemo struct {
 	strings   []uint32 // by StrID: head's id+1
-	keys      []uint32 // by StrID*8+type: head's key+1
+	keys      []uint64 // by StrID: the type that it had last, and head's key+1
 	resources []uint32 // by index: head's resource+1
 }
 
-func resize(s []uint32, n int) []uint32 {
+func resize[T uint32 | uint64](s []T, n int) []T {
 	if cap(s) < n {
-		return make([]uint32, n+n/4)[:n]
+		return make([]T, n+n/4)[:n]
 	}
 	s = s[:n]
 	clear(s)
@@ -114,7 +127,7 @@ func (h *head) insert(e telemetry.Entry) {
 	b := e.Batch
 	h.meta.note(e)
 	h.memo.strings = resize(h.memo.strings, b.Strings())
-	h.memo.keys = resize(h.memo.keys, 8*b.Strings())
+	h.memo.keys = resize(h.memo.keys, b.Strings())
 	h.memo.resources = resize(h.memo.resources, len(b.Resources))
 	for i := range b.Spans {
 		h.insertSpan(b, &b.Spans[i])
@@ -138,21 +151,21 @@ func (h *head) str(b *telemetry.Batch, id telemetry.StrID) uint32 {
 
 // key is the number of the column of an attribute.
 func (h *head) key(b *telemetry.Batch, a telemetry.Attr) uint32 {
-	m := &h.memo.keys[int(a.Key)*8+int(a.Type)]
-	if *m != 0 {
-		return *m - 1
+	m := &h.memo.keys[a.Key]
+	if k := uint32(*m); k != 0 && *m>>32 == uint64(a.Type) {
+		return k - 1
 	}
 	name := h.str(b, a.Key)
 	at := uint64(name)<<3 | uint64(a.Type)
 	k, ok := h.keySlots[at]
 	if !ok {
 		k = uint32(len(h.keys))
-		h.keys = append(h.keys, attrKey{name: name, typ: a.Type})
+		h.keys = append(h.keys, attrKey{name: name, size: uint16(min(len(b.Bytes(a.Key)), math.MaxUint16)), typ: a.Type})
 		h.counts = append(h.counts, keyCount{})
 		h.keySlots[at] = k
 		h.extra += 64
 	}
-	*m = k + 1
+	*m = uint64(a.Type)<<32 | uint64(k+1)
 	return k
 }
 
@@ -167,6 +180,7 @@ func (h *head) resource(b *telemetry.Batch, i uint32) uint32 {
 		id[j] = h.str(b, s)
 		h.scratch = binary.LittleEndian.AppendUint32(h.scratch, id[j])
 	}
+	before := h.written
 	for _, a := range b.AttrsOf(r.Attrs) {
 		h.putAttr(b, a)
 	}
@@ -175,8 +189,11 @@ func (h *head) resource(b *telemetry.Batch, i uint32) uint32 {
 	if !ok {
 		v = uint32(len(h.resources))
 		h.resIndex[string(h.scratch)] = v
-		h.resources = append(h.resources, resource{id, h.rest.put(h.scratch[4*len(id):], h.pools)})
+		size := uint32(min(h.written-before, math.MaxUint32))
+		h.resources = append(h.resources, resource{id, h.rest.put(h.scratch[4*len(id):], h.pools), size})
 		h.extra += int64(len(h.scratch)) + 96
+	} else {
+		h.written = before
 	}
 	h.memo.resources[i] = v + 1
 	return v
@@ -192,6 +209,7 @@ func identityOf(p [8]telemetry.StrID) telemetry.Identity {
 
 func (h *head) insertSpan(b *telemetry.Batch, s *telemetry.Span) {
 	res, name := h.resource(b, s.Resource), h.str(b, s.Name)
+	h.noteResource(res)
 	h.scratch = h.scratch[:0]
 	h.putStr(b, colStatusMessage, s.StatusMessage)
 	h.putStr(b, colTraceState, s.TraceState)
@@ -225,6 +243,7 @@ func (h *head) insertSpan(b *telemetry.Batch, s *telemetry.Span) {
 
 func (h *head) insertRequest(b *telemetry.Batch, r *telemetry.Request) {
 	res := h.resource(b, r.Resource)
+	h.noteResource(res)
 	h.scratch = h.scratch[:0]
 	for i, s := range identityParts(&r.Peer) {
 		h.putStr(b, colPeerCluster+i, s)
@@ -263,6 +282,13 @@ func (h *head) insertRequest(b *telemetry.Batch, r *telemetry.Request) {
 	c.start[i], c.duration[i] = r.Start, r.Duration
 	c.name[i], c.resource[i], c.bits[i] = 0, res, 0
 	c.rest[i] = h.rest.put(h.scratch, h.pools)
+}
+
+// noteResource notes that a row has the resource.
+func (h *head) noteResource(res uint32) {
+	if n := h.resources[res].size; n > largeResource {
+		h.written += int64(n)
+	}
 }
 
 func (h *head) rows() int { return h.spans.n + h.requests.n }

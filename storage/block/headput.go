@@ -65,6 +65,7 @@ func (h *head) putText(b *telemetry.Batch, col int, s telemetry.StrID) {
 // putAttr appends an attribute, zero or not, and returns its key.
 func (h *head) putAttr(b *telemetry.Batch, a telemetry.Attr) uint32 {
 	k := h.key(b, a)
+	h.written += int64(h.keys[k].size)
 	h.scratch = binary.AppendUvarint(h.scratch, uint64(k)+colDynamic)
 	switch a.Type {
 	case telemetry.AttrInt:
@@ -74,6 +75,7 @@ func (h *head) putAttr(b *telemetry.Batch, a telemetry.Attr) uint32 {
 	case telemetry.AttrBool:
 		h.scratch = append(h.scratch, byte(a.Value&1))
 	default:
+		h.written += int64(len(b.Bytes(a.String())))
 		h.scratch = binary.AppendUvarint(h.scratch, uint64(h.str(b, a.String())))
 	}
 	return k

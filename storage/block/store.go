@@ -115,7 +115,7 @@ func (s *Store) Consume(e telemetry.Entry) error {
 		s.skip(h)
 		return nil
 	}
-	if h.rows() >= s.cfg.MaxHeadSpans || h.bytes() >= s.cfg.MaxHeadBytes || s.old(h, e.Batch.Received) {
+	if h.rows() >= s.cfg.MaxHeadSpans || h.bytes() >= s.cfg.MaxHeadBytes || h.written >= maxWritten*s.cfg.MaxHeadBytes || s.old(h, e.Batch.Received) {
 		return s.rotate(context.Background())
 	}
 	return nil
