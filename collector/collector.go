@@ -32,6 +32,7 @@ type Collector struct {
 	pool     *Pool
 	now      func() time.Time
 	messages *ledger.Account // bytes in flight
+	streams  *ledger.Account // of streams that stay, between messages
 	vectors  *vectors
 	queue    queue
 	lanes    lanes
@@ -48,7 +49,8 @@ func New(cfg Config, memory *ledger.Ledger, log Appender, pool *Pool, reg promet
 	if memory == nil {
 		memory = ledger.New(cfg.MaxInflightBytes, nil)
 	}
-	c := &Collector{cfg: cfg, messages: memory.Account("messages", cfg.MaxInflightBytes), log: log, pool: pool, now: now}
+	c := &Collector{cfg: cfg, messages: memory.Account("messages", cfg.MaxInflightBytes),
+		streams: memory.Account("streams", memory.Limit()/streamsShare), log: log, pool: pool, now: now}
 	c.SetLimits(cfg.Limits)
 	v, err := newVectors(reg, func() float64 { return float64(c.messages.Used()) })
 	if err != nil {
@@ -101,6 +103,33 @@ func (in *Intake) Admit(from *Sender, n int) error {
 
 // Leave gives back what Admit reserved.
 func (in *Intake) Leave(from *Sender, n int) { from.Release(in.c.messages, int64(n)) }
+
+// streamsShare is the part of the memory for clients that streams may hold which stay though nothing comes by them: one in so many.
+const streamsShare = 8
+
+// streamBytes is what such a stream holds: what gRPC lets its client send before it is read, a goroutine, and what is known of who sends.
+const streamBytes = 64<<10 + 16<<10
+
+// OpenStream admits a stream that stays, or refuses it: as Admit does a message, a sender may have as many as are free. It is to be followed
+// by a CloseStream.
+func (in *Intake) OpenStream(from *Sender) error {
+	a := in.c.streams
+	if from == nil && a.Take(streamBytes) || from != nil && hold(&from.streams, a, streamBytes) {
+		return nil
+	}
+	return in.Refuse(&Refusal{
+		Reason: Overloaded, RetryAfter: in.c.cfg.RetryDelay,
+		Err: fmt.Errorf("%w: too many streams are open, of this connection or in all; each counts as %d bytes of memory.limit_bytes", telemetry.ErrOverloaded, streamBytes),
+	})
+}
+
+// CloseStream gives back what OpenStream admitted.
+func (in *Intake) CloseStream(from *Sender) {
+	if from != nil {
+		from.streams.Add(-streamBytes)
+	}
+	in.c.streams.Give(streamBytes)
+}
 
 // Inflight is how many bytes are admitted now, over all protocols.
 func (in *Intake) Inflight() int64 { return in.c.messages.Used() }

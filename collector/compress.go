@@ -2,6 +2,7 @@ package collector
 
 import (
 	"io"
+	"runtime"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
@@ -18,15 +19,21 @@ const maxWindow = 8 << 20
 // calls it once, before it starts any server.
 //
 // How much a message may hold once decompressed is bounded by gRPC itself: it
-// reads from the decompressor no more than grpc.MaxRecvMsgSize.
+// reads from the decompressor no more than grpc.MaxRecvMsgSize. At most one decompressor a
+// processor runs at a time: a message is there as a whole when gRPC decompresses it, so none waits for its sender.
 func RegisterCompressors() {
-	encoding.RegisterCompressor(Gzip())
-	encoding.RegisterCompressor(Zstd())
+	turns := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for _, c := range []*compressor{newGzip(), newZstd()} {
+		c.turns = turns
+		encoding.RegisterCompressor(c)
+	}
 }
 
 // Gzip returns a gzip codec that pools its state. Its readers are io.Closers,
 // to be closed when read. It is safe for concurrent use.
-func Gzip() encoding.Compressor {
+func Gzip() encoding.Compressor { return newGzip() }
+
+func newGzip() *compressor {
 	return &compressor{
 		name:   "gzip",
 		writer: func(w io.Writer) (writer, error) { return gzip.NewWriter(w), nil },
@@ -36,7 +43,9 @@ func Gzip() encoding.Compressor {
 
 // Zstd is the same for zstd. Its decoders start no goroutines, and their memory
 // is bounded whatever a stream's header says.
-func Zstd() encoding.Compressor {
+func Zstd() encoding.Compressor { return newZstd() }
+
+func newZstd() *compressor {
 	return &compressor{
 		name: "zstd",
 		writer: func(w io.Writer) (writer, error) {
@@ -66,6 +75,7 @@ type compressor struct {
 	reader  func(io.Reader) (reader, error)
 	writers sync.Pool
 	readers sync.Pool
+	turns   chan struct{} // holds as many as may decompress at once; nil is any number
 }
 
 // Name is the encoding's name on the wire.
@@ -86,6 +96,18 @@ func (c *compressor) Compress(w io.Writer) (io.WriteCloser, error) {
 
 // Decompress returns a reader of what r holds, decompressed. gRPC closes it.
 func (c *compressor) Decompress(r io.Reader) (io.Reader, error) {
+	if c.turns == nil {
+		return c.decompress(r)
+	}
+	c.turns <- struct{}{}
+	z, err := c.decompress(r)
+	if err != nil {
+		<-c.turns
+	}
+	return z, err
+}
+
+func (c *compressor) decompress(r io.Reader) (io.Reader, error) {
 	if z, ok := c.readers.Get().(reader); ok {
 		if err := z.Reset(r); err != nil {
 			c.readers.Put(z)
@@ -122,6 +144,9 @@ func (r *pooledReader) Close() error {
 	if r.reader != nil {
 		r.c.readers.Put(r.reader)
 		r.reader = nil
+		if r.c.turns != nil {
+			<-r.c.turns
+		}
 	}
 	return nil
 }

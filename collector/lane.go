@@ -36,7 +36,14 @@ type Lane struct {
 
 	mu   sync.Mutex
 	fill Fill
-	size int
+	size int        // of its messages, in bytes
+	owed []admitted // for them
+}
+
+// admitted are bytes that were admitted for a sender.
+type admitted struct {
+	from *Sender
+	n    int
 }
 
 // Lanes makes a lane for each processor, at most eight, so that streams that decode at the same
@@ -64,11 +71,11 @@ func (in *Intake) lane() *Lane {
 	return l
 }
 
-// Add decodes a message, for which size bytes were admitted, into the lane's batch. decode may
+// Add decodes a message, for which size bytes of its sender were admitted, into the lane's batch. decode may
 // only append to the batch, and must not keep the Fill. Where decode fails, Add returns its error,
 // the batch is as it was before, and the caller must still give the admitted bytes back; otherwise
 // the lane does. After Close the error is a *Refusal.
-func (l *Lane) Add(size int, decode func(*Fill) error) error {
+func (l *Lane) Add(from *Sender, size int, decode func(*Fill) error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.fill.Batch == nil {
@@ -85,6 +92,11 @@ func (l *Lane) Add(size int, decode func(*Fill) error) error {
 	}
 	l.fill.messages++
 	l.size += size
+	if last := len(l.owed) - 1; last >= 0 && l.owed[last].from == from {
+		l.owed[last].n += size
+	} else {
+		l.owed = append(l.owed, admitted{from, size})
+	}
 	if l.fill.Batch.Len() >= laneRecords || l.size >= laneBytes {
 		return l.flush()
 	}
@@ -97,9 +109,9 @@ func (l *Lane) flush() error {
 		return nil
 	}
 	l.timer.Stop()
-	size := l.size
-	l.size = 0
-	return l.in.Enqueue(&l.fill, size)
+	size, owed := l.size, l.owed
+	l.size, l.owed = 0, make([]admitted, 0, len(owed))
+	return l.in.enqueue(&l.fill, size, owed)
 }
 
 // lanes is all lanes of a collector.

@@ -39,7 +39,7 @@ func add(l *Lane, n int, malformed error) error {
 	if err := l.in.Admit(nil, size); err != nil {
 		return err
 	}
-	err := l.Add(size, func(f *Fill) error {
+	err := l.Add(nil, size, func(f *Fill) error {
 		f.Batch.Resources = append(f.Batch.Resources, telemetry.Resource{})
 		for i := range n {
 			if f.Requests() != i {

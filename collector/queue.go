@@ -30,6 +30,7 @@ type job struct {
 	in   *Intake
 	fill Fill
 	size int
+	owed []admitted
 }
 
 func (q *queue) start() {
@@ -42,17 +43,17 @@ func (q *queue) start() {
 				if err := j.in.Append(context.Background(), &j.fill, j.size); err != nil {
 					j.in.Dropped(DropRefused, n)
 				}
-				j.in.Leave(nil, j.size)
+				j.in.leave(j.owed)
 			}
 		})
 	}
 }
 
-// Enqueue queues f's batch for the log and returns at once. It takes over the batch, and
-// the size bytes that were admitted for it. A batch that does not fit into the queue is
+// enqueue queues f's batch, of size bytes, for the log and returns at once. It takes over the batch, and
+// what was admitted for it. A batch that does not fit into the queue is
 // dropped, and counted. After Close all are, and the error is a *Refusal.
-func (in *Intake) Enqueue(f *Fill, size int) error {
-	j := job{in: in, fill: *f, size: size}
+func (in *Intake) enqueue(f *Fill, size int, owed []admitted) error {
+	j := job{in: in, fill: *f, size: size, owed: owed}
 	n := f.Batch.Len()
 	f.Batch = nil
 	q := &in.c.queue
@@ -66,13 +67,19 @@ func (in *Intake) Enqueue(f *Fill, size int) error {
 		}
 	}
 	in.Abandon(&j.fill)
-	in.Leave(nil, size)
+	in.leave(owed)
 	if q.closed {
 		in.Dropped(DropRefused, n)
 		return in.Refuse(closedRefusal())
 	}
 	in.Dropped(DropQueueFull, n)
 	return nil
+}
+
+func (in *Intake) leave(owed []admitted) {
+	for _, a := range owed {
+		in.Leave(a.from, a.n)
+	}
 }
 
 // Close waits until what is queued has been written, or ctx ends. Receivers

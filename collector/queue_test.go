@@ -45,7 +45,7 @@ func enqueue(in *Intake, requests int) error {
 	for range requests {
 		f.Batch.Requests = append(f.Batch.Requests, telemetry.Request{})
 	}
-	return in.Enqueue(&f, size)
+	return in.enqueue(&f, size, []admitted{{nil, size}})
 }
 
 // TestQueue holds the log back: whoever enqueues never waits, what does not fit

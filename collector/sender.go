@@ -15,7 +15,8 @@ import (
 // connection's remote address, which gRPC and HTTP hand to the receivers. It is safe for concurrent use.
 type Sender struct {
 	net.Addr
-	held atomic.Int64
+	held    atomic.Int64 // of messages
+	streams atomic.Int64 // of streams that stay
 }
 
 // Hold reserves n bytes of an account for the sender, or refuses.
@@ -29,13 +30,18 @@ func (s *Sender) Hold(a *ledger.Account, n int64) bool {
 	if s == nil {
 		return a.Take(n)
 	}
-	if s.held.Add(n) > a.Limit()-a.Used() {
-		s.held.Add(-n)
+	return hold(&s.held, a, n)
+}
+
+// hold is Hold, with what the sender holds of the account.
+func hold(held *atomic.Int64, a *ledger.Account, n int64) bool {
+	if held.Add(n) > a.Limit()-a.Used() {
+		held.Add(-n)
 		a.Refuse()
 		return false
 	}
 	if !a.Take(n) {
-		s.held.Add(-n)
+		held.Add(-n)
 		return false
 	}
 	return true

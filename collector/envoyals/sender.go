@@ -14,6 +14,7 @@ import (
 // follow.
 type sender struct {
 	identity.Workload
+	peer    *collector.Sender // the connection, by which messages are admitted
 	lane    *collector.Lane
 	gateway bool
 	counted bool // that the sender does not say who it is was counted

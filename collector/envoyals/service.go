@@ -50,7 +50,12 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 // stream reads one stream to its end. The only reply is an empty one, when
 // the client closes.
 func (s *Service) stream(stream grpc.ServerStream) error {
-	from := sender{lane: s.lanes[int(s.next.Add(1))%len(s.lanes)]}
+	peer := collector.SenderOf(stream.Context())
+	if err := s.in.OpenStream(peer); err != nil {
+		return err
+	}
+	defer s.in.CloseStream(peer)
+	from := sender{peer: peer, lane: s.lanes[int(s.next.Add(1))%len(s.lanes)]}
 	var f wire.Frame
 	defer f.Free()
 	for {
@@ -85,7 +90,7 @@ func (s *Service) take(from *sender, msg []byte) error {
 	if err := from.identify(msg); err != nil {
 		return s.malformed(err)
 	}
-	if err := s.in.Admit(nil, len(msg)); err != nil {
+	if err := s.in.Admit(from.peer, len(msg)); err != nil {
 		// Nobody can be told to come back later: the entries are lost.
 		s.in.Dropped(collector.DropRefused, countEntries(msg))
 		return nil
@@ -93,7 +98,7 @@ func (s *Service) take(from *sender, msg []byte) error {
 	d := s.decoders.Get().(*decoder)
 	defer s.decoders.Put(d)
 	malformed := false
-	err := from.lane.Add(len(msg), func(f *collector.Fill) error {
+	err := from.lane.Add(from.peer, len(msg), func(f *collector.Fill) error {
 		d.Fill = f
 		err := d.decode(from, msg)
 		malformed = err != nil
@@ -101,7 +106,7 @@ func (s *Service) take(from *sender, msg []byte) error {
 	})
 	d.Fill = nil
 	if malformed {
-		s.in.Leave(nil, len(msg))
+		s.in.Leave(from.peer, len(msg))
 		return s.malformed(err)
 	}
 	return err
