@@ -341,3 +341,31 @@ func TestOrdinaryClient(t *testing.T) {
 		t.Errorf("%d messages, want %d; %d bytes are held", got, want, s.memory.Used())
 	}
 }
+
+// BenchmarkFollow is what it costs to follow a connection of small calls, each of HEADERS and DATA, in reads of 32 KiB.
+func BenchmarkFollow(b *testing.B) {
+	w := &Watch{memory: ledger.New(mib, nil).Account("messages", 0), conns: map[*conn]struct{}{}}
+	near, far := net.Pipe()
+	defer func() { _, _ = near.Close(), far.Close() }()
+	c := w.watch(near)
+	c.in.preface = 0
+	const calls = 200
+	var in bytes.Buffer
+	f := http2.NewFramer(&in, nil)
+	for i := range uint32(calls) {
+		_ = f.WriteHeaders(http2.HeadersFrameParam{StreamID: 2*i + 1, BlockFragment: make([]byte, 30), EndHeaders: true})
+		_ = f.WriteData(2*i+1, true, append(announce(120), make([]byte, 120)...))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		c.last.Store(0)
+		for rest := in.Bytes(); len(rest) > 0; {
+			n := min(32<<10, len(rest))
+			if why, _ := c.in.follow(c, rest[:n]); why != "" {
+				b.Fatal(why)
+			}
+			rest = rest[n:]
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*2*calls), "ns/frame")
+}
