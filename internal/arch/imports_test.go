@@ -55,6 +55,7 @@ var downhill = map[string]string{
 	"test/load":               "internal/wire internal/pb",
 	"test/bench":              "test/load",
 	"test/crash":              "*",
+	"test/attack":             "test/load internal/wire internal/pb",
 }
 
 // heavy lists who alone may bring in what is large or opinionated.
