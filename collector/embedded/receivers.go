@@ -34,6 +34,8 @@ func newZipkinFactory(front Front) receiver.Factory {
 			if !ok || !known {
 				return nil, fmt.Errorf("the zipkin receiver (%T) is not as it was", made)
 			}
+			inThrift := func(r *http.Request) bool { return r.Header.Get("Content-Type") == "application/x-thrift" }
+			handler = soundThrift(handler, thriftList, inThrift)
 			return &zipkinPort{front: front, cfg: &settings.ServerConfig, set: set.TelemetrySettings, handler: handler}, nil
 		}, theirs.TracesStability()))
 }
@@ -105,7 +107,8 @@ func (j *jaegerPorts) Start(ctx context.Context, host component.Host) (err error
 	}
 	if j.cfg.ThriftHTTP.HasValue() {
 		mux := http.NewServeMux()
-		mux.HandleFunc("POST /api/traces", j.handler.HandleThriftHTTPBatch)
+		every := func(*http.Request) bool { return true }
+		mux.Handle("POST /api/traces", soundThrift(http.HandlerFunc(j.handler.HandleThriftHTTPBatch), thriftStruct, every))
 		if j.http, err = j.front.open(ctx, "jaeger_thrift_http", j.cfg.ThriftHTTP.Get(), host, j.set, mux); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package otlp
 
 import (
 	"math"
+	"runtime"
 
 	"github.com/binnacle-mesh/binnacle/collector"
 	"github.com/binnacle-mesh/binnacle/telemetry"
@@ -84,6 +85,9 @@ func (d *decoder) jsonScopeSpans(r *jsonReader, res uint32) {
 					r.skip()
 				} else {
 					d.jsonSpan(r, res, s)
+				}
+				if len(b.Spans)%yieldEvery == 0 {
+					runtime.Gosched()
 				}
 			}
 		default:
