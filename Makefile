@@ -15,6 +15,9 @@ GOLANGCI_VERSION := v2.13.1
 ENVOY_VERSION := 1.36.2
 ENVOY := .tools/envoy/bin/envoy
 BINARY := bin/binnacle
+# The same, with points at which it kills itself when told to (internal/failpoint).
+FAILING := bin/binnacle-failpoints
+CRASHES ?= 50
 # A file and not the folder, in which tests leave caches: a newer folder would build all anew.
 MODULES := ui/node_modules/.package-lock.json
 FUZZTIME ?= 30s
@@ -55,9 +58,9 @@ test-go: ui/dist/index.html $(ENVOY)
 	BINNACLE_ENVOY=$(abspath $(ENVOY)) go test -timeout 15m $$(go list ./... | grep -v '/test/[ace]')
 
 ## test-e2e: the server with real Envoys, killed and started again, and every dashboard against it
-test-e2e: $(BINARY) $(ENVOY)
+test-e2e: $(BINARY) $(ENVOY) $(FAILING)
 	$(call say,end-to-end tests with real Envoys)
-	BINNACLE_BIN=$(abspath $(BINARY)) BINNACLE_ENVOY=$(abspath $(ENVOY)) go test -timeout 20m -p 1 $$(go list ./test/... | grep -v '/test/attack')
+	BINNACLE_BIN=$(abspath $(BINARY)) BINNACLE_FAILPOINTS_BIN=$(abspath $(FAILING)) BINNACLE_ENVOY=$(abspath $(ENVOY)) go test -timeout 20m -p 1 $$(go list ./test/... | grep -v '/test/attack')
 
 ## test-ui: unit tests of the web view
 test-ui: $(MODULES)
@@ -69,9 +72,9 @@ test-browser: ui/dist/index.html $(BINARY) $(ENVOY)
 	$(call say,browser tests)
 	tools/browser-tests
 
-## crash: kill the server at random moments under load, 50 times, with one store and with two, and count what is left; have a store stand still for a minute
-crash: $(BINARY)
-	BINNACLE_BIN=$(abspath $(BINARY)) BINNACLE_CRASHES=$${BINNACLE_CRASHES:-50} go test -count=1 -timeout 60m -v ./test/crash
+## crash: kill the server under load CRASHES times (50), at any moment and at chosen instants (between write, sync and rename), and count what is left; with two stores and with quotas up to 50 times; have a store stand still for a minute
+crash: $(FAILING)
+	BINNACLE_FAILPOINTS_BIN=$(abspath $(FAILING)) BINNACLE_CRASHES=$(CRASHES) go test -count=1 -timeout 90m -v ./test/crash
 
 ## attack: do to the server what the worst hour does, beside an honest sender, and print what it cost whom (ATTACK=full: the full numbers; JUDGE=1: fail where honest calls were slow)
 attack: $(BINARY)
@@ -122,6 +125,10 @@ help:
 $(BINARY): $(GO_SOURCES) ui/dist/index.html
 	$(call say,building $(BINARY) (the first time takes some minutes: the OpenTelemetry Collector and Prometheus are in it))
 	go build -ldflags '$(LDFLAGS)' -o $@ ./cmd/binnacle
+
+$(FAILING): $(GO_SOURCES) ui/dist/index.html
+	$(call say,building $(FAILING))
+	go build -tags failpoints -ldflags '$(LDFLAGS)' -o $@ ./cmd/binnacle
 
 ui/dist/index.html: $(MODULES) $(UI_SOURCES)
 	$(call say,building the web view)

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/storage"
 
+	"github.com/binnacle-mesh/binnacle/internal/failpoint"
 	seriesdb "github.com/binnacle-mesh/binnacle/storage/series"
 	"github.com/binnacle-mesh/binnacle/telemetry/bucket"
 )
@@ -186,6 +187,8 @@ func (f *flush) commit() error {
 		return f.err
 	}
 	f.pending = 0
+	failpoint.Here(failpoint.SeriesCommit)
+	defer failpoint.Here(failpoint.SeriesCommitted)
 	if err := f.app.Commit(); err != nil {
 		return fmt.Errorf("write %s to the series store: %w", time.UnixMilli(f.now).UTC().Format(time.RFC3339), err)
 	}

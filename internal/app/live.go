@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/binnacle-mesh/binnacle/internal/api/binnacle"
+	"github.com/binnacle-mesh/binnacle/internal/failpoint"
 	"github.com/binnacle-mesh/binnacle/storage/checkpoint"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
@@ -227,6 +228,7 @@ func (l *live) checkpoint() {
 		return
 	}
 	l.saved = pos
+	failpoint.Here(failpoint.CheckpointTaken)
 	l.saving.Go(func() {
 		defer func() { <-l.busy }()
 		oldest, err := l.ckpt.Save(pos, parts)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/binnacle-mesh/binnacle/aggregator"
+	"github.com/binnacle-mesh/binnacle/internal/failpoint"
 	"github.com/binnacle-mesh/binnacle/topology"
 )
 
@@ -29,6 +30,7 @@ func (a *App) periodic() []periodic {
 			return nil
 		}},
 		{"series", a.cfg.Aggregator.FlushInterval, func(now time.Time) error {
+			failpoint.Here(failpoint.SeriesFlush)
 			return a.signals.Flush(ctx, now, a.series)
 		}},
 		{"own metrics", scrapeEvery, func(now time.Time) error {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/binnacle-mesh/binnacle/internal/failpoint"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 	"github.com/klauspost/compress/zstd"
 	"github.com/prometheus/client_golang/prometheus"
@@ -246,6 +247,7 @@ func (s *Store) publish(h *head, ref *blockRef) {
 	close(s.sealed)
 	s.mu.Unlock()
 	s.metrics.sealed.Inc()
+	failpoint.Here(failpoint.BlockPublished)
 	h.release()
 }
 
@@ -271,6 +273,7 @@ func (s *Store) writeHead(h *head) (_ *blockRef, err error) {
 	if err := os.Mkdir(temp, 0o755); err != nil {
 		return nil, fmt.Errorf("write block %s: %w", name, err)
 	}
+	failpoint.Here(failpoint.BlockBegun)
 	ref := &blockRef{meta: v.meta, dir: filepath.Join(s.dir, name)}
 	if v.spans.n > 0 {
 		f, err := s.sealer.spansFile(h, &v)
@@ -297,9 +300,11 @@ func (s *Store) writeHead(h *head) (_ *blockRef, err error) {
 	if err := syncDir(temp); err != nil {
 		return nil, fmt.Errorf("write block %s: %w", name, err)
 	}
+	failpoint.Here(failpoint.BlockWritten)
 	if err := os.Rename(temp, ref.dir); err != nil {
 		return nil, fmt.Errorf("write block %s: %w", name, err)
 	}
+	failpoint.Here(failpoint.BlockRenamed)
 	if err := syncDir(s.dir); err != nil {
 		return nil, fmt.Errorf("write block %s: %w", name, err)
 	}

@@ -26,6 +26,7 @@ import (
 	"strings"
 
 	"github.com/binnacle-mesh/binnacle/internal/disk"
+	"github.com/binnacle-mesh/binnacle/internal/failpoint"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
@@ -108,6 +109,7 @@ func (d *Dir) Save(pos telemetry.Position, parts []Part) (oldest telemetry.Posit
 			return 0, fmt.Errorf("drop old checkpoint: %w", err)
 		}
 		all = all[1:]
+		failpoint.Here(failpoint.CheckpointDropped)
 	}
 	return oldestOf(all), nil
 }
@@ -292,7 +294,9 @@ func (d *Dir) writeDurably(name string, write func(io.Writer) error) (err error)
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
+		failpoint.Here(failpoint.CheckpointWritten)
 		err = d.fs.Rename(tmp, name)
+		failpoint.Here(failpoint.CheckpointRenamed)
 	}
 	if err != nil {
 		_ = d.fs.Remove(tmp)

@@ -29,6 +29,8 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+
+	"github.com/binnacle-mesh/binnacle/internal/failpoint"
 )
 
 const (
@@ -179,10 +181,12 @@ func (j *Journal) Append(records iter.Seq[[]byte]) error {
 		return fmt.Errorf("append to %s: it must be written anew first", j.path)
 	}
 	size, err := write(j.file, records)
+	failpoint.Here(failpoint.JournalWritten)
 	if err == nil && size > 0 {
 		err = j.file.Sync()
 	}
 	if err == nil {
+		failpoint.Here(failpoint.JournalSynced)
 		j.size += size
 		return nil
 	}
@@ -220,6 +224,7 @@ func (j *Journal) Rewrite(records iter.Seq[[]byte]) (err error) {
 	if err == nil {
 		err = f.Sync()
 	}
+	failpoint.Here(failpoint.JournalRename)
 	if err == nil {
 		err = j.setAside()
 	}
@@ -229,6 +234,7 @@ func (j *Journal) Rewrite(records iter.Seq[[]byte]) (err error) {
 	if err != nil {
 		return errors.Join(err, f.Close(), os.Remove(temp))
 	}
+	failpoint.Here(failpoint.JournalRenamed)
 	// From here on the file in place is the new one, whatever fails.
 	old := j.file
 	j.file, j.size, j.first, j.damaged = f, size, size, false

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/binnacle-mesh/binnacle/internal/failpoint"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
@@ -205,12 +206,14 @@ func (l *Log) flush(group []*entry) (size int64, err error) {
 		l.out = nil
 	}
 	t := time.Now()
+	failpoint.Here(failpoint.LogWritten)
 	if !l.cfg.NoSync {
 		if err := l.file.Sync(); err != nil {
 			return 0, fmt.Errorf("sync log: %w", err)
 		}
 		l.metrics.sync.Observe(time.Since(t).Seconds())
 	}
+	failpoint.Here(failpoint.LogSynced)
 	if t.Sub(l.looked) > l.timing.look {
 		l.looked = t
 		if l.file.Removed() {

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"github.com/binnacle-mesh/binnacle/internal/failpoint"
 )
 
 // What the log does about a disk that fails, in six lines:
@@ -170,6 +172,7 @@ func (l *Log) nextSegment() error {
 	l.mu.segments = append(l.mu.segments, segment{index: index, first: l.last + 1, empty: true, bytes: markBytes, base: l.sum})
 	l.mu.bytes += markBytes
 	l.mu.Unlock()
+	failpoint.Here(failpoint.LogSegment)
 	return nil
 }
 

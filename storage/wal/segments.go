@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/binnacle-mesh/binnacle/internal/failpoint"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
@@ -71,6 +72,7 @@ func (l *Log) Truncate(applied telemetry.Position) error {
 		l.mu.segments = append([]segment(nil), l.mu.segments[1:]...)
 		l.mu.bytes -= oldest.bytes
 		l.mu.Unlock()
+		failpoint.Here(failpoint.LogCut)
 	}
 }
 

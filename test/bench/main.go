@@ -43,6 +43,7 @@ func run(ctx context.Context) error {
 	services := flag.Int("services", 40, "services of the load")
 	edges := flag.Int("edges", 120, "edges between them")
 	floor := flag.String("floor", "", "internal: be the floor on this address")
+	flood := flag.String("flood", "", "internal: be a flood of spans to this address")
 	flag.Parse()
 	if *floor != "" {
 		return load.ServeFloor(ctx, *floor)
@@ -50,6 +51,9 @@ func run(ctx context.Context) error {
 	b := &bench{length: *length, shop: load.NewShop(*services, *edges), questions: load.NewQuestions(10_000), searched: 1_000_000, rounds: 1}
 	if *quick {
 		b.length, b.searched = *length/3, b.searched/5
+	}
+	if *flood != "" {
+		return b.sendFlood(ctx, *flood)
 	}
 	b.subjects = []*subject{{name: "", binary: *binnacle}}
 	if *vs != "" {

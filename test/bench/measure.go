@@ -45,6 +45,7 @@ func measurements() []measurement {
 		{name: "calmlogs", heading: "Log entries at 20,000 a second", floor: logFloor(calmLogs), take: logsAt(calmLogs)},
 		{name: "quota", heading: "Quota decisions: RLS v3, 10,000 keys, flat out", floor: quotaFloor(0), take: quotaAt(0)},
 		{name: "calmquota", heading: "Quota decisions at 4,000 a second", floor: quotaFloor(4000), take: quotaAt(4000)},
+		{name: "quotaflood", heading: "Quota decisions at 500 a second, beside spans flat out", take: (*bench).quotaFlood},
 		{name: "queries", heading: "Queries over a store of spans", all: (*bench).queries},
 	}
 }

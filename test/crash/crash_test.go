@@ -26,16 +26,43 @@ import (
 )
 
 // TestCrash kills the server BINNACLE_CRASHES times (default 5) and checks the
-// promise I1 and I2: nothing acknowledged is lost, nothing is counted twice.
+// promise I1 and I2: nothing acknowledged is lost, nothing is counted twice. Of many kills it looks after each aRound.
 func TestCrash(t *testing.T) {
 	t.Parallel()
-	p := program{serverBinary(t), "serve"}
-	l, dir := crash(t, p)
-	s := p.start(t, dir, small)
-	defer s.kill()
-	there := l.survivors(t, func(id [16]byte) int { return countSpans(t, s, id) })
-	checkTotals(t, s, there)
-	l.report(t, there)
+	p := program{failingBinary(t), "serve"}
+	how := newKiller(t, "checkpoint/", "block/", "log/", "series/")
+	for left := crashes(t); left > 0; left -= aRound {
+		l, dir := crash(t, p, how, min(left, aRound))
+		s := p.start(t, dir, small)
+		there := l.survivors(t, func(id [16]byte) int { return countSpans(t, s, id) })
+		checkTotals(t, s, there)
+		l.report(t, there)
+		s.kill()
+		if t.Failed() {
+			return // what is there is there to look at
+		}
+		if err := os.RemoveAll(filepath.Join(dir, "data")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	how.report(t)
+}
+
+// aRound is after how many kills all is counted: every span is looked up by itself.
+const aRound = 50
+
+// crashes is how often to kill.
+func crashes(t *testing.T) int {
+	t.Helper()
+	v := os.Getenv("BINNACLE_CRASHES")
+	if v == "" {
+		return 5
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil {
+		t.Fatalf("BINNACLE_CRASHES: %v", err)
+	}
+	return n
 }
 
 // TestCrashTwoStores is TestCrash with a second trace store that follows the log: each of the two, read from disk by itself, has
@@ -43,8 +70,10 @@ func TestCrash(t *testing.T) {
 func TestCrashTwoStores(t *testing.T) {
 	t.Parallel()
 	second := t.TempDir()
-	p := program{build(t, "test/crash/twostores"), "--second", second}
-	l, dir := crash(t, p)
+	p := program{build(t, "test/crash/twostores", "failpoints"), "--second", second}
+	how := newKiller(t, "checkpoint/", "block/", "log/", "series/")
+	l, dir := crash(t, p, how, min(crashes(t), aRound))
+	how.report(t)
 	s := p.start(t, dir, small)
 	stopped := false
 	defer func() {
@@ -106,42 +135,26 @@ func spansOnDisk(t *testing.T, dir string) func([16]byte) int {
 }
 
 // crash sends to the server and kills it, again and again. It returns what was sent, and where the server keeps it.
-func crash(t *testing.T, p program) (*load, string) {
+func crash(t *testing.T, p program, how *killer, crashes int) (*load, string) {
 	t.Helper()
-	crashes := 5
-	if v := os.Getenv("BINNACLE_CRASHES"); v != "" {
-		n, err := strconv.Atoi(v)
-		if err != nil {
-			t.Fatalf("BINNACLE_CRASHES: %v", err)
-		}
-		crashes = n
-	}
-	seed := uint64(time.Now().UnixNano())
-	if v := os.Getenv("BINNACLE_SEED"); v != "" {
-		n, err := strconv.ParseUint(v, 10, 64)
-		if err != nil {
-			t.Fatalf("BINNACLE_SEED: %v", err)
-		}
-		seed = n
-	}
-	t.Logf("seed %d (BINNACLE_SEED repeats the choices, though not the timing)", seed)
-	rnd := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test's chance
 	dir := t.TempDir()
-	l := &load{seed: rand.New(rand.NewPCG(seed, 1)), crashes: crashes} //nolint:gosec // a test's chance
+	l := &load{seed: rand.New(rand.NewPCG(how.rnd.Uint64(), 1)), crashes: crashes} //nolint:gosec // a test's chance
 	for i := range crashes {
-		s := p.start(t, dir, small)
+		k := how.next()
+		s := p.launch(t, dir, small, k.env()...)
 		ctx, stop := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
-		wg.Go(func() { l.run(ctx, s.otlp) })
-		time.Sleep(time.Duration(50+rnd.IntN(1500)) * time.Millisecond)
-		s.kill()
+		if s.ready(t) {
+			wg.Go(func() { l.run(ctx, s.otlp) })
+		}
+		how.kill(s, k)
 		stop()
 		wg.Wait()
 		if bytes.Contains(s.log.Bytes(), []byte("cut a torn record")) {
 			l.repairs++
 		}
 		if bytes.Contains(s.log.Bytes(), []byte("level=ERROR")) || bytes.Contains(s.log.Bytes(), []byte("panic")) {
-			t.Fatalf("crash %d: the server complained:\n%s", i, s.log.String())
+			t.Fatalf("crash %d (%s): the server complained:\n%s", i, k, s.log.String())
 		}
 	}
 	return l, dir

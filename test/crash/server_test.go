@@ -19,25 +19,25 @@ import (
 
 // A server is the real binary on a data directory that outlives it.
 type server struct {
-	cmd       *exec.Cmd
-	otlp, web string
-	log       bytes.Buffer
-	ended     <-chan struct{} // closed when the process is gone; log may be read then
+	cmd            *exec.Cmd
+	otlp, rls, web string
+	log            bytes.Buffer
+	ended          <-chan struct{} // closed when the process is gone; log may be read then
 }
 
-// serverBinary is the server to kill: BINNACLE_BIN, or one built for the test.
-func serverBinary(t *testing.T) string {
+// failingBinary is the server to kill, with points at which it kills itself: BINNACLE_FAILPOINTS_BIN, or one built for the test.
+func failingBinary(t *testing.T) string {
 	t.Helper()
-	if b := os.Getenv("BINNACLE_BIN"); b != "" {
+	if b := os.Getenv("BINNACLE_FAILPOINTS_BIN"); b != "" {
 		return b
 	}
-	return build(t, "cmd/binnacle")
+	return build(t, "cmd/binnacle", "failpoints")
 }
 
-func build(t *testing.T, program string) string {
+func build(t *testing.T, program, tags string) string {
 	t.Helper()
 	b := filepath.Join(t.TempDir(), "server")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", b, "github.com/binnacle-mesh/binnacle/"+program)
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", tags, "-o", b, "github.com/binnacle-mesh/binnacle/"+program)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", program, err, out)
 	}
@@ -49,27 +49,51 @@ type program []string
 
 // small limits make checkpoints, seals and truncation meet the kills.
 const small = `
-  checkpoint_interval: 300ms
+  checkpoint_interval: 100ms
   wal: {segment_bytes: 1048576, max_bytes: 268435456}
-  blocks: {max_head_spans: 4000, head_max_age: 2s}`
+  blocks: {max_head_spans: 1500, head_max_age: 2s}`
+
+// rules limits a key in windows of a minute, an hour and a day; see quota_test.go.
+const rules = `
+domain: shop
+descriptors:
+- {key: minute, rate_limit: {unit: minute, requests_per_unit: 300}}
+- {key: hour, rate_limit: {unit: hour, requests_per_unit: 300}}
+- {key: day, rate_limit: {unit: day, requests_per_unit: 300}}
+`
 
 // start runs the server, with storage as the configuration's section has it, until it says that it is ready.
 func (p program) start(t *testing.T, dir, storage string) *server {
 	t.Helper()
-	s := &server{otlp: freeAddr(t), web: freeAddr(t)}
+	s := p.launch(t, dir, storage)
+	if !s.ready(t) {
+		t.Fatalf("the server ended; it said:\n%s", s.log.String())
+	}
+	return s
+}
+
+// launch runs the server with more of an environment, and does not wait for it.
+func (p program) launch(t *testing.T, dir, storage string, env ...string) *server {
+	t.Helper()
+	s := &server{otlp: freeAddr(t), rls: freeAddr(t), web: freeAddr(t)}
+	quotas := filepath.Join(dir, "quotas.yaml")
 	conf := fmt.Sprintf(`
 data: %s
-listen: {mesh: "", otlp_grpc: %q, otlp_http: "", rls: "", web: %q}
+listen: {mesh: "", otlp_grpc: %q, otlp_http: "", rls: %q, web: %q}
 collector: {service: {pipelines: {traces/binnacle: {}}}}
 storage: %s
 aggregator: {flush_interval: 200ms}
+quota: {files: [%s], save_interval: %v}
 log: {level: warn}
-`, filepath.Join(dir, "data"), s.otlp, s.web, storage)
+`, filepath.Join(dir, "data"), s.otlp, s.rls, s.web, storage, quotas, saveInterval)
 	file := filepath.Join(dir, "binnacle.yaml")
-	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
-		t.Fatal(err)
+	for name, content := range map[string]string{file: conf, quotas: rules} {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	s.cmd = exec.Command(p[0], append(p[1:len(p):len(p)], "--config", file)...)
+	s.cmd.Env = append(os.Environ(), env...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.cmd.Start(); err != nil {
@@ -78,21 +102,27 @@ log: {level: warn}
 	ended := make(chan struct{})
 	s.ended = ended
 	go func() { _ = s.cmd.Wait(); close(ended) }()
+	return s
+}
+
+// ready waits until the server says that it is; it is false where the server ended before.
+func (s *server) ready(t *testing.T) bool {
+	t.Helper()
 	deadline := time.Now().Add(60 * time.Second)
 	for {
 		select {
-		case <-ended:
-			t.Fatalf("the server ended; it said:\n%s", s.log.String())
+		case <-s.ended:
+			return false
 		default:
 		}
 		if code, _ := get(s.web, "/-/ready"); code == http.StatusOK {
-			return s
+			return true
 		}
 		if time.Now().After(deadline) {
 			s.kill()
 			t.Fatalf("the server was not ready after a minute; it said:\n%s", s.log.String())
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 

@@ -27,7 +27,7 @@ func TestStandingStore(t *testing.T) {
 	}
 	const rate, before = 20_000, 3 * time.Second
 	dir, second := t.TempDir(), t.TempDir()
-	p := program{build(t, "test/crash/twostores"), "--second", second, "--sleep", stands.String(), "--after", "60000"}
+	p := program{build(t, "test/crash/twostores", ""), "--second", second, "--sleep", stands.String(), "--after", "60000"}
 	s := p.start(t, dir, `{wal: {max_bytes: 1073741824}}`)
 	stopped := false
 	defer func() {
