@@ -59,9 +59,10 @@ func (t *Topology) rehomeEdge(id edgeID, from, to nodeID) {
 	if dst == from {
 		dst = to
 	}
-	es.live-- // it goes, and must not be in the way of the one in its place
-	target := t.edge(src, dst, e.protocol)
-	es.live++
+	target, ok := t.findEdge(src, dst, e.protocol)
+	if !ok {
+		target = t.newEdge(edgeKey{src, dst, e.protocol}, e.first, e.last) // in the place of this one, so there is room
+	}
 	if target != id && es.list[id] == e {
 		t.mergeEdge(id, target, from, to)
 	}
@@ -90,19 +91,23 @@ func (t *Topology) mergeEdge(id, target edgeID, from, to nodeID) {
 		r = next
 	}
 	e.routes, e.routeCount = 0, 0
-	for w := range telemetry.Witnesses {
-		if e.acc[w] == nil {
-			continue
-		}
-		if into.acc[w] == nil {
-			into.acc[w] = e.acc[w]
-		} else {
-			into.acc[w].Merge(e.acc[w])
-		}
-	}
-	into.first, into.last = min(into.first, e.first), max(into.last, e.last)
-	into.slow.slower(e.slow)
-	into.failed.latest(e.failed)
+	into.absorb(e)
 	t.markEdgeDirty(target)
 	t.removeEdge(id)
+}
+
+// absorb adds to an edge what was counted on another, which is to go.
+func (e *edge) absorb(o *edge) {
+	for w := range telemetry.Witnesses {
+		switch {
+		case o.acc[w] == nil:
+		case e.acc[w] == nil:
+			e.acc[w] = o.acc[w]
+		default:
+			e.acc[w].Merge(o.acc[w])
+		}
+	}
+	e.first, e.last = min(e.first, o.first), max(e.last, o.last)
+	e.slow.slower(o.slow)
+	e.failed.latest(o.failed)
 }

@@ -2,6 +2,7 @@ package topology
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
@@ -64,9 +65,36 @@ func (t *Topology) checkNodes() error {
 	case live > t.cfg.MaxNodes+ownNodes:
 		return fmt.Errorf("there are %d nodes, the limit is %d", live, t.cfg.MaxNodes)
 	}
-	for p, id := range ns.principals {
-		if int(id) >= len(ns.list) || ns.list[id] == nil {
-			return fmt.Errorf("principal %s is node %d, which is not there", p, id)
+	proved, held, bytes := map[string]provers{}, map[string]int{}, 0
+	for id, n := range ns.list {
+		if n == nil || id == nowhere {
+			continue
+		}
+		bytes += len(n.key.Name) + len(n.key.Namespace)
+		for _, ep := range n.variants {
+			bytes += size(&ns.endpoints[ep].is)
+		}
+		if n.maker != "" {
+			held[n.maker]++
+		}
+		for _, p := range n.proved {
+			bytes += len(p)
+			by := provers{n: proved[p].n + 1}
+			if by.n == 1 {
+				by.node = nodeID(id) //nolint:gosec // an index
+			}
+			proved[p] = by
+		}
+	}
+	if !maps.Equal(proved, ns.principals) {
+		return fmt.Errorf("principals are %v, and known as %v", proved, ns.principals)
+	}
+	if len(held) != len(ns.makers) || bytes != ns.bytes {
+		return fmt.Errorf("%d make nodes, %d are known; names take %d bytes, %d are counted", len(held), len(ns.makers), bytes, ns.bytes)
+	}
+	for m, n := range held {
+		if ns.makers[m] == nil || ns.makers[m].held != n {
+			return fmt.Errorf("%q made %d nodes, and is known for others", m, n)
 		}
 	}
 	return nil
@@ -162,8 +190,8 @@ func (t *Topology) checkRoutes() error {
 			return fmt.Errorf("route %d says of itself what nobody knows", r)
 		}
 		uses[*rt.is]++
-		if es.byRoute[keyOf(rt.src, rt.dst, rt.protocol)] == 0 {
-			return fmt.Errorf("route %d is not found by its ends, nor is another", r)
+		if rt.refused != (e.overflow && !t.natural(rt.src, rt.dst)) {
+			return fmt.Errorf("route %d thinks that it was refused, or not, against what its ends say", r)
 		}
 	}
 	if live+len(es.freeRoute)+1 != len(es.routes) || len(es.byRoute) > live || len(uses) != len(es.interned) {

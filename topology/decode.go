@@ -14,9 +14,10 @@ var (
 )
 
 type loader struct {
-	t   *Topology
-	b   []byte
-	err error
+	t       *Topology
+	b       []byte
+	err     error
+	version byte
 	// counted is how many halves lie on each edge and witness.
 	counted [][telemetry.Witnesses]uint64
 	spilled []pair.Half

@@ -72,35 +72,52 @@ var known = [...]telemetry.Protocol{ //nolint:gochecknoglobals // immutable
 // of unknown protocol beside one of a known: what does not say its protocol is
 // counted on the other.
 func (t *Topology) edge(src, dst nodeID, p telemetry.Protocol) edgeID {
-	es, ns := &t.edges, &t.nodes
-	key := edgeKey{src, dst, p}
-	if id, ok := es.byKey[key]; ok {
+	if id, ok := t.findEdge(src, dst, p); ok {
 		return id
 	}
-	if p == telemetry.ProtocolUnknown {
-		for _, q := range known {
-			if id, ok := es.byKey[edgeKey{src, dst, q}]; ok {
-				return id
-			}
+	ns := &t.nodes
+	key := edgeKey{src, dst, p}
+	switch {
+	case ns.overflowEdge(src, dst), t.replaces(key), t.admitEdge(src, dst, p):
+		return t.newEdge(key, t.now, t.now)
+	}
+	key = edgeKey{t.node(overflowNode(telemetry.NodeUnknown)), t.node(overflowNode(ns.list[dst].key.Kind)), telemetry.ProtocolUnknown}
+	if id, ok := t.edges.byKey[key]; ok {
+		return id
+	}
+	return t.newEdge(key, t.now, t.now)
+}
+
+// findEdge is the edge on which requests between two nodes are counted now. An overflow edge is of just this protocol.
+func (t *Topology) findEdge(src, dst nodeID, p telemetry.Protocol) (edgeID, bool) {
+	es := &t.edges
+	id, ok := es.byKey[edgeKey{src, dst, p}]
+	if ok || p != telemetry.ProtocolUnknown || t.nodes.overflowEdge(src, dst) {
+		return id, ok
+	}
+	for _, q := range known {
+		if id, ok := es.byKey[edgeKey{src, dst, q}]; ok {
+			return id, true
 		}
 	}
-	overflow := ns.overflowEdge(src, dst)
-	mute, muted := edgeID(0), false // the edge of unknown protocol, in whose place the new one comes
-	if p != telemetry.ProtocolUnknown && !overflow {
-		mute, muted = es.byKey[edgeKey{src, dst, telemetry.ProtocolUnknown}]
-	}
-	if !overflow && !muted && es.live >= t.cfg.MaxEdges {
-		key.src, key.dst = t.node(overflowNode(telemetry.NodeUnknown)), t.node(overflowNode(ns.list[dst].key.Kind))
-		key.protocol = telemetry.ProtocolUnknown
-		if id, ok := es.byKey[key]; ok {
-			return id
-		}
-		overflow = true
-	}
+	return 0, false
+}
+
+// replaces says that an edge would come in the place of the one of unknown protocol, so that there are no more of them than before.
+func (t *Topology) replaces(key edgeKey) bool {
+	_, ok := t.edges.byKey[edgeKey{key.src, key.dst, telemetry.ProtocolUnknown}]
+	return ok
+}
+
+// newEdge makes an edge that is not there, whatever the limit.
+func (t *Topology) newEdge(key edgeKey, first, last int64) edgeID {
+	es := &t.edges
+	overflow := t.nodes.overflowEdge(key.src, key.dst)
+	mute, muted := es.byKey[edgeKey{key.src, key.dst, telemetry.ProtocolUnknown}]
 	if !overflow {
 		es.live++
 	}
-	e := &edge{src: key.src, dst: key.dst, protocol: key.protocol, overflow: overflow, first: t.now, last: t.now}
+	e := &edge{src: key.src, dst: key.dst, protocol: key.protocol, overflow: overflow, first: first, last: last}
 	var id edgeID
 	if n := len(es.free); n > 0 {
 		id, es.free = es.free[n-1], es.free[:n-1]
@@ -112,7 +129,7 @@ func (t *Topology) edge(src, dst nodeID, p telemetry.Protocol) edgeID {
 	es.byKey[key] = id
 	t.nodes.tie(e, 1)
 	t.emptyEdge(id) // nothing is counted on it yet
-	if muted {
+	if muted && !overflow {
 		t.mergeEdge(mute, id, nowhere, nowhere)
 	}
 	return id

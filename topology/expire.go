@@ -120,19 +120,27 @@ func (t *Topology) forget() {
 			n.reporter = false
 			ns.loose = append(ns.loose, nodeID(id)) //nolint:gosec // an index
 		}
-		kept := n.variants[:1]
-		for _, ep := range n.variants[1:] {
-			if used[ep] || ns.endpoints[ep].seen > old {
-				kept = append(kept, ep)
-				continue
-			}
-			ns.removeEndpoint(ep)
-			t.markNodeDirty(nodeID(id)) //nolint:gosec // an index
-		}
-		n.variants = kept
+		t.forgetVariants(nodeID(id), old, used) //nolint:gosec // an index
 	}
 }
 
+// forgetVariants lets those endpoints of a node go that no route uses and that were not seen of late.
+func (t *Topology) forgetVariants(id nodeID, old int64, used []bool) {
+	ns := &t.nodes
+	n := ns.list[id]
+	kept := n.variants[:1]
+	for _, ep := range n.variants[1:] {
+		if used[ep] || ns.endpoints[ep].seen > old {
+			kept = append(kept, ep)
+			continue
+		}
+		ns.removeEndpoint(ep)
+		t.markNodeDirty(id)
+	}
+	n.variants = kept
+}
+
+// forgetRoutes lets those routes of an edge go that nobody has taken of late, and notes the ends of the others in used.
 func (t *Topology) forgetRoutes(e *edge, old int64, used []bool) {
 	es := &t.edges
 	at := &e.routes
@@ -144,7 +152,9 @@ func (t *Topology) forgetRoutes(e *edge, old int64, used []bool) {
 			t.dropRoute(r)
 			continue
 		}
-		used[rt.src], used[rt.dst] = true, true
+		if used != nil {
+			used[rt.src], used[rt.dst] = true, true
+		}
 		at = &rt.next
 	}
 }

@@ -42,14 +42,14 @@ func (t *Topology) read(r io.Reader) (*loader, error) {
 	if len(b) < head+tail || string(b[:len(checkpointMagic)]) != checkpointMagic {
 		return nil, errors.New("load topology: this is no checkpoint of a topology; begin empty and replay the log")
 	}
-	if v := b[head-1]; v != checkpointVersion {
-		return nil, fmt.Errorf("load topology: version %d is not known to this binary (it knows %d); begin empty and replay the log", v, checkpointVersion)
+	if v := b[head-1]; v < 1 || v > checkpointVersion {
+		return nil, fmt.Errorf("load topology: version %d is not known to this binary (it knows 1 to %d); begin empty and replay the log", v, checkpointVersion)
 	}
 	body, sum := b[:len(b)-tail], binary.LittleEndian.Uint32(b[len(b)-tail:])
 	if crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)) != sum {
 		return nil, errors.New("load topology: the checksum is wrong, the checkpoint is damaged; begin empty and replay the log")
 	}
-	l := &loader{t: t.empty(), b: body[head:]}
+	l := &loader{t: t.empty(), b: body[head:], version: b[head-1]}
 	l.all()
 	if l.err != nil {
 		return nil, fmt.Errorf("load topology: %w; begin empty and replay the log", l.err)
@@ -63,7 +63,7 @@ func (t *Topology) use(l *loader) {
 	defer t.mu.Unlock()
 	n := l.t
 	t.applied, t.now, t.tick, t.cursor, t.nextSweep = n.applied, n.now, n.tick, n.cursor, n.nextSweep
-	t.pending, t.nodes, t.edges = n.pending, n.nodes, n.edges
+	t.pending, t.nodes, t.edges, t.door = n.pending, n.nodes, n.edges, n.door
 	t.pub.dirtyEdges, t.pub.dirtyNodes = n.pub.dirtyEdges, n.pub.dirtyNodes
 	t.pub.changed, t.pub.reorder, t.pub.last = true, true, 0
 	for i := range l.spilled { // the limit is lower than it was
@@ -84,6 +84,9 @@ func (l *loader) all() {
 	}
 	t.tick = t.now / signal.Tick
 	t.cursor = signal.At(t.tick)
+	if l.version > 1 {
+		l.refusals()
+	}
 	l.nodes()
 	l.edges()
 	l.routes()
@@ -92,6 +95,21 @@ func (l *loader) all() {
 		l.fail(errNonsense)
 	}
 	t.nodes.loose, t.edges.emptied = t.nodes.loose[:0], t.edges.emptied[:0]
+}
+
+func (l *loader) refusals() {
+	for range l.count(9) {
+		b := l.bytes(8)
+		age := l.int()
+		if l.err != nil {
+			return
+		}
+		if age < 0 || age >= doorKeeps || age >= l.t.tick {
+			l.fail(errNonsense)
+			return
+		}
+		l.t.door.seen(binary.LittleEndian.Uint64(b), l.t.tick-age)
+	}
 }
 
 func (l *loader) nodes() {
@@ -103,6 +121,14 @@ func (l *loader) nodes() {
 			l.fail(errNonsense)
 		}
 		n := &node{key: key, cluster: l.str(), system: l.str(), reporter: l.bool(), reported: l.int(), met: l.uint(), orphaned: l.uint()}
+		n.hash, n.since = hashOf(key), n.reported
+		var proved []string
+		if l.version > 1 {
+			n.since, n.maker = l.int(), l.str()
+			for range l.count(1) {
+				proved = append(proved, l.str())
+			}
+		}
 		id := nodeID(len(ns.list)) //nolint:gosec // bounded by the bytes there are
 		variants := l.count(5)
 		if variants == 0 {
@@ -124,12 +150,21 @@ func (l *loader) nodes() {
 		ns.list = append(ns.list, n)
 		ns.byKey[key] = id
 		ns.live++
+		ns.made(n, 1)
+		ns.bytes += len(key.Name) + len(key.Namespace)
+		for _, p := range proved {
+			l.t.prove(p, id)
+		}
 		ns.index(id)
 		l.t.markNodeDirty(id)
 	}
-	for range l.count(2) {
-		p := l.str()
-		ns.principals[p] = nodeID(l.index(0, len(ns.list)))
+	if l.version > 1 {
+		return
+	}
+	for range l.count(2) { // those that several proved begin anew
+		if p, id := l.str(), nodeID(l.index(0, len(ns.list))); id != nowhere {
+			l.t.prove(p, id)
+		}
 	}
 }
 
@@ -206,6 +241,12 @@ func (l *loader) routes() {
 		es.routes = append(es.routes, rt)
 		es.nameRoute(e.routes, l.t.edgeOf(e.routes))
 		l.t.hold(e.routes, 1)
+		es.routes[e.routes].refused = e.overflow && !l.t.natural(rt.src, rt.dst)
+		if l.version > 1 && !l.bool() {
+			if key := keyOf(rt.src, rt.dst, rt.protocol); es.byRoute[key] == e.routes {
+				delete(es.byRoute, key)
+			}
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package topology
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 	"os"
 	"strings"
@@ -45,28 +46,31 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
-// testdata/checkpoint.v1 was written by the first binary that wrote version 1, of
-// spans and entries that have met, have not, and are void: it must load as long as the
-// version stands, and be what the same state is written as now.
+// testdata/checkpoint.v1 and .v2 were written by the first binaries that wrote these versions, of
+// spans and entries that have met, have not, and are void: they must load as long as the
+// versions are read, and be what the same state is written as now, which is as the last.
 func TestLoadReadsOldCheckpoints(t *testing.T) {
 	t.Parallel()
-	old, err := os.ReadFile("testdata/checkpoint.v1")
+	last, err := os.ReadFile(fmt.Sprintf("testdata/checkpoint.v%d", checkpointVersion))
 	if err != nil {
 		t.Fatal(err)
 	}
-	top := New(DefaultConfig())
-	if err := top.Load(bytes.NewReader(old)); err != nil {
-		t.Fatal(err)
-	}
-	if s := top.Stats(); top.Applied() != 12 || s.Pending == 0 || s.Edges == 0 {
-		t.Errorf("applied %d, stats %+v", top.Applied(), s)
-	}
-	var now bytes.Buffer
-	if err := top.Save(&now); err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(old, now.Bytes()) {
-		t.Error("the same state is written differently")
+	for v := 1; v <= checkpointVersion; v++ {
+		old, err := os.ReadFile(fmt.Sprintf("testdata/checkpoint.v%d", v))
+		if err != nil {
+			t.Fatal(err)
+		}
+		top := New(DefaultConfig())
+		if err := top.Load(bytes.NewReader(old)); err != nil {
+			t.Fatal(err)
+		}
+		if s := top.Stats(); top.Applied() != 12 || s.Pending == 0 || s.Edges == 0 {
+			t.Errorf("version %d: applied %d, stats %+v", v, top.Applied(), s)
+		}
+		check(t, top)
+		if now := saved(t, top); !bytes.Equal(last, now) {
+			t.Errorf("version %d: the same state is written differently", v)
+		}
 	}
 }
 

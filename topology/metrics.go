@@ -1,6 +1,8 @@
 package topology
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -13,9 +15,13 @@ type Stats struct {
 	Observations uint64
 	Pending      int // halves that wait now
 	Edges, Nodes int
+	Evicted      Evicted
 	LeftOut      LeftOut
 	Dropped      Dropped
 }
+
+// Evicted counts what made room: it is counted at overflow.
+type Evicted struct{ Edges, Nodes uint64 }
 
 // LeftOut counts by reason what is not counted by design: nothing is lost.
 type LeftOut struct {
@@ -27,7 +33,7 @@ type LeftOut struct {
 // it is counted, but with less detail.
 type Dropped struct {
 	Edges      uint64 // routes counted on an overflow edge
-	Nodes      uint64 // names counted at an overflow node
+	Nodes      uint64 // times that a name was counted at an overflow node
 	Variants   uint64 // counted at a node without version, workload and principal
 	Throttlers uint64 // throttling reported for names that are on no edge
 }
@@ -51,6 +57,9 @@ func (t *Topology) Register(r prometheus.Registerer) error {
 		pending:      prometheus.NewDesc("binnacle_topology_pending_halves", "Halves that wait for their other half.", nil, nil),
 		edges:        prometheus.NewDesc("binnacle_topology_edges", "Edges of the live graph.", nil, nil),
 		nodes:        prometheus.NewDesc("binnacle_topology_nodes", "Nodes of the live graph.", nil, nil),
+		evicted: prometheus.NewDesc("binnacle_topology_evicted_total",
+			"Edges and nodes that had been idle for as long as they were seen, and made room; what they counted is at overflow.", []string{"what"}, nil),
+		floods: prometheus.NewDesc("binnacle_topology_name_floods", "Services, or patterns of service names, that make very many names at present; /api/v1/status names them.", nil, nil),
 		leftOut: prometheus.NewDesc("binnacle_topology_left_out_total",
 			"Spans and log entries that the graph leaves out by design: duplicate (it has come before), proxy_call (a proxy's own call).", []string{"reason"}, nil),
 		dropped: prometheus.NewDesc("binnacle_topology_dropped_total",
@@ -59,13 +68,13 @@ func (t *Topology) Register(r prometheus.Registerer) error {
 }
 
 type collector struct {
-	t                                                             *Topology
-	halves, observations, pending, edges, nodes, leftOut, dropped *prometheus.Desc
+	t                                                                              *Topology
+	halves, observations, pending, edges, nodes, evicted, floods, leftOut, dropped *prometheus.Desc
 }
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range [...]*prometheus.Desc{c.halves, c.observations, c.pending, c.edges, c.nodes, c.leftOut, c.dropped} {
+	for _, d := range [...]*prometheus.Desc{c.halves, c.observations, c.pending, c.edges, c.nodes, c.evicted, c.floods, c.leftOut, c.dropped} {
 		ch <- d
 	}
 }
@@ -87,6 +96,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.pending, s.Pending)
 	gauge(c.edges, s.Edges)
 	gauge(c.nodes, s.Nodes)
+	count(c.evicted, s.Evicted.Edges, "edges")
+	count(c.evicted, s.Evicted.Nodes, "nodes")
+	gauge(c.floods, len(c.t.Findings(time.Time{})))
 	count(c.leftOut, s.LeftOut.Duplicates, "duplicate")
 	count(c.leftOut, s.LeftOut.ProxyCalls, "proxy_call")
 	count(c.dropped, s.Dropped.Edges, "edges")

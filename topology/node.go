@@ -24,10 +24,15 @@ type node struct {
 	system   string
 	reporter bool  // has sent telemetry itself
 	reported int64 // when it last did
-	edges    int   // that touch it, and routes on overflow edges that do
-	callers  int   // edges that lead to it from a node that has a name
+	since    int64 // when it was made
+	hash     uint64
+	maker    string // who made it; "": nobody knows
+	edges    int    // that touch it, and routes on overflow edges that do
+	callers  int    // edges that lead to it from a node that has a name
 	bare     endpointID
 	variants []endpointID // its endpoints, bare first
+	// proved are the principals that it proved to be, maxPrincipals at most.
+	proved []string
 
 	// Of the server halves that reported a caller: how many found it, and how
 	// many never did. See expire.go.
@@ -60,8 +65,17 @@ type nodes struct {
 	// part of their name before the first dot.
 	services map[string][]nodeID
 	strays   map[string][]nodeID
-	// principals says which node proved which identity; nowhere if several did.
-	principals map[string]nodeID
+	// principals says which node proved which identity. It follows from node.proved.
+	principals map[string]provers
+
+	makers map[string]*maker // by name, those that hold any
+	bytes  int               // of all names
+}
+
+// provers are the nodes that proved one identity.
+type provers struct {
+	node nodeID // the only one; nowhere if there are several
+	n    int
 }
 
 func (ns *nodes) init() {
@@ -70,7 +84,8 @@ func (ns *nodes) init() {
 		byDetail:   map[telemetry.Endpoint]endpointID{},
 		services:   map[string][]nodeID{},
 		strays:     map[string][]nodeID{},
-		principals: map[string]nodeID{},
+		principals: map[string]provers{},
+		makers:     map[string]*maker{},
 	}
 	ns.list = append(ns.list, &node{variants: []endpointID{nowhere}})
 	ns.endpoints = append(ns.endpoints, endpoint{})
@@ -96,12 +111,14 @@ func unknownNode() telemetry.Node {
 func (t *Topology) endpoint(is telemetry.Endpoint) endpointID {
 	ns := &t.nodes
 	is.Node.Cluster, is.System = "", ""
+	is.Node.Name, is.Node.Namespace = cut(is.Node.Name), cut(is.Node.Namespace)
+	is.Workload, is.App, is.Version, is.Principal = cut(is.Workload), cut(is.App), cut(is.Version), cut(is.Principal)
 	if ep, ok := ns.byDetail[is]; ok {
 		return ep
 	}
 	id := t.node(is.Node)
 	n := ns.list[id]
-	if n.key != is.Node || len(n.variants) >= t.limits.variants {
+	if n.key != is.Node || len(n.variants) >= t.limits.variants || ns.bytes >= t.cfg.MaxNodes*nameBytes {
 		if n.key == is.Node && is != (telemetry.Endpoint{Node: is.Node}) {
 			t.stats.Dropped.Variants++
 		}
@@ -131,6 +148,7 @@ func (t *Topology) newEndpoint(is telemetry.Endpoint, node nodeID) endpointID {
 		ns.endpoints = append(ns.endpoints, e)
 	}
 	ns.byDetail[is] = ep
+	ns.bytes += size(&is)
 	return ep
 }
 
@@ -141,12 +159,24 @@ func (t *Topology) node(key telemetry.Node) nodeID {
 	if id, ok := ns.byKey[key]; ok {
 		return id
 	}
-	if ns.live >= t.cfg.MaxNodes && !ours(key) {
-		t.stats.Dropped.Nodes++
-		return t.node(overflowNode(key.Kind))
+	hash, made := hashOf(key), ""
+	if !ours(key) {
+		made = t.makerOf(key)
+		held := 0
+		if m := ns.makers[made]; m != nil {
+			held = m.held
+		}
+		admitted := t.admitNode(hash, held)
+		t.flood.name(made, key, !admitted, t.now)
+		if !admitted {
+			t.stats.Dropped.Nodes++
+			return t.node(overflowNode(key.Kind))
+		}
 	}
 	key.Name, key.Namespace = strings.Clone(key.Name), strings.Clone(key.Namespace)
-	n := &node{key: key}
+	n := &node{key: key, since: t.now, hash: hash, maker: made}
+	ns.made(n, 1)
+	ns.bytes += len(key.Name) + len(key.Namespace)
 	var id nodeID
 	if l := len(ns.free); l > 0 {
 		id, ns.free = ns.free[l-1], ns.free[:l-1]
@@ -226,11 +256,13 @@ func (t *Topology) removeNode(id nodeID) {
 	for _, ep := range n.variants {
 		ns.removeEndpoint(ep)
 	}
-	for p, of := range ns.principals {
-		if of == id {
-			delete(ns.principals, p)
-		}
+	proved := n.proved
+	n.proved = nil
+	for _, p := range proved {
+		t.unprove(p)
 	}
+	ns.made(n, -1)
+	ns.bytes -= len(n.key.Name) + len(n.key.Namespace)
 	t.pub.removedNode(n)
 	ns.list[id] = nil
 	ns.free = append(ns.free, id)
@@ -239,22 +271,57 @@ func (t *Topology) removeNode(id nodeID) {
 
 func (ns *nodes) removeEndpoint(ep endpointID) {
 	delete(ns.byDetail, ns.endpoints[ep].is)
+	ns.bytes -= size(&ns.endpoints[ep].is)
 	ns.endpoints[ep] = endpoint{}
 	ns.freeEP = append(ns.freeEP, ep)
 }
+
+// maxPrincipals is how many identities a node may prove; what exceeds it is not learned.
+const maxPrincipals = 64
 
 // learnPrincipal remembers who proved to be p, so that a peer's certificate
 // names a node whose service account is not called like its service.
 func (t *Topology) learnPrincipal(p string, node nodeID) {
 	ns := &t.nodes
-	switch known, ok := ns.principals[p]; {
-	case !ok:
-		if len(ns.principals) < 4*ns.live+t.limits.principals {
-			ns.principals[strings.Clone(p)] = node
-		}
-	case known != node:
-		ns.principals[p] = nowhere
+	n := ns.list[node]
+	p = cut(p)
+	known, ok := ns.principals[p]
+	switch {
+	case known.node == node || len(n.proved) >= maxPrincipals || ok && slices.Contains(n.proved, p) || overflows(n.key):
+		return
+	case ns.bytes >= t.cfg.MaxNodes*nameBytes || !ok && len(ns.principals) >= 4*ns.live+t.limits.principals:
+		return
 	}
+	t.prove(strings.Clone(p), node)
+}
+
+// prove notes that a node proved to be p.
+func (t *Topology) prove(p string, node nodeID) {
+	ns := &t.nodes
+	ns.list[node].proved = append(ns.list[node].proved, p)
+	ns.bytes += len(p)
+	by := ns.principals[p]
+	if by.n++; by.n == 1 {
+		by.node = node
+	} else {
+		by.node = nowhere
+	}
+	ns.principals[p] = by
+}
+
+// unprove undoes prove for a node that has gone.
+func (t *Topology) unprove(p string) {
+	ns := &t.nodes
+	ns.bytes -= len(p)
+	by := ns.principals[p]
+	if by.n--; by.n == 0 {
+		delete(ns.principals, p)
+		return
+	}
+	if by.n == 1 {
+		by.node = nodeID(slices.IndexFunc(ns.list, func(n *node) bool { return n != nil && slices.Contains(n.proved, p) })) //nolint:gosec // an index
+	}
+	ns.principals[p] = by
 }
 
 // find is the service that a caller in namespace from means by a name, or

@@ -45,7 +45,9 @@ func (t *Topology) claimed(c *claim, resource uint32) endpointID {
 	if p.epoch == t.scratch.epoch && p.from == from && p.claim == *c {
 		return p.ep
 	}
+	t.scratch.by = t.nodes.endpoints[t.scratch.own[resource]].node
 	ep := t.resolve(c, t.scratch.b.Str(from))
+	t.scratch.by = nowhere
 	// resolve may have begun a new epoch.
 	t.scratch.peers[name] = peer{claim: *c, from: from, ep: ep, epoch: t.scratch.epoch}
 	return ep
@@ -79,6 +81,7 @@ func (t *Topology) resolve(c *claim, from string) endpointID {
 		return t.endpoint(is)
 	default:
 	}
+	is.Node.Name, is.Node.Namespace, is.Principal = cut(is.Node.Name), cut(is.Node.Namespace), cut(is.Principal)
 	id := nodeID(nowhere)
 	if is.Principal != "" {
 		id = t.proven(is.Principal, &is.Node)
@@ -98,7 +101,7 @@ func (t *Topology) resolve(c *claim, from string) endpointID {
 // proven is the node that proved to be principal, nowhere if that is not
 // known. Where nothing else names the node, the service account does.
 func (t *Topology) proven(principal string, n *telemetry.Node) nodeID {
-	if id := t.nodes.principals[principal]; id != nowhere && (n.Name == "" || n.Kind != telemetry.NodeService) {
+	if id := t.nodes.principals[principal].node; id != nowhere && (n.Name == "" || n.Kind != telemetry.NodeService) {
 		return id
 	}
 	if n.Name == "" {

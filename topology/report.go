@@ -8,6 +8,7 @@ import (
 type scratch struct {
 	b     *telemetry.Batch
 	own   []endpointID // by resource: its endpoint
+	by    nodeID       // whose telemetry is being read for names; nowhere: what it names is itself
 	peers []peer       // by string: what the peer of that name is; see peer.go
 	epoch uint32       // peers of another epoch are stale
 	keys  [prefetchAhead]keys
@@ -17,7 +18,7 @@ type scratch struct {
 // looked at, so that a batch's own services are known to all its spans.
 func (t *Topology) begin(b *telemetry.Batch) {
 	s := &t.scratch
-	s.b = b
+	s.b, s.by = b, nowhere
 	s.own = s.own[:0]
 	for i := range b.Resources {
 		s.own = append(s.own, t.reporter(&b.Resources[i].Identity))

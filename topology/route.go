@@ -11,6 +11,7 @@ type route struct {
 	next     routeID // of the same edge
 	last     int64   // when it was last counted on
 	protocol telemetry.Protocol
+	refused  bool // there was no room for an edge between its ends: it is on an overflow edge, and asks again
 	is       *telemetry.Edge
 }
 
@@ -32,13 +33,33 @@ const maxRoutesPerEdge = 256
 
 // route is the number of the route between two endpoints.
 func (t *Topology) route(src, dst endpointID, p telemetry.Protocol) routeID {
-	es, ns := &t.edges, &t.nodes
+	es := &t.edges
 	key := keyOf(src, dst, p)
 	if r, ok := es.byRoute[key]; ok {
+		if rt := &es.routes[r]; rt.refused && rt.last != t.now { // once a batch
+			if own := t.again(src, dst, p); own != 0 {
+				return own
+			}
+		}
 		return r
 	}
+	return t.newRoute(src, dst, p)
+}
+
+// newRoute makes the route between two endpoints, of which none is found. If too many have made one, it is the bare one of the edge; on an
+// overflow edge one that is there, though not found since it had an edge of its own meanwhile, is found again.
+func (t *Topology) newRoute(src, dst endpointID, p telemetry.Protocol) routeID {
+	es, ns := &t.edges, &t.nodes
+	key := keyOf(src, dst, p)
 	id := t.edge(ns.endpoints[src].node, ns.endpoints[dst].node, p)
 	e := es.list[id]
+	if e.overflow {
+		t.stats.Dropped.Edges++
+		if r := es.routeOn(id, src, dst, p); r != 0 {
+			es.byRoute[key] = r
+			return r
+		}
+	}
 	if e.routeCount >= t.limits.routesPerEdge || len(es.routes)-len(es.freeRoute) > t.limits.routes {
 		bareSrc, bareDst := ns.list[e.src].bare, ns.list[e.dst].bare
 		bare := keyOf(bareSrc, bareDst, e.protocol)
@@ -50,10 +71,7 @@ func (t *Topology) route(src, dst endpointID, p telemetry.Protocol) routeID {
 			src, dst, p = bareSrc, bareDst, e.protocol
 		}
 	}
-	if e.overflow {
-		t.stats.Dropped.Edges++
-	}
-	n := route{edge: id, src: src, dst: dst, protocol: p, next: e.routes, last: t.now}
+	n := route{edge: id, src: src, dst: dst, protocol: p, next: e.routes, last: t.now, refused: e.overflow && !t.natural(src, dst)}
 	var r routeID
 	if l := len(es.freeRoute); l > 0 {
 		r, es.freeRoute = es.freeRoute[l-1], es.freeRoute[:l-1]
@@ -67,6 +85,12 @@ func (t *Topology) route(src, dst endpointID, p telemetry.Protocol) routeID {
 	es.nameRoute(r, t.edgeOf(r))
 	t.hold(r, 1)
 	return r
+}
+
+// natural says that an overflow edge is where requests between two endpoints belong.
+func (t *Topology) natural(src, dst endpointID) bool {
+	ns := &t.nodes
+	return ns.overflowEdge(ns.endpoints[src].node, ns.endpoints[dst].node)
 }
 
 // routeOn is the route of an edge between two endpoints, 0 if there is none. The index knows it, unless it is one that

@@ -17,7 +17,7 @@ import (
 // equal states are equal bytes, whatever numbers they had while they lived.
 const (
 	checkpointMagic   = "BINTOPO"
-	checkpointVersion = 1
+	checkpointVersion = 2
 )
 
 // Save writes the whole state to w, with the position that it has applied. The
@@ -39,6 +39,12 @@ func (t *Topology) encode() []byte {
 	e.uint(uint64(t.applied))
 	e.int(t.now)
 	e.int(t.nextSweep)
+	refusals := t.door.list(t.tick)
+	e.uint(uint64(len(refusals)))
+	for _, r := range refusals {
+		e.b = binary.LittleEndian.AppendUint64(e.b, r.hash)
+		e.int(t.tick - r.tick)
+	}
 	e.nodes()
 	e.edges()
 	e.routes()
@@ -106,6 +112,13 @@ func (e *saver) nodes() {
 		e.int(n.reported)
 		e.uint(n.met)
 		e.uint(n.orphaned)
+		e.int(n.since)
+		e.str(n.maker)
+		proved := slices.Sorted(slices.Values(n.proved))
+		e.uint(uint64(len(proved)))
+		for _, p := range proved {
+			e.str(p)
+		}
 		variants := slices.Clone(n.variants)
 		slices.SortFunc(variants[1:], func(a, b endpointID) int {
 			x, y := &ns.endpoints[a].is, &ns.endpoints[b].is
@@ -129,16 +142,6 @@ func (e *saver) nodes() {
 			}
 			e.int(ns.endpoints[ep].seen)
 		}
-	}
-	names := make([]string, 0, len(ns.principals))
-	for p := range ns.principals {
-		names = append(names, p)
-	}
-	slices.Sort(names)
-	e.uint(uint64(len(names)))
-	for _, p := range names {
-		e.str(p)
-		e.uint(uint64(e.node[ns.principals[p]]))
 	}
 }
 
@@ -250,5 +253,6 @@ func (e *saver) routes() {
 		e.b = append(e.b, byte(rt.protocol))
 		e.uint(uint64(e.edge[rt.edge]))
 		e.int(last)
+		e.bool(g[0].edge == 0)
 	}
 }

@@ -34,6 +34,8 @@ type Topology struct {
 	pending  *pair.Table
 	nodes    nodes
 	edges    edges
+	door     door
+	flood    flood
 	observed observations
 	scratch  scratch
 	stats    Stats
@@ -142,12 +144,16 @@ func (t *Topology) advance(now int64) {
 		return
 	}
 	tick := now / signal.Tick
+	due := tick/evictEvery != t.tick/evictEvery
 	if tick != t.tick {
 		t.expire(tick)
 		t.tick = tick
 		t.cursor = signal.At(tick)
 	}
 	t.now = now
+	if due {
+		t.evict()
+	}
 	if now >= t.nextSweep {
 		t.forget()
 		t.nextSweep = now + min(int64(t.cfg.ForgetAfter)/8, 60e9)

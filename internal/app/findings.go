@@ -15,7 +15,7 @@ import (
 // findings is what the rooms noticed, worst and oldest first. A room that finds something is a line here.
 func (a *App) findings(now time.Time) (out []binnacle.Finding) {
 	for _, of := range []func(time.Time) []telemetry.Finding{
-		a.logFindings, a.logDamage, a.restoreFindings, a.quota.Findings, a.signals.Findings,
+		a.logFindings, a.logDamage, a.restoreFindings, a.quota.Findings, a.signals.Findings, a.topology.Findings,
 	} {
 		for _, f := range of(now) {
 			out = append(out, binnacle.Finding{

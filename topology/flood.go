@@ -1,0 +1,111 @@
+package topology
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// flood watches who makes names, to tell an operator of it while it goes on. Nothing is decided by it, and it is no part of what Save
+// keeps.
+type flood struct {
+	makers map[string]*naming // by maker: see makerOf
+}
+
+// naming is what one maker has named without a longer pause.
+type naming struct {
+	pattern     string // of the latest name
+	names       uint64 // that were not in the table, those refused at the door once for each time that they knocked
+	refused     uint64
+	since, last int64
+}
+
+const (
+	maxNaming   = 256
+	namingPause = int64(30 * time.Second)
+	noPattern   = patternPrefix + "no others"
+)
+
+// floodAt is how many names are worth telling.
+func (t *Topology) floodAt() uint64 { return uint64(max(100, t.cfg.MaxNodes/20)) } //nolint:gosec // positive
+
+// name notes that a maker has named something that is not in the table.
+func (f *flood) name(maker string, key telemetry.Node, refused bool, now int64) {
+	if strings.HasPrefix(maker, patternPrefix) && !strings.Contains(maker, placeholder) {
+		maker = noPattern // each would be a maker of one name
+	}
+	n := f.makers[maker]
+	if n == nil {
+		if f.makers == nil {
+			f.makers = map[string]*naming{}
+		}
+		if len(f.makers) >= maxNaming {
+			f.dropLeast()
+		}
+		n = &naming{since: now}
+		f.makers[strings.Clone(maker)] = n
+	}
+	if n.names++; n.names&(n.names-1) == 0 {
+		n.pattern = pattern(key.Name)
+	}
+	if refused {
+		n.refused++
+	}
+	n.last = now
+}
+
+func (f *flood) dropLeast() {
+	var least string
+	for m, n := range f.makers {
+		if l := f.makers[least]; l == nil || n.names < l.names || n.names == l.names && m < least {
+			least = m
+		}
+	}
+	delete(f.makers, least)
+}
+
+// forget drops those who have paused.
+func (f *flood) forget(now int64) {
+	for m, n := range f.makers {
+		if now-n.last >= namingPause {
+			delete(f.makers, m)
+		}
+	}
+}
+
+// Findings tells who makes so many names that the graph's tables are in want of room, or soon will be; the most first. One ends half
+// a minute after its last name.
+func (t *Topology) Findings(time.Time) (out []telemetry.Finding) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for maker, n := range t.flood.makers {
+		if n.names < t.floodAt() || t.now-n.last >= namingPause {
+			continue
+		}
+		f := telemetry.Finding{
+			Kind: "names_flood", Subject: maker, Count: n.names, Since: time.Unix(0, n.since),
+			Remedy: "see that it names things by what they are, and ids in attributes; topology.max_nodes is how many there may be",
+		}
+		who := "service " + maker
+		switch {
+		case maker == noPattern:
+			f.Subject, who = "services", "services with names of no one pattern"
+		case strings.HasPrefix(maker, patternPrefix):
+			f.Subject = strings.TrimPrefix(maker, patternPrefix)
+			who = "whoever sends as services named like " + f.Subject
+		}
+		f.Says = fmt.Sprintf("%s made %d names that the graph did not know, such as %s", who, n.names, n.pattern)
+		if n.refused > 0 {
+			f.Says += fmt.Sprintf("; %d times one was counted at overflow", n.refused)
+		}
+		out = append(out, f)
+	}
+	slices.SortFunc(out, func(a, b telemetry.Finding) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Subject, b.Subject))
+	})
+	return out
+}
