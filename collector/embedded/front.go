@@ -191,3 +191,8 @@ func (t *teller) Write(b []byte) (int, error) {
 	}
 	return t.ResponseWriter.Write(b)
 }
+
+// ContentTypes are what Zipkin's and Jaeger's senders call what they send over HTTP. The receivers take other content for one of these, or say 400.
+func ContentTypes() []string {
+	return []string{"application/json", "application/x-protobuf", "application/x-thrift", "application/vnd.apache.thrift.binary"}
+}

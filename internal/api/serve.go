@@ -22,11 +22,11 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	defer door.BoundBody(w, r, maxBody, bodyWithin)()
 	if no := a.deps.Door.Web(r); no != nil {
 		a.fail(w, r, Problem, &Error{Status: no.Status, Detail: no.Detail, Refused: string(no.Reason)})
 		return
 	}
-	door.BoundBody(w, r, maxBody, bodyWithin)
 	if _, pattern := a.mux.Handler(r); pattern == "" {
 		a.fail(w, r, Problem, a.notRouted(w, r))
 		return

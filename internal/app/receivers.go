@@ -85,7 +85,7 @@ func (a *App) front(in *collector.Intake) embedded.Front {
 			return a.door.Listen(l, port, door.HTTPConnection)
 		},
 		HTTP: func(port string, next http.Handler) http.Handler {
-			return a.door.Receive(port, next, door.Intake{MaxBody: int64(most), BodyTimeout: a.cfg.Receive.ReadTimeout}, a.log.With("room", "receive"))
+			return a.door.Receive(port, next, door.Intake{Types: embedded.ContentTypes(), MaxBody: int64(most), BodyTimeout: a.cfg.Receive.ReadTimeout}, a.log.With("room", "receive"))
 		},
 	}
 }

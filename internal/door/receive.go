@@ -31,6 +31,7 @@ func (d *Door) Receive(port string, next http.Handler, in Intake, log *slog.Logg
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w := &answer{ResponseWriter: rw}
 		defer func() { recovered(recover(), w, r, m, log) }()
+		defer BoundBody(rw, r, in.MaxBody, in.BodyTimeout)()
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		if d.Allowed(r) {
 			w.Header().Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
@@ -49,7 +50,6 @@ func (d *Door) Receive(port string, next http.Handler, in Intake, log *slog.Logg
 				strconv.FormatInt(in.MaxBody, 10) + ": send less at a time"})
 			return
 		}
-		BoundBody(rw, r, in.MaxBody, in.BodyTimeout)
 		next.ServeHTTP(w, r)
 	})
 }
@@ -65,19 +65,25 @@ func mayFollow(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
+// drainWithin is how long what is left of a body may take to come once it is answered, so that the connection can be used again.
+const drainWithin = time.Second
+
 // BoundBody bounds how much the body of a request may hold and how long it may take to come: then its reader fails, with
-// [http.MaxBytesError] or [os.ErrDeadlineExceeded]. A timeout of 0 is none.
-func BoundBody(w http.ResponseWriter, r *http.Request, most int64, timeout time.Duration) {
+// [http.MaxBytesError] or [os.ErrDeadlineExceeded]. A timeout of 0 is none. Whoever has answered calls done: net/http reads what is
+// left of a body before it closes the connection, and waits for it as long as it takes.
+func BoundBody(w http.ResponseWriter, r *http.Request, most int64, timeout time.Duration) (done func()) {
 	if r.Body == nil || r.Body == http.NoBody {
-		return
+		return func() {}
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, most)
-	if timeout <= 0 {
-		return
+	b := &timedBody{ReadCloser: http.MaxBytesReader(w, r.Body, most), rc: http.NewResponseController(w)}
+	if timeout > 0 {
+		_ = b.rc.SetReadDeadline(time.Now().Add(timeout)) // a server that knows no deadline has its own way to end a read
 	}
-	rc := http.NewResponseController(w)
-	if rc.SetReadDeadline(time.Now().Add(timeout)) == nil {
-		r.Body = &timedBody{ReadCloser: r.Body, rc: rc}
+	r.Body = b
+	return func() {
+		if !b.over {
+			_ = b.rc.SetReadDeadline(time.Now().Add(drainWithin))
+		}
 	}
 }
 
@@ -85,13 +91,15 @@ func BoundBody(w http.ResponseWriter, r *http.Request, most int64, timeout time.
 // and a deadline that passed then would cancel the request.
 type timedBody struct {
 	io.ReadCloser
-	rc *http.ResponseController
+	rc   *http.ResponseController
+	over bool
 }
 
 // Read reads the body.
 func (b *timedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err == io.EOF {
+	if err == io.EOF && !b.over {
+		b.over = true
 		_ = b.rc.SetReadDeadline(time.Time{})
 	}
 	return n, err
