@@ -13,9 +13,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/binnacle-mesh/binnacle/internal/door"
+	"github.com/binnacle-mesh/binnacle/internal/ledger"
 )
 
-// Deps is what the web port is made of. Every field but Now must be set.
+// Deps is what the web port is made of. Every field but Memory and Now must be set.
 type Deps struct {
 	// Dialects is every query API that is served, in the order in which a conflict is told.
 	Dialects []Mounted
@@ -30,7 +31,9 @@ type Deps struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer // for this package's own metrics
 	Gatherer   prometheus.Gatherer   // what /metrics shows
-	Now        func() time.Time      // time.Now when nil
+	// Memory is where answers count while they are sent; nil counts nothing.
+	Memory *ledger.Account
+	Now    func() time.Time // time.Now when nil
 }
 
 // An API is the web port's handler.

@@ -18,6 +18,10 @@ type Config struct {
 	Dialects Dialects `yaml:"dialects"`
 	// MaxStreams is how many may follow the live graph at once.
 	MaxStreams int `yaml:"max_streams"`
+	// MaxStreamsPerAddress is how many of them may be of one address. Behind a proxy all have its address.
+	MaxStreamsPerAddress int `yaml:"max_streams_per_address"`
+	// MaxAnswerBytes bounds an answer that is made whole before it is sent.
+	MaxAnswerBytes int64 `yaml:"max_answer_bytes"`
 	// Pprof serves Go's profiles under /debug/pprof/.
 	Pprof bool `yaml:"pprof"`
 }
@@ -26,7 +30,7 @@ type Config struct {
 func DefaultConfig() Config {
 	on := Mount{Enabled: true}
 	return Config{
-		RequestTimeout: 30 * time.Second, MaxConcurrentQueries: 16, MaxStreams: 256,
+		RequestTimeout: 30 * time.Second, MaxConcurrentQueries: 16, MaxStreams: 256, MaxStreamsPerAddress: 64, MaxAnswerBytes: 128 << 20,
 		Dialects: Dialects{Jaeger: on, JaegerV3: on, Prometheus: on},
 	}
 }
@@ -70,6 +74,10 @@ func (c Config) Validate() error {
 		return fmt.Errorf("max_concurrent_queries: %d is less than 1", c.MaxConcurrentQueries)
 	case c.MaxStreams < 1:
 		return fmt.Errorf("max_streams: %d is less than 1", c.MaxStreams)
+	case c.MaxStreamsPerAddress < 1:
+		return fmt.Errorf("max_streams_per_address: %d is less than 1", c.MaxStreamsPerAddress)
+	case c.MaxAnswerBytes < 1<<20:
+		return fmt.Errorf("max_answer_bytes: %d is less than 1 MiB", c.MaxAnswerBytes)
 	}
 	for _, d := range []struct {
 		name  string

@@ -80,10 +80,25 @@ func (a *API) answer(w *writer, r *http.Request, rt *Route, form func(int, strin
 			return
 		}
 	} else if ans, err = rt.Answer(r); err == nil {
-		a.send(w, r, ans)
-		return
+		if err = a.room(len(ans.Body)); err == nil {
+			a.send(w, r, ans)
+			a.deps.Memory.Give(int64(len(ans.Body)))
+			return
+		}
 	}
 	a.fail(w, r, form, err)
+}
+
+// room reserves the bytes of an answer while it is sent, or says why it is not.
+func (a *API) room(n int) error {
+	switch {
+	case int64(n) > a.cfg.MaxAnswerBytes:
+		return &Error{Status: http.StatusUnprocessableEntity, Refused: "answer", Detail: fmt.Sprintf(
+			"the answer has %d bytes, the limit is %d; ask for less, or raise api.max_answer_bytes", n, a.cfg.MaxAnswerBytes)}
+	case !a.deps.Memory.Take(int64(n)):
+		return &Error{Status: http.StatusServiceUnavailable, Refused: "memory", RetryAfter: 5, Detail: a.deps.Memory.Full(int64(n)).Error()}
+	}
+	return nil
 }
 
 // takeTurn waits until one more request may search.

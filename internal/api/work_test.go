@@ -208,10 +208,12 @@ func TestConfigIsValidated(t *testing.T) {
 		t.Errorf("the default: %v", err)
 	}
 	for want, change := range map[string]func(*api.Config){
-		"request_timeout":        func(c *api.Config) { c.RequestTimeout = time.Millisecond },
-		"max_concurrent_queries": func(c *api.Config) { c.MaxConcurrentQueries = 0 },
-		"max_streams":            func(c *api.Config) { c.MaxStreams = -1 },
-		"dialects.jaeger.prefix": func(c *api.Config) { c.Dialects.Jaeger.Prefix = "jaeger/" },
+		"request_timeout":         func(c *api.Config) { c.RequestTimeout = time.Millisecond },
+		"max_concurrent_queries":  func(c *api.Config) { c.MaxConcurrentQueries = 0 },
+		"max_streams_per_address": func(c *api.Config) { c.MaxStreamsPerAddress = 0 },
+		"max_answer_bytes":        func(c *api.Config) { c.MaxAnswerBytes = 1 },
+		"max_streams":             func(c *api.Config) { c.MaxStreams = -1 },
+		"dialects.jaeger.prefix":  func(c *api.Config) { c.Dialects.Jaeger.Prefix = "jaeger/" },
 	} {
 		c := api.DefaultConfig()
 		change(&c)

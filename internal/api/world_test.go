@@ -26,6 +26,7 @@ import (
 	v3 "github.com/binnacle-mesh/binnacle/internal/api/jaeger/v3"
 	promapi "github.com/binnacle-mesh/binnacle/internal/api/prometheus"
 	"github.com/binnacle-mesh/binnacle/internal/door"
+	"github.com/binnacle-mesh/binnacle/internal/ledger"
 	"github.com/binnacle-mesh/binnacle/internal/query"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 	"github.com/binnacle-mesh/binnacle/telemetry/filter"
@@ -59,6 +60,7 @@ type plan struct {
 	status     func() binnacle.Status
 	prometheus api.Dialect
 	more       []api.Mounted
+	streams    *ledger.Account
 }
 
 func newWorld(t testing.TB, change ...func(*plan)) *world {
@@ -111,7 +113,7 @@ func tryWorld(t testing.TB, change ...func(*plan)) (*world, error) {
 		Query: p.query, Quotas: func() binnacle.Quotas {
 			return binnacle.Quotas{Generation: 3, Files: []binnacle.QuotaFile{}, Rules: []binnacle.QuotaRule{}}
 		},
-		ConfigSchema: []byte(`{"type":"object"}`), Status: p.status, MaxStreams: max(1, p.cfg.MaxStreams), Logger: p.deps.Logger, Registerer: w.reg, Now: now,
+		ConfigSchema: []byte(`{"type":"object"}`), Status: p.status, MaxStreams: max(1, p.cfg.MaxStreams), MaxStreamsPerAddress: max(1, p.cfg.MaxStreamsPerAddress), Memory: p.streams, Logger: p.deps.Logger, Registerer: w.reg, Now: now,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -16,13 +16,17 @@ import (
 	"github.com/binnacle-mesh/binnacle/ui"
 )
 
+// answersShare is the part of the memory for clients that answers which are being sent may hold, and streams as much again: one in so many.
+const answersShare = 4
+
 // openAPI makes the query APIs and opens the web port.
 func (a *App) openAPI(ctx context.Context) error {
 	a.past = aggregator.NewGraphReader(a.series, a.cfg.Topology.Health)
 	q := query.New(a.blocks, a.topology, a.past, query.DefaultLimits())
 	ours, err := binnacle.New(binnacle.Deps{
 		Query: q, Quotas: func() binnacle.Quotas { return quotas(a.quota.Status(time.Now())) }, Status: a.status,
-		ConfigSchema: config.Schema(), MaxStreams: a.cfg.API.MaxStreams, Logger: a.log.With("room", "api"), Registerer: a.reg,
+		ConfigSchema: config.Schema(), MaxStreams: a.cfg.API.MaxStreams, MaxStreamsPerAddress: a.cfg.API.MaxStreamsPerAddress,
+		Memory: a.ledger.Account("streams", a.ledger.Limit()/answersShare), Logger: a.log.With("room", "api"), Registerer: a.reg,
 	})
 	if err != nil {
 		return err
@@ -36,6 +40,7 @@ func (a *App) openAPI(ctx context.Context) error {
 		Logger:     a.log.With("room", "api"),
 		Registerer: a.reg,
 		Gatherer:   a.reg,
+		Memory:     a.ledger.Account("answers", a.ledger.Limit()/answersShare),
 	})
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/binnacle-mesh/binnacle/internal/api"
+	"github.com/binnacle-mesh/binnacle/internal/ledger"
 	"github.com/binnacle-mesh/binnacle/internal/query"
 )
 
@@ -25,6 +26,10 @@ type Deps struct {
 	ConfigSchema []byte
 	// MaxStreams is how many may follow the live graph at once.
 	MaxStreams int
+	// MaxStreamsPerAddress is how many of them may be of one address.
+	MaxStreamsPerAddress int
+	// Memory is where the snapshots count that streams send; nil counts nothing.
+	Memory     *ledger.Account
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer // for the streams' own metrics
 	Now        func() time.Time      // time.Now when nil
@@ -42,14 +47,14 @@ type Dialect struct {
 
 // New is the API over deps.
 func New(deps Deps) (*Dialect, error) {
-	if deps.Query == nil || deps.Quotas == nil || deps.Status == nil || deps.ConfigSchema == nil || deps.Logger == nil || deps.Registerer == nil || deps.MaxStreams < 1 {
+	if deps.Query == nil || deps.Quotas == nil || deps.Status == nil || deps.ConfigSchema == nil || deps.Logger == nil || deps.Registerer == nil || deps.MaxStreams < 1 || deps.MaxStreamsPerAddress < 1 {
 		return nil, errors.New("BUG: api: binnacle.Deps lacks a field")
 	}
 	m, err := newMetrics(deps.Registerer)
 	if err != nil {
 		return nil, err
 	}
-	d := &Dialect{deps: deps, now: deps.Now, metrics: m}
+	d := &Dialect{deps: deps, now: deps.Now, metrics: m, graphs: graphCache{memory: deps.Memory}}
 	if d.now == nil {
 		d.now = time.Now
 	}

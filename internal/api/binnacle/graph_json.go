@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/binnacle-mesh/binnacle/internal/api/jsonout"
+	"github.com/binnacle-mesh/binnacle/internal/ledger"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
@@ -165,10 +166,21 @@ func writeQuantile(j *jsonout.Writer, name string, ms *float64) {
 // A graphCache holds the JSON of the newest snapshot that was asked for, so
 // that a page opened by many is encoded once. A snapshot is named by its pointer:
 // it never changes (I5).
+//
+// A stream whose client reads slowly holds the JSON that it is sending, which need not be the newest any more: so many versions may be in
+// memory as there are slow streams. Each version counts in memory once, for as long as it is the newest or somebody sends it.
 type graphCache struct {
-	mu   sync.Mutex
-	of   *telemetry.Graph // guarded by mu
-	json []byte           // of's; guarded by mu, its bytes are immutable
+	memory *ledger.Account
+	mu     sync.Mutex
+	newest *encoded // guarded by mu
+}
+
+// encoded is a snapshot's JSON, whose bytes do not change.
+type encoded struct {
+	of    *telemetry.Graph
+	json  []byte
+	users int   // streams that send it; guarded by the cache's mu
+	held  int64 // bytes counted in memory; guarded by the cache's mu
 }
 
 // encode is g's JSON, which the caller does not write to. Two that ask at once
@@ -176,10 +188,50 @@ type graphCache struct {
 func (c *graphCache) encode(g *telemetry.Graph) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.of != g {
-		size := len(c.json) + len(c.json)/8
-		c.json = appendGraph(make([]byte, 0, size), g)
-		c.of = g
+	return c.of(g).json
+}
+
+// of is g's JSON, which is now the newest. c.mu is held.
+func (c *graphCache) of(g *telemetry.Graph) *encoded {
+	if c.newest != nil && c.newest.of == g {
+		return c.newest
 	}
-	return c.json
+	size := 0
+	if c.newest != nil {
+		size = len(c.newest.json) + len(c.newest.json)/8
+		if c.newest.users == 0 {
+			c.forget(c.newest)
+		}
+	}
+	c.newest = &encoded{of: g, json: appendGraph(make([]byte, 0, size), g)}
+	return c.newest
+}
+
+// hold is g's JSON for a stream that sends it, and must then let it go; nil where there is no memory for it.
+func (c *graphCache) hold(g *telemetry.Graph) *encoded {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.of(g)
+	if n := int64(cap(e.json)); e.held == 0 {
+		if !c.memory.Take(n) {
+			return nil
+		}
+		e.held = n
+	}
+	e.users++
+	return e
+}
+
+// letGo is called by a stream that has sent it.
+func (c *graphCache) letGo(e *encoded) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e.users--; e.users == 0 && e != c.newest {
+		c.forget(e)
+	}
+}
+
+func (c *graphCache) forget(e *encoded) {
+	c.memory.Give(e.held)
+	e.held = 0
 }

@@ -3,6 +3,7 @@ package binnacle
 import (
 	"errors"
 	"log/slog"
+	"net/netip"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -43,7 +44,8 @@ type hub struct {
 	mu        sync.Mutex // a leaf, but for the source's own
 	closed    bool
 	listeners int
-	stop      chan struct{} // ends the pump; nil while none runs
+	from      map[netip.Addr]int // listeners by their clients' addresses
+	stop      chan struct{}      // ends the pump; nil while none runs
 	seq       uint64
 	graph     *telemetry.Graph // at seq
 	ring      [ringSize][]byte // frame n is at n%ringSize, if n > seq-ringSize
@@ -60,15 +62,16 @@ const (
 
 var (
 	errClosed  = errors.New("the server is shutting down")
-	errStreams = errors.New("too many clients follow the graph; raise max_streams")
+	errStreams = errors.New("too many clients follow the graph; raise api.max_streams")
+	errAddress = errors.New("too many clients of one address follow the graph; close some, or raise api.max_streams_per_address")
 )
 
 func newHub(source query.LiveGraph, m *metrics, log *slog.Logger) *hub {
-	return &hub{source: source, metrics: m, log: log, done: make(chan struct{}), wake: make(chan struct{})}
+	return &hub{source: source, metrics: m, log: log, done: make(chan struct{}), wake: make(chan struct{}), from: map[netip.Addr]int{}}
 }
 
-// join adds a listener, which must leave. The first starts the pump.
-func (h *hub) join(most int) error {
+// join adds a listener of an address, which must leave. The first starts the pump.
+func (h *hub) join(from netip.Addr, most, mostOfOne int) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
@@ -76,6 +79,8 @@ func (h *hub) join(most int) error {
 		return errClosed
 	case h.listeners >= most:
 		return errStreams
+	case h.from[from] >= mostOfOne:
+		return errAddress
 	}
 	if h.stop == nil {
 		h.graph = h.source.Snapshot() // first: it is another's code and may panic
@@ -86,14 +91,18 @@ func (h *hub) join(most int) error {
 		go h.pump(h.stop)
 	}
 	h.listeners++
+	h.from[from]++
 	h.metrics.streams.Set(float64(h.listeners))
 	return nil
 }
 
 // leave takes a listener away. The last ends the pump.
-func (h *hub) leave() {
+func (h *hub) leave(from netip.Addr) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.from[from]--; h.from[from] == 0 {
+		delete(h.from, from)
+	}
 	h.listeners--
 	h.metrics.streams.Set(float64(h.listeners))
 	if h.listeners == 0 {

@@ -1,12 +1,15 @@
 package binnacle
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/binnacle-mesh/binnacle/internal/api"
+	"github.com/binnacle-mesh/binnacle/internal/door"
 )
 
 const (
@@ -17,21 +20,29 @@ const (
 	writeWithin = 20 * time.Second
 )
 
+// errMemory ends a stream for whose snapshot there is no memory; its client comes back by itself.
+var errMemory = errors.New("no memory for a snapshot")
+
 // stream sends the live graph as server-sent events (WHATWG HTML, section 9.2): a
 // snapshot, then deltas. A client that comes back with Last-Event-ID gets a snapshot as
 // well, for what it missed is not kept.
 func (d *Dialect) stream(w http.ResponseWriter, r *http.Request) error {
-	if err := d.hub.join(d.deps.MaxStreams); err != nil {
+	from := door.Client(r.RemoteAddr)
+	if err := d.hub.join(from, d.deps.MaxStreams, d.deps.MaxStreamsPerAddress); err != nil {
 		return &api.Error{Status: http.StatusServiceUnavailable, Detail: err.Error(), Refused: "streams", RetryAfter: 5}
 	}
-	defer d.hub.leave()
+	defer d.hub.leave(from)
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // nginx would gather events otherwise
 	w.WriteHeader(http.StatusOK)
 	if r.Method != http.MethodHead {
-		d.follow(r.Context(), &streamWriter{w: w, rc: http.NewResponseController(w)})
+		s := &streamWriter{w: w, rc: http.NewResponseController(w)}
+		d.follow(r.Context(), s)
+		if errors.Is(s.err, os.ErrDeadlineExceeded) {
+			d.metrics.ended.WithLabelValues("unread").Inc()
+		}
 	}
 	return nil
 }
@@ -69,7 +80,15 @@ func (d *Dialect) follow(ctx context.Context, s *streamWriter) {
 // sendSnapshot sends the whole graph and returns the frame it stands for.
 func (d *Dialect) sendSnapshot(s *streamWriter, reason string) uint64 {
 	g, seq := d.hub.snapshot()
-	s.write(appendEvent(nil, "snapshot", g.Version), d.graphs.encode(g), []byte("\n\n"))
+	e := d.graphs.hold(g)
+	if e == nil {
+		d.metrics.ended.WithLabelValues("memory").Inc()
+		s.write(appendEvent(nil, "end", g.Version), []byte(`"no memory for another snapshot now: others do not read theirs"`), []byte("\n\n"))
+		s.err = cmp.Or(s.err, errMemory)
+		return seq
+	}
+	defer d.graphs.letGo(e)
+	s.write(appendEvent(nil, "snapshot", g.Version), e.json, []byte("\n\n"))
 	d.metrics.snapshots.WithLabelValues(reason).Inc()
 	return seq
 }
