@@ -23,7 +23,7 @@ func (o operating) Routes() []Route {
 	routes := []Route{
 		{Pattern: "GET /metrics", Serve: By(promhttp.HandlerFor(o.a.deps.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true}))},
 		{Pattern: "GET /-/ready", Answer: o.ready},
-		{Pattern: "GET /-/healthy", Answer: func(*http.Request) (Answer, error) { return Text("healthy\n"), nil }},
+		{Pattern: "GET /-/healthy", Answer: o.healthy},
 		{Pattern: "POST /-/reload", Answer: o.reload},
 	}
 	if !o.a.cfg.Pprof {
@@ -50,6 +50,14 @@ func (o operating) ready(*http.Request) (Answer, error) {
 		return Answer{}, &Error{Status: http.StatusServiceUnavailable, Detail: "not ready: " + err.Error()}
 	}
 	return Text("ready\n"), nil
+}
+
+// healthy says that the process lives and answers: whoever is told otherwise restarts it, which mends no disk. Why it is not ready is told as well.
+func (o operating) healthy(*http.Request) (Answer, error) {
+	if err := o.a.deps.Ready(); err != nil {
+		return Text("healthy, but not ready: " + err.Error() + "\n"), nil
+	}
+	return Text("healthy\n"), nil
 }
 
 // reload reads the configuration again, all or nothing.

@@ -41,14 +41,14 @@ func TestLimitsPageThatIsWrong(t *testing.T) {
 	metrics, settings := map[string]bool{"binnacle_a_total": true}, map[string]any{"a.max": 16777216.0, "a.wait": "1m0s", "a.auto": 0.0}
 	for row, want := range map[string]int{
 		"| a | 16 MiB | `a.max` | no | `binnacle_a_total{reason=\"x\"}` |": 0,
-		"| a | 16,777,216 | `a.max` | no | – |":                           0,
-		"| a | 1m; then more | `a.wait` | no | – |":                       0,
-		"| a | 60 % of the memory | `a.auto` | no | – |":                  0,
-		"| a | 15 MiB | `a.max` | no | – |":                               1,
-		"| a | soon | `a.wait` | no | – |":                                1,
-		"| a | 1m | `a.weight` | no | – |":                                1,
-		"| a | 1m | – | no | `binnacle_b_total` |":                        1,
-		"| a | 1m | no | `binnacle_a_total` |":                            1,
+		"| a | 16,777,216 | `a.max` | no | – |":                            0,
+		"| a | 1m; then more | `a.wait` | no | – |":                        0,
+		"| a | 60 % of the memory | `a.auto` | no | – |":                   0,
+		"| a | 15 MiB | `a.max` | no | – |":                                1,
+		"| a | soon | `a.wait` | no | – |":                                 1,
+		"| a | 1m | `a.weight` | no | – |":                                 1,
+		"| a | 1m | – | no | `binnacle_b_total` |":                         1,
+		"| a | 1m | no | `binnacle_a_total` |":                             1,
 	} {
 		if wrong, _ := checkLimits(row, metrics, settings); len(wrong) != want {
 			t.Errorf("%s\nwants %d complaints, has %q", row, want, wrong)

@@ -32,7 +32,7 @@ type Config struct {
 	Listen Listen `yaml:"listen"`
 	// Door is who may come in at any port, and how many.
 	Door door.Config `yaml:"door"`
-	Log    Log    `yaml:"log"`
+	Log  Log         `yaml:"log"`
 	// Memory bounds what the process may take.
 	Memory ledger.Config `yaml:"memory"`
 	// Receive bounds what senders may do.
