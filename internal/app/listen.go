@@ -39,7 +39,7 @@ func open(ctx context.Context, field, addr string) (net.Listener, error) {
 }
 
 // addGRPC opens a gRPC port; register puts the services on it.
-func (a *App) addGRPC(ctx context.Context, field, addr, speaks string, register func(*grpc.Server)) error {
+func (a *App) addGRPC(ctx context.Context, field, addr, speaks string, register func(grpc.ServiceRegistrar)) error {
 	if addr == "" {
 		return nil
 	}
@@ -49,7 +49,7 @@ func (a *App) addGRPC(ctx context.Context, field, addr, speaks string, register 
 	}
 	l = a.frames.Listen(a.door.Listen(l, field, door.GRPCConnection))
 	s := grpc.NewServer(a.grpcOptions()...)
-	register(s)
+	register(surviving{s, a.door.Panicked(field, a.log.With("room", "receive"))})
 	a.listeners = append(a.listeners, &listener{
 		field: field, speaks: speaks, Listener: l,
 		serve: func() error { return s.Serve(l) },

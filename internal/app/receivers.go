@@ -44,20 +44,20 @@ func (a *App) openReceivers(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := a.addGRPC(ctx, "mesh", a.cfg.Listen.Mesh, "gRPC for proxies: access logs, rate limits, OTLP", func(s *grpc.Server) {
+	if err := a.addGRPC(ctx, "mesh", a.cfg.Listen.Mesh, "gRPC for proxies: access logs, rate limits, OTLP", func(s grpc.ServiceRegistrar) {
 		logs.Register(s)
 		rls.Register(s, limits)
 		spans.Register(s)
 	}); err != nil {
 		return err
 	}
-	if err := a.addGRPC(ctx, "rls", a.cfg.Listen.RLS, "Envoy rate limits", func(s *grpc.Server) { rls.Register(s, limits) }); err != nil {
+	if err := a.addGRPC(ctx, "rls", a.cfg.Listen.RLS, "Envoy rate limits", func(s grpc.ServiceRegistrar) { rls.Register(s, limits) }); err != nil {
 		return err
 	}
 	// A receiver in the user's own pipelines takes OTLP's ports over.
 	grpcTaken, httpTaken := a.embedded.TakesOTLP()
 	if !grpcTaken {
-		if err := a.addGRPC(ctx, "otlp_grpc", a.cfg.Listen.OTLPGRPC, "OTLP gRPC", func(s *grpc.Server) { spans.Register(s) }); err != nil {
+		if err := a.addGRPC(ctx, "otlp_grpc", a.cfg.Listen.OTLPGRPC, "OTLP gRPC", func(s grpc.ServiceRegistrar) { spans.Register(s) }); err != nil {
 			return err
 		}
 	}

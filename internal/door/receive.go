@@ -134,10 +134,20 @@ func recovered(v any, w *answer, r *http.Request, m portMetrics, log *slog.Logge
 	if v == http.ErrAbortHandler { //nolint:errorlint // panics carry the value itself
 		panic(v)
 	}
-	m.panics.Inc()
-	log.Error("a receiver panicked; this is a bug", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
+	m.panicked(log, r.Method+" "+r.URL.Path, v)
 	if w.begun {
 		panic(http.ErrAbortHandler)
 	}
 	http.Error(w, "a bug in the server; its log has more", http.StatusInternalServerError)
+}
+
+// Panicked tells of panics in calls of a port that does not speak HTTP. It must be called by the function that recovers.
+func (d *Door) Panicked(port string, log *slog.Logger) func(call string, v any) {
+	m := d.metrics.of(port)
+	return func(call string, v any) { m.panicked(log, call, v) }
+}
+
+func (m portMetrics) panicked(log *slog.Logger, call string, v any) {
+	m.panics.Inc()
+	log.Error("a receiver panicked; this is a bug", "call", call, "panic", v, "stack", string(debug.Stack()))
 }
