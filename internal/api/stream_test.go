@@ -469,11 +469,7 @@ func TestStreamsOfOneAddressAreLimited(t *testing.T) {
 // a stream, is counted, and is told; and all is given back.
 func TestSnapshotsThatNobodyReadsAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		size := int64(0)
-		{
-			w := shop(newWorld(t))
-			size = int64(len(w.ask("GET", "/api/v1/graph").Body.Bytes()))
-		}
+		size := int64(len(shop(newWorld(t)).ask("GET", "/api/v1/graph").Body.Bytes()))
 		memory := ledger.New(3*size, nil).Account("streams", 0) // two versions with what slices have to spare, not three
 		w := shop(newWorld(t, func(p *plan) { p.streams = memory }))
 		var stalled []*listener

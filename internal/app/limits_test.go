@@ -68,7 +68,7 @@ func checkLimits(page string, metrics map[string]bool, settings map[string]any) 
 		done.rows++
 		cells := strings.Split(strings.Trim(line, "| "), " | ")
 		if len(cells) != 5 {
-			wrong = append(wrong, fmt.Sprintf("not five cells: %s", line))
+			wrong = append(wrong, "not five cells: "+line)
 			continue
 		}
 		for _, m := range metric.FindAllStringSubmatch(line, -1) {

@@ -32,7 +32,7 @@ func (s surviving) RegisterService(desc *grpc.ServiceDesc, impl any) {
 }
 
 func (s surviving) unary(method string, call grpc.MethodHandler) grpc.MethodHandler {
-	return func(srv any, ctx context.Context, dec func(any) error, interceptor grpc.UnaryServerInterceptor) (reply any, err error) { //nolint:revive // gRPC's order
+	return func(srv any, ctx context.Context, dec func(any) error, interceptor grpc.UnaryServerInterceptor) (reply any, err error) {
 		defer func() {
 			if v := recover(); v != nil {
 				s.panicked(method, v)
@@ -56,4 +56,4 @@ func (s surviving) stream(method string, call grpc.StreamHandler) grpc.StreamHan
 }
 
 // errBug does not change.
-var errBug = status.Error(codes.Internal, "a bug in the server; its log has more") //nolint:gochecknoglobals // immutable
+var errBug = status.Error(codes.Internal, "a bug in the server; its log has more")
