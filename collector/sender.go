@@ -60,12 +60,10 @@ func (s *Sender) Held() int64 { return s.held.Load() }
 
 type senderKey struct{}
 
-// WithSender puts the sender of an HTTP connection into its context: it is http.Server's ConnContext. gRPC has it of itself.
+// WithSender makes the sender of an HTTP connection and puts it into its context: it is http.Server's ConnContext, which is called once
+// for each. With gRPC package frames does it.
 func WithSender(ctx context.Context, c net.Conn) context.Context {
-	if s, ok := c.RemoteAddr().(*Sender); ok {
-		return context.WithValue(ctx, senderKey{}, s)
-	}
-	return ctx
+	return context.WithValue(ctx, senderKey{}, &Sender{Addr: c.RemoteAddr()})
 }
 
 // SenderOf is who sent the request of a context, nil where that is not known.

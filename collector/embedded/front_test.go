@@ -75,6 +75,37 @@ func TestStalledBodies(t *testing.T) {
 	}
 }
 
+// However many bodies stall, one who sends little is taken: each connection may hold as much as is free.
+func TestStalledBodiesLeaveRoom(t *testing.T) {
+	p, user := ownPorts(t)
+	cfg := collector.DefaultConfig()
+	cfg.MaxInflightBytes, cfg.MaxMessageBytes = 1<<20, 1<<20
+	w := startWith(t, user, cfg)
+	defer w.stop(t)
+	const flooders = 8
+	for range flooders {
+		c, err := net.Dial("tcp", p.thrift)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+		if _, err := io.WriteString(c, "POST /api/traces HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		go func() { _, _ = c.Write(make([]byte, 250_000)) }() // until it is refused, or the test ends
+	}
+	for end := time.Now().Add(10 * time.Second); w.in.Inflight() < 1<<18; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the stalled bodies hold no more than %d bytes", w.in.Inflight())
+		}
+	}
+	for n := range 50 {
+		if r := ask(t, p.zipkin, "", strings.NewReader("["+zipkinSpan("cart", "small", "SERVER")+"]")); r.StatusCode != http.StatusAccepted {
+			t.Fatalf("a small sender's body %d: %s", n, r.Status)
+		}
+	}
+}
+
 func TestBodiesBeyondTheLimits(t *testing.T) {
 	p, user := ownPorts(t)
 	cfg := collector.DefaultConfig()

@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/binnacle-mesh/binnacle/collector"
 	"github.com/binnacle-mesh/binnacle/internal/door"
 )
 
@@ -83,7 +84,7 @@ func (a *App) addHTTP(ctx context.Context, field, addr, speaks string, h http.Ha
 	}
 	l = a.door.Listen(l, field, door.HTTPConnection)
 	s := &http.Server{
-		Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute,
+		Handler: h, ConnContext: collector.WithSender, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
 	if shut != nil {
