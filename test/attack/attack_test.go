@@ -69,7 +69,10 @@ func (a attack) run(t *testing.T) {
 		return
 	}
 	h := w.honest()
-	time.Sleep(time.Second)
+	if err := h.settle(); err != nil {
+		fault("before the attack: %v", err)
+		return
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	defer cancel()
 	n := &tally{}

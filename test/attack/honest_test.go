@@ -82,6 +82,17 @@ func (w *world) honest() *honest {
 	return h
 }
 
+// settle waits until the honest are known, as they are to a server that has run for a while: what is new when a flood begins may at first be
+// counted with all else that is new.
+func (h *honest) settle() error {
+	n := len(honestServices)
+	want := 2*n*(n-1) + n + 1 // both ends of each pair, the databases, the proxy
+	return waitFor(20*time.Second, "the honest services have all their series", func() bool {
+		got, err := h.w.honestSeries()
+		return err == nil && len(got) == want
+	})
+}
+
 // end stops sending and waits for what is under way.
 func (h *honest) end() {
 	h.stop()

@@ -143,14 +143,15 @@ func heavySearches(ctx context.Context, w *world, _ *honest, n *tally) (string, 
 		return "", err
 	}
 	a := &asker{w: w}
+	range7d := fmt.Sprintf("&from=%d&to=%d", time.Now().Add(-7*24*time.Hour).UnixMilli(), time.Now().Add(time.Hour).UnixMilli())
 	until := time.Now().Add(time.Duration(sized(8, 30)) * time.Second)
 	var wg sync.WaitGroup
 	for i := range 24 {
 		wg.Go(func() {
 			for k := 0; time.Now().Before(until); k++ {
 				a.ask(ctx, []string{
-					"/api/v1/traces?limit=1500&attribute=item%3Dnone",
-					"/api/v1/traces?limit=1500&min_duration=1ms&from=0",
+					"/api/v1/traces?limit=1500&attribute=item%3Dnone" + range7d,
+					"/api/v1/traces?limit=1500&min_duration=1ms" + range7d,
 					"/api/traces?limit=1500&lookback=48h&tags=" + url.QueryEscape(`{"user":"nobody"}`),
 					"/api/v1/traces?limit=1500&service=stall-3&operation=" + url.QueryEscape("GET /3"),
 				}[(i+k)%4], 40*time.Second)

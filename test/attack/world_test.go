@@ -99,7 +99,7 @@ collector:
     zipkin: {endpoint: %q}
     jaeger: {protocols: {thrift_http: {endpoint: %q}, grpc: {endpoint: %q}}}
   service: {pipelines: {traces/binnacle: {receivers: [zipkin, jaeger]}}}
-topology: {pair_wait: 3s}
+topology: {pair_wait: 1s}
 aggregator: {flush_interval: 1s}
 quota: {files: [%q]}
 memory: {limit_bytes: %d}
