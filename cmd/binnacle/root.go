@@ -61,7 +61,7 @@ func (c *cli) root() *cobra.Command {
 		&cobra.Group{ID: groupRun, Title: "Run"},
 		&cobra.Group{ID: groupConfig, Title: "Configuration"},
 		&cobra.Group{ID: groupOther, Title: "More"})
-	root.AddCommand(c.serveCommand(), c.demoCommand(), c.checkConfigCommand(), c.configSchemaCommand(), c.versionCommand(), c.completionCommand())
+	root.AddCommand(c.serveCommand(), c.demoCommand(), c.checkConfigCommand(), c.verifyCommand(), c.configSchemaCommand(), c.versionCommand(), c.completionCommand())
 	root.SetHelpCommand(c.helpCommand(root))
 	root.InitDefaultHelpCmd()
 	root.PersistentFlags().BoolP("help", "h", false, "say this")
