@@ -54,6 +54,7 @@ func New(ctx context.Context, user map[string]any, traces *otlp.Service, front F
 	if err != nil {
 		return nil, fmt.Errorf("collector: %w", plain(err))
 	}
+	front.bound(cfg.Receivers)
 	c.pipelines = &cfg.Service
 	c.set = service.Settings{
 		BuildInfo:           component.BuildInfo{Command: "binnacle", Description: "Binnacle", Version: version},

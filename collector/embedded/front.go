@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/config/confighttp"
+	"go.opentelemetry.io/collector/receiver/otlpreceiver"
 	"google.golang.org/grpc"
 
 	"github.com/binnacle-mesh/binnacle/collector"
@@ -40,7 +41,34 @@ type Front struct {
 	HTTP func(port string, next http.Handler) http.Handler
 	// GRPC are options of gRPC ports. They take effect over the receiver's settings.
 	GRPC []grpc.ServerOption
+	// BodyTimeout and MaxBody are for an otlp receiver of the user's, whose ports are its own: what its settings leave open. 0 leaves it.
+	BodyTimeout time.Duration
+	MaxBody     int64
 }
+
+// bound closes what the settings of otlp receivers leave open.
+func (f *Front) bound(receivers map[component.ID]component.Config) {
+	for _, c := range receivers {
+		o, ok := c.(*otlpreceiver.Config)
+		if !ok {
+			continue
+		}
+		if h := o.Protocols.HTTP.Get(); h != nil {
+			if h.ServerConfig.ReadTimeout == 0 {
+				h.ServerConfig.ReadTimeout = f.BodyTimeout
+			}
+			if h.ServerConfig.MaxRequestBodySize == 0 {
+				h.ServerConfig.MaxRequestBodySize = f.MaxBody
+			}
+		}
+		if g := o.Protocols.GRPC.Get(); g != nil && g.MaxConcurrentStreams == 0 {
+			g.MaxConcurrentStreams = otlpStreams
+		}
+	}
+}
+
+// otlpStreams is how many streams a connection to an otlp receiver of the user's may have, each with a message of up to 4 MiB unless set.
+const otlpStreams = 32
 
 // The limits of an HTTP port where its settings have none.
 const (

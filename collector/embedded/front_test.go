@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/receiver/otlpreceiver"
+
 	"github.com/binnacle-mesh/binnacle/collector"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
@@ -148,5 +151,29 @@ func TestRefusalIsTold(t *testing.T) {
 	r := ask(t, p.zipkin, "", strings.NewReader("["+zipkinSpan("cart", "x", "SERVER")+"]"))
 	if r.StatusCode != http.StatusTooManyRequests || r.Header.Get("Retry-After") != "1" {
 		t.Errorf("with the log full it is answered %s, come back after %q", r.Status, r.Header.Get("Retry-After"))
+	}
+}
+
+// An otlp receiver of the user's has bounds where its settings give none, and its own where they do.
+func TestOTLPReceiverIsBounded(t *testing.T) {
+	t.Parallel()
+	open, set := otlpreceiver.NewFactory().CreateDefaultConfig().(*otlpreceiver.Config), otlpreceiver.NewFactory().CreateDefaultConfig().(*otlpreceiver.Config)
+	for _, c := range []*otlpreceiver.Config{open, set} {
+		c.Protocols.HTTP.GetOrInsertDefault()
+		c.Protocols.GRPC.GetOrInsertDefault()
+	}
+	set.Protocols.HTTP.Get().ServerConfig.ReadTimeout, set.Protocols.HTTP.Get().ServerConfig.MaxRequestBodySize, set.Protocols.GRPC.Get().MaxConcurrentStreams = time.Hour, 7, 9
+	f := Front{BodyTimeout: time.Second, MaxBody: 100}
+	f.bound(map[component.ID]component.Config{component.MustNewID("otlp"): open, component.MustNewIDWithName("otlp", "set"): set})
+	for _, x := range []struct {
+		c       *otlpreceiver.Config
+		timeout time.Duration
+		body    int64
+		streams uint32
+	}{{open, time.Second, 100, otlpStreams}, {set, time.Hour, 7, 9}} {
+		h, g := x.c.Protocols.HTTP.Get().ServerConfig, x.c.Protocols.GRPC.Get()
+		if h.ReadTimeout != x.timeout || h.MaxRequestBodySize != x.body || g.MaxConcurrentStreams != x.streams {
+			t.Errorf("%v, %d, %d; want %v, %d, %d", h.ReadTimeout, h.MaxRequestBodySize, g.MaxConcurrentStreams, x.timeout, x.body, x.streams)
+		}
 	}
 }

@@ -72,7 +72,8 @@ func (a *App) openReceivers(ctx context.Context) (err error) {
 func (a *App) front(in *collector.Intake) embedded.Front {
 	most := a.cfg.Receive.MaxMessageBytes / 2 // their own model of a message lies beside it
 	return embedded.Front{
-		Bodies: in.Bodies(most),
+		Bodies:      in.Bodies(most),
+		BodyTimeout: a.cfg.Receive.ReadTimeout, MaxBody: int64(most),
 		GRPC: []grpc.ServerOption{
 			grpc.MaxConcurrentStreams(128), grpc.MaxHeaderListSize(headerListBytes), grpc.ConnectionTimeout(10 * time.Second),
 			grpc.StaticStreamWindowSize(streamWindow), grpc.StaticConnWindowSize(connWindow),
