@@ -19,6 +19,7 @@ import (
 	"github.com/binnacle-mesh/binnacle/collector"
 	"github.com/binnacle-mesh/binnacle/collector/embedded"
 	"github.com/binnacle-mesh/binnacle/collector/frames"
+	"github.com/binnacle-mesh/binnacle/internal/clock"
 	"github.com/binnacle-mesh/binnacle/internal/config"
 	"github.com/binnacle-mesh/binnacle/internal/door"
 	"github.com/binnacle-mesh/binnacle/internal/ledger"
@@ -58,6 +59,8 @@ type App struct {
 	signals   *aggregator.Aggregator
 	blocks    *block.Store
 	series    *series.DB
+	clock     *clock.Clock
+	received  int64 // Unix ns: of the newest entry that graph and signals have had; for the goroutine that derives
 	quota     *quota.Engine
 	watcher   *watch.Watcher
 	past      *aggregator.GraphReader
@@ -92,7 +95,7 @@ func New(ctx context.Context, cfg config.Config, version string, log *Logger, mo
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	a := &App{cfg: cfg, version: version, started: time.Now(), log: log.Logger, level: log.Level, reg: prometheus.NewRegistry()}
+	a := &App{cfg: cfg, version: version, started: time.Now(), clock: clock.New(), log: log.Logger, level: log.Level, reg: prometheus.NewRegistry()}
 	a.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a.boundMemory()
 	defer func() {
@@ -157,7 +160,7 @@ func (a *App) restore(more []Follower) error {
 	}
 	live := newLive(log, a.reg, ckpt, a.cfg.Storage.CheckpointInterval)
 	live.sections = []section{{"topology", a.topology}, {"aggregator", a.signals}}
-	live.derive, live.work = a.derive, a.periodic()
+	live.derive, live.work, live.now = a.derive, a.periodic(), a.clock.Now
 	if err := live.restore(); err != nil {
 		return err
 	}
@@ -171,12 +174,16 @@ func (a *App) restore(more []Follower) error {
 	if err := a.pipeline.catchUp(); err != nil {
 		return err
 	}
+	a.pipeline.wal.SetClock(a.clock.Now)
+	a.clock.NotBefore(a.series.Newest())
+	a.clock.NotBefore(time.Unix(0, a.received))
 	// From the first flush on the aggregator knows new series to be new.
-	return a.signals.Flush(context.Background(), time.Now(), a.series)
+	return a.signals.Flush(context.Background(), a.clock.Now(), a.series)
 }
 
 // derive is the way of an entry from the log on: graph, then signals.
 func (a *App) derive(e telemetry.Entry) error {
+	a.received = max(a.received, e.Batch.Received)
 	seen := a.topology.Consume(e)
 	if err := a.signals.Consume(e); err != nil {
 		return fmt.Errorf("signals: %w", err)

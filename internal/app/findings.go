@@ -15,7 +15,8 @@ import (
 // findings is what the rooms noticed, worst and oldest first. A room that finds something is a line here.
 func (a *App) findings(now time.Time) (out []binnacle.Finding) {
 	for _, of := range []func(time.Time) []telemetry.Finding{
-		a.logFindings, a.logDamage, a.restoreFindings, a.quota.Findings, a.signals.Findings, a.topology.Findings,
+		a.logFindings, a.clockFindings, a.logDamage, a.restoreFindings,
+		a.quota.Findings, a.signals.Findings, a.topology.Findings,
 	} {
 		for _, f := range of(now) {
 			out = append(out, binnacle.Finding{
@@ -50,9 +51,26 @@ func (a *App) logFindings(now time.Time) []telemetry.Finding {
 	}}
 }
 
+// clockFindings says that times are not the wall's.
+func (a *App) clockFindings(now time.Time) []telemetry.Finding {
+	off := a.clock.Off()
+	if off.Abs() <= 2*time.Second {
+		return nil
+	}
+	f := telemetry.Finding{Kind: "clock_stepped", Subject: "clock", Since: now}
+	if off > 0 {
+		f.Says = fmt.Sprintf("this machine's clock was set back, or was ahead before the start: times here are %s ahead of it, lest what comes be taken for old", off.Round(time.Second))
+		f.Remedy = "see that the machine's clock is right; the difference is made up by a hundredth of the time that passes"
+	} else {
+		f.Says = fmt.Sprintf("this machine's clock went %s ahead of the time that has passed", (-off).Round(time.Second))
+		f.Remedy = "it is believed, and followed, when it has stayed so for a minute"
+	}
+	return []telemetry.Finding{f}
+}
+
 // restoreFindings says what of graph and signals the start could not restore, and stays until the next.
 func (a *App) restoreFindings(time.Time) (out []telemetry.Finding) {
-	restored := a.logStatus(time.Now()).Restored
+	restored := a.logStatus(a.clock.Now()).Restored
 	for _, aside := range restored.SetAside {
 		f := telemetry.Finding{
 			Kind: "checkpoint_set_aside", Subject: aside.File, Says: aside.Reason, Since: a.started, Count: restored.MissingBatches, Loss: restored.MissingBatches > 0,

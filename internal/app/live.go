@@ -29,6 +29,7 @@ type live struct {
 	sections []section                   // saved together
 	work     []periodic
 	every    time.Duration // between checkpoints
+	now      func() time.Time
 
 	restored Restored // how the last start went
 
@@ -71,7 +72,7 @@ type liveMetrics struct {
 }
 
 func newLive(log *slog.Logger, reg prometheus.Registerer, ckpt *checkpoint.Dir, every time.Duration) *live {
-	l := &live{log: log, ckpt: ckpt, every: every, busy: make(chan struct{}, 1)}
+	l := &live{log: log, ckpt: ckpt, every: every, now: time.Now, busy: make(chan struct{}, 1)}
 	l.m = liveMetrics{
 		spans:       prometheus.NewCounter(prometheus.CounterOpts{Name: "binnacle_pipeline_spans_total", Help: "Spans that are in the graph and the signals."}),
 		requests:    prometheus.NewCounter(prometheus.CounterOpts{Name: "binnacle_pipeline_requests_total", Help: "Request log entries that are in the graph and the signals."}),
@@ -169,7 +170,7 @@ func (p *pipeline) runLive(f *follower) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	var looked time.Time
-	save := time.Now().Add(l.every)
+	save := l.now().Add(l.every)
 	for {
 		more, err := f.step()
 		if err != nil {
@@ -187,7 +188,7 @@ func (p *pipeline) runLive(f *follower) {
 				return
 			}
 		}
-		now := time.Now()
+		now := l.now()
 		if now.Sub(looked) < lookEvery {
 			continue
 		}

@@ -24,7 +24,7 @@ import (
 // openReceivers makes the receivers and opens their ports.
 func (a *App) openReceivers(ctx context.Context) (err error) {
 	collector.RegisterCompressors()
-	if a.collector, err = collector.New(a.cfg.Receive, a.ledger, a.pipeline, a.pool, a.reg, time.Now); err != nil {
+	if a.collector, err = collector.New(a.cfg.Receive, a.ledger, a.pipeline, a.pool, a.reg, a.clock.Now); err != nil {
 		return err
 	}
 	messages := a.ledger.Account("messages", a.cfg.Receive.MaxInflightBytes) // the collector's

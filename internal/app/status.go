@@ -20,7 +20,7 @@ func (a *App) status() binnacle.Status {
 	s := binnacle.Status{
 		Name: "binnacle", Version: a.version, Started: a.started.UnixMilli(), Ready: a.ready() == nil,
 		Stored: binnacle.Stored{Spans: uint64(blocks.Spans), Bytes: uint64(blocks.Bytes), Blocks: uint64(blocks.Blocks)},
-		Log:    a.logStatus(time.Now()),
+		Log:    a.logStatus(a.clock.Now()),
 		Series: a.series.Series(), Dropped: map[string]uint64{},
 	}
 	for _, l := range a.listeners {
@@ -30,7 +30,7 @@ func (a *App) status() binnacle.Status {
 		s.Ports = append(s.Ports, binnacle.Port{Name: l.Name, Address: l.Address, Speaks: l.Speaks})
 	}
 	count(a.reg, &s)
-	s.Findings = a.findings(time.Now())
+	s.Findings = a.findings(a.clock.Now())
 	return s
 }
 

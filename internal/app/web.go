@@ -24,7 +24,7 @@ func (a *App) openAPI(ctx context.Context) error {
 	a.past = aggregator.NewGraphReader(a.series, a.cfg.Topology.Health)
 	q := query.New(a.blocks, a.topology, a.past, query.DefaultLimits())
 	ours, err := binnacle.New(binnacle.Deps{
-		Query: q, Quotas: func() binnacle.Quotas { return quotas(a.quota.Status(time.Now())) }, Status: a.status,
+		Query: q, Quotas: func() binnacle.Quotas { return quotas(a.quota.Status(time.Now())) }, Status: a.status, Now: a.clock.Now,
 		ConfigSchema: config.Schema(), MaxStreams: a.cfg.API.MaxStreams, MaxStreamsPerAddress: a.cfg.API.MaxStreamsPerAddress,
 		Memory: a.ledger.Account("streams", a.ledger.Limit()/answersShare), Logger: a.log.With("room", "api"), Registerer: a.reg,
 	})
@@ -35,6 +35,7 @@ func (a *App) openAPI(ctx context.Context) error {
 		Dialects:   a.dialects(q, ours),
 		Door:       a.door.Rules,
 		Ready:      a.ready,
+		Now:        a.clock.Now,
 		Reload:     func(ctx context.Context) (any, error) { return a.reload(ctx, causeRequest) },
 		Web:        ui.FS(),
 		Logger:     a.log.With("room", "api"),
@@ -54,8 +55,8 @@ func (a *App) dialects(q *query.Engine, ours *binnacle.Dialect) []api.Mounted {
 	on := a.cfg.API.Dialects
 	return []api.Mounted{
 		{Name: "binnacle", Dialect: ours, Mount: api.Always()},
-		{Name: "jaeger", Dialect: legacy.New(q, time.Now), Base: "/jaeger", Mount: on.Jaeger},
-		{Name: "jaeger_v3", Dialect: v3.New(q, time.Now), Base: "/jaeger", Mount: on.JaegerV3},
+		{Name: "jaeger", Dialect: legacy.New(q, a.clock.Now), Base: "/jaeger", Mount: on.Jaeger},
+		{Name: "jaeger_v3", Dialect: v3.New(q, a.clock.Now), Base: "/jaeger", Mount: on.JaegerV3},
 		{Name: "prometheus", Dialect: prometheus.New(prometheus.Options{
 			Engine: a.promql, Views: views.New(a.series), DB: a.series, Dir: a.path("series"), Interval: a.cfg.Aggregator.FlushInterval,
 			Version: a.version, Revision: a.version, Started: a.started, Logger: a.log.With("room", "promql"), Gatherer: a.reg,

@@ -24,6 +24,7 @@ var downhill = map[string]string{
 	"internal/wire":           "",
 	"internal/pb":             "",
 	"internal/ledger":         "",
+	"internal/clock":          "",
 	"internal/watch":          "",
 	"internal/door":           "",
 	"internal/rulefile":       "",

@@ -132,6 +132,18 @@ func (db *DB) ExemplarQuerier(ctx context.Context) (storage.ExemplarQuerier, err
 // metrics and labels.
 func (db *DB) Stats(label string, limit int) *tsdb.Stats { return db.tsdb.Head().Stats(label, limit) }
 
+// Newest is the time of the newest sample; zero where there is none.
+func (db *DB) Newest() time.Time {
+	newest := db.tsdb.Head().MaxTime()
+	for _, b := range db.tsdb.BlockMetas() {
+		newest = max(newest, b.MaxTime)
+	}
+	if newest <= 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(newest)
+}
+
 // BlockMetas describe the blocks on disk.
 func (db *DB) BlockMetas() []tsdb.BlockMeta { return db.tsdb.BlockMetas() }
 

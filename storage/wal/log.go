@@ -61,7 +61,8 @@ type Log struct {
 	log     *slog.Logger
 	metrics *metrics
 	release func(*telemetry.Batch)
-	buffers sync.Pool // *[]byte, to encode records into
+	now     func() time.Time // by which ages are told
+	buffers sync.Pool        // *[]byte, to encode records into
 
 	mu struct {
 		sync.Mutex
@@ -95,6 +96,10 @@ type Log struct {
 	retries retries
 }
 
+// SetClock has the metrics tell ages by now, the clock that batches are stamped by, and not by the wall's. To be called before anybody
+// gathers them.
+func (l *Log) SetClock(now func() time.Time) { l.now = now }
+
 // Open opens the log in dir, made if absent, and finds its end.
 //
 // A record that was being written when the process or the machine died is torn:
@@ -116,7 +121,7 @@ func openOn(fsys disk.FS, timing timing, dir string, cfg Config, after telemetry
 		return nil, fmt.Errorf("open log: %w", err)
 	}
 	l := &Log{
-		cfg: cfg, dir: dir, fs: fsys, timing: timing, log: logger, release: release,
+		now: time.Now, cfg: cfg, dir: dir, fs: fsys, timing: timing, log: logger, release: release,
 		wake: make(chan struct{}, 1), done: make(chan struct{}), failed: make(chan error, 1),
 	}
 	l.buffers.New = func() any { b := make([]byte, 0, 64<<10); return &b }

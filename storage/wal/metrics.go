@@ -1,8 +1,6 @@
 package wal
 
 import (
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -78,7 +76,7 @@ func (m followerMetrics) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (m followerMetrics) Collect(ch chan<- prometheus.Metric) {
-	now := time.Now()
+	now := m.log.now()
 	for _, s := range m.log.Followers() {
 		gauge := func(d *prometheus.Desc, v float64) {
 			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, s.Name)
