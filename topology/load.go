@@ -126,7 +126,11 @@ func (l *loader) nodes() {
 		if l.version > 1 {
 			n.since, n.maker = l.int(), l.str()
 			for range l.count(1) {
-				proved = append(proved, l.str())
+				p := l.str()
+				if len(proved) > 0 && p <= proved[len(proved)-1] {
+					l.fail(errNonsense)
+				}
+				proved = append(proved, p)
 			}
 		}
 		id := nodeID(len(ns.list)) //nolint:gosec // bounded by the bytes there are
