@@ -13,6 +13,7 @@ import (
 type exemplarQuerier struct {
 	base     storage.ExemplarQuerier
 	families []*family
+	count    *tally
 }
 
 // Select gives the exemplars of the series that any of the lists of matchers accepts.
@@ -33,7 +34,11 @@ func (q *exemplarQuerier) Select(start, end int64, lists ...[]*labels.Matcher) (
 			if err != nil {
 				return nil, err
 			}
-			for _, r := range f.exemplars(metrics, found, ms) {
+			translated, err := f.exemplars(metrics, found, ms, q.count)
+			if err != nil {
+				return nil, err
+			}
+			for _, r := range translated {
 				if h := r.SeriesLabels.Hash(); !seen[h] {
 					seen[h] = true
 					out = append(out, r)
@@ -46,12 +51,17 @@ func (q *exemplarQuerier) Select(start, end int64, lists ...[]*labels.Matcher) (
 
 // exemplars translates results. A bucket's exemplar belongs to the least bound
 // that is not below its value.
-func (f *family) exemplars(metrics []*metric, found []exemplar.QueryResult, ms []*labels.Matcher) []exemplar.QueryResult {
+func (f *family) exemplars(metrics []*metric, found []exemplar.QueryResult, ms []*labels.Matcher, count *tally) ([]exemplar.QueryResult, error) {
 	cs := make([]candidate, len(found))
 	for i := range found {
+		if err := count.candidate(0); err != nil {
+			return nil, err
+		}
 		cs[i] = candidate{facts: factsOf(found[i].SeriesLabels)}
 	}
-	f.label(cs, ms)
+	if err := f.label(cs, ms, count); err != nil {
+		return nil, err
+	}
 	var out results
 	for _, m := range metrics {
 		best := m.bestWitness(cs)
@@ -60,11 +70,14 @@ func (f *family) exemplars(metrics []*metric, found []exemplar.QueryResult, ms [
 				continue
 			}
 			for _, e := range found[i].Exemplars {
+				if err := count.series(cs[i].labels, int(e.Labels.ByteSize())); err != nil {
+					return nil, err
+				}
 				m.place(&out, cs[i].labels, e, ms)
 			}
 		}
 	}
-	return out.list
+	return out.list, nil
 }
 
 // place adds an exemplar under a metric's name.

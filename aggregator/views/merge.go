@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
@@ -12,6 +13,8 @@ import (
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/tsdb/chunks"
+
+	"github.com/binnacle-mesh/binnacle/internal/ask"
 )
 
 // Several canonical series may have the same labels in a view, which drops some.
@@ -34,7 +37,15 @@ type columns struct {
 	rows  []float64
 	stale []bool // the row says that the series ended
 	err   error
+
+	// What they take is counted until they are put away and nobody reads them any more.
+	held    atomic.Int64
+	readers atomic.Int32
+	away    atomic.Bool
 }
+
+// release gives back what the columns take.
+func (c *columns) release(to *ask.Ask) { to.Give(c.held.Swap(0)) }
 
 func (c *columns) row(i, width int) []float64 { return c.rows[i*width : (i+1)*width] }
 
@@ -52,12 +63,15 @@ func newReader(m *metric) *reader {
 	return r
 }
 
-func (r *reader) width() int {
-	if r.classic != nil {
-		return r.classic.width()
+// width is how many series a group of the metric makes.
+func (m *metric) width() int {
+	if m.value == bucketValue {
+		return len(m.bounds) + 1
 	}
 	return 1
 }
+
+func (r *reader) width() int { return r.metric.width() }
 
 func (r *reader) read(row []float64, h *histogram.FloatHistogram) {
 	switch r.metric.value {
@@ -70,13 +84,23 @@ func (r *reader) read(row []float64, h *histogram.FloatHistogram) {
 	}
 }
 
+// decodedAtOnce is how many rows are decoded between two looks at what they take.
+const decodedAtOnce = 1024
+
 // decode reads all samples of a series.
-func (r *reader) decode(s storage.Series) columns {
-	var c columns
+func (r *reader) decode(s storage.Series, count *tally) *columns {
+	c := &columns{}
 	width := r.width()
 	var h *histogram.FloatHistogram
 	it := s.Iterator(nil)
 	for {
+		if len(c.times)%decodedAtOnce == 0 {
+			n := int64(decodedAtOnce * (9 + 8*width))
+			if c.err = count.rows(n); c.err != nil {
+				return c
+			}
+			c.held.Add(n)
+		}
 		switch it.Next() {
 		case chunkenc.ValNone:
 			c.err = it.Err()
@@ -101,31 +125,43 @@ func (r *reader) decode(s storage.Series) columns {
 }
 
 // decodeAll reads the sum of some series.
-func (r *reader) decodeAll(series []storage.Series) *columns {
+func (r *reader) decodeAll(series []storage.Series, count *tally) *columns {
 	if len(series) == 1 {
-		c := r.decode(series[0])
-		return &c
+		return r.decode(series[0], count)
 	}
 	width := r.width()
-	parts := make([]columns, len(series))
+	parts := make([]*columns, len(series))
+	defer func() {
+		for _, p := range parts {
+			if p != nil && p.err == nil {
+				p.release(count.ask)
+			}
+		}
+	}()
 	var times []int64
 	for i, s := range series {
-		parts[i] = r.decode(s)
+		parts[i] = r.decode(s, count)
 		if parts[i].err != nil {
-			return &parts[i]
+			return parts[i]
 		}
 		parts[i].flatten(width)
 		times = append(times, parts[i].times...)
 	}
 	slices.Sort(times)
 	times = slices.Compact(times)
-	sum := &columns{times: times, rows: make([]float64, len(times)*width), stale: make([]bool, len(times))}
+	sum := &columns{times: times}
+	n := int64(len(times) * (9 + 8*width))
+	if sum.err = count.rows(n); sum.err != nil {
+		return sum
+	}
+	sum.held.Add(n)
+	sum.rows, sum.stale = make([]float64, len(times)*width), make([]bool, len(times))
 	at := make([]int, len(parts)) // how many samples of each part are not later than the time
 	for i, t := range times {
 		row := sum.row(i, width)
 		alive := false
 		for p := range parts {
-			c := &parts[p]
+			c := parts[p]
 			for at[p] < len(c.times) && c.times[at[p]] <= t {
 				at[p]++
 			}
@@ -175,11 +211,11 @@ func (c *columns) flatten(width int) {
 // A group is the canonical series that have the same labels in a view. It makes
 // one series, or one a bucket, out of one decoding.
 type group struct {
+	metric  *metric
 	derived labels.Labels // without name and le
-	labels  labels.Labels // with the name
-	reader  *reader
 	members []storage.Series
 	cache   *cache
+	count   *tally
 	mu      sync.Mutex
 	data    *columns
 }
@@ -200,19 +236,28 @@ func (c *cache) hold(g *group) {
 	c.mu.Unlock()
 	if old != nil && old != g {
 		old.mu.Lock()
+		if old.data != nil {
+			old.data.away.Store(true)
+			if old.data.readers.Load() == 0 {
+				old.data.release(old.count.ask)
+			}
+		}
 		old.data = nil
 		old.mu.Unlock()
 	}
 }
 
+// columns is the decoded samples, for one reader more.
 func (g *group) columns() *columns {
 	g.mu.Lock()
 	data := g.data
 	if data != nil {
+		data.readers.Add(1)
 		g.mu.Unlock()
 		return data
 	}
-	data = g.reader.decodeAll(g.members)
+	data = newReader(g.metric).decodeAll(g.members, g.count)
+	data.readers.Add(1)
 	g.data = data
 	g.mu.Unlock()
 	g.cache.hold(g)
@@ -228,18 +273,31 @@ type derived struct {
 
 func (d *derived) Labels() labels.Labels { return d.labels }
 
-func (d *derived) Iterator(chunkenc.Iterator) chunkenc.Iterator {
-	c := &column{c: d.group.columns(), width: d.group.reader.width(), at: d.column}
-	return iterator{Iterator: storage.NewListSeriesIterator(c), err: c.c.err}
+// Iterator walks the series' samples. Whoever hands over an iterator is done with it.
+func (d *derived) Iterator(done chunkenc.Iterator) chunkenc.Iterator {
+	if old, ok := done.(*iterator); ok {
+		old.close()
+	}
+	data := d.group.columns()
+	c := &column{c: data, width: d.group.metric.width(), at: d.column}
+	return &iterator{Iterator: storage.NewListSeriesIterator(c), columns: data, ask: d.group.count.ask}
 }
 
 // iterator walks a column, and tells the error that ended its decoding.
 type iterator struct {
 	chunkenc.Iterator
-	err error
+	columns *columns
+	ask     *ask.Ask
 }
 
-func (it iterator) Err() error { return it.err }
+func (it *iterator) Err() error { return it.columns.err }
+
+// close ends the reading.
+func (it *iterator) close() {
+	if it.columns.readers.Add(-1) == 0 && it.columns.away.Load() {
+		it.columns.release(it.ask)
+	}
+}
 
 // column is one column as a list of samples. It has one cursor, so that a sample
 // costs no allocation.

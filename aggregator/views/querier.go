@@ -2,7 +2,6 @@ package views
 
 import (
 	"context"
-	"slices"
 	"strconv"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -25,34 +24,19 @@ func (q *querier) Close() error { return q.base.Close() }
 // Select gives the views' series that match, and the stored ones. Unless they are
 // to be sorted, the buckets of one histogram follow one another.
 func (q *querier) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, ms ...*labels.Matcher) storage.SeriesSet {
-	own := &seriesSet{}
-	for _, f := range q.families {
-		groups, err := q.groups(ctx, f, hints, ms, &own.warnings)
-		if err != nil {
-			return storage.ErrSeriesSet(err)
-		}
-		for _, g := range groups {
-			own.series = g.appendSeries(own.series, ms)
-		}
-	}
-	if hints != nil && hints.Limit > 0 && len(own.series) > hints.Limit {
-		own.series = own.series[:hints.Limit]
-	}
+	count := newTally(ctx, hints)
+	var own storage.SeriesSet = &viewSet{q: q, ctx: ctx, count: count, hints: hints, matchers: ms, families: q.families}
 	if sorted {
-		slices.SortFunc(own.series, func(a, b storage.Series) int { return labels.Compare(a.Labels(), b.Labels()) })
+		own = sortSet(own)
 	}
 	if q.onlyViews(ms) {
 		return own
 	}
-	base := q.base.Select(ctx, sorted, hints, ms...)
-	if len(own.series) == 0 {
-		return base
-	}
+	base := &countedSet{SeriesSet: q.base.Select(ctx, sorted, hints, ms...), count: count}
 	if sorted {
 		return storage.NewMergeSeriesSet([]storage.SeriesSet{own, base}, 0, storage.ChainedSeriesMerge)
 	}
-	own.then = base
-	return own
+	return &bothSets{SeriesSet: own, then: base}
 }
 
 // onlyViews says that the matchers ask for one name and that it is a view's.
@@ -95,7 +79,7 @@ func matchesOf(ms []*labels.Matcher, name, v string) bool {
 
 // groups finds the series of a family that the matchers accept, le left aside.
 func (q *querier) groups(ctx context.Context, f *family, hints *storage.SelectHints, ms []*labels.Matcher,
-	warnings *annotations.Annotations,
+	count *tally, warnings *annotations.Annotations,
 ) ([]*group, error) {
 	metrics := f.admitted(ms)
 	if len(metrics) == 0 {
@@ -109,16 +93,26 @@ func (q *querier) groups(ctx context.Context, f *family, hints *storage.SelectHi
 	var found []candidate
 	for set.Next() {
 		s := set.At()
-		found = append(found, candidate{series: s, facts: factsOf(s.Labels())})
+		ls := s.Labels()
+		if err := count.candidate(int64(ls.ByteSize())); err != nil {
+			return nil, err
+		}
+		found = append(found, candidate{series: s, facts: factsOf(ls)})
 	}
 	warnings.Merge(set.Warnings())
 	if err := set.Err(); err != nil {
 		return nil, err
 	}
-	f.label(found, ms)
+	if err := f.label(found, ms, count); err != nil {
+		return nil, err
+	}
 	var out []*group
 	for _, m := range metrics {
-		out = append(out, q.group(m, found)...)
+		groups, err := q.group(m, found, count)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, groups...)
 	}
 	return out, nil
 }
@@ -132,7 +126,7 @@ type candidate struct {
 }
 
 // label derives the labels of the candidates, and asks the matchers.
-func (f *family) label(found []candidate, ms []*labels.Matcher) {
+func (f *family) label(found []candidate, ms []*labels.Matcher, count *tally) error {
 	b := labels.NewScratchBuilder(32)
 	add := func(name, v string) { addLabel(&b, name, v) }
 	for i := range found {
@@ -141,6 +135,9 @@ func (f *family) label(found []candidate, ms []*labels.Matcher) {
 		f.derive(&c.facts, add)
 		b.Sort()
 		c.labels = b.Labels()
+		if err := count.hold(int64(c.labels.ByteSize())); err != nil {
+			return err
+		}
 		c.passes = true
 		for _, m := range ms {
 			if m.Name != labels.MetricName && m.Name != bucketLabel && !m.Matches(c.labels.Get(m.Name)) {
@@ -149,6 +146,7 @@ func (f *family) label(found []candidate, ms []*labels.Matcher) {
 			}
 		}
 	}
+	return nil
 }
 
 func addLabel(b *labels.ScratchBuilder, name, v string) {
@@ -160,11 +158,10 @@ func addLabel(b *labels.ScratchBuilder, name, v string) {
 // group sorts the candidates of a metric by their labels. Which witness a hop
 // is counted by is decided among all candidates, so that it does not depend on
 // the matchers.
-func (q *querier) group(m *metric, found []candidate) []*group {
+func (q *querier) group(m *metric, found []candidate, count *tally) ([]*group, error) {
 	best := m.bestWitness(found)
 	var out []*group
 	byLabels := map[uint64][]*group{}
-	named := labels.NewBuilder(labels.EmptyLabels())
 	for i := range found {
 		c := &found[i]
 		if !c.passes || !m.counts(&c.facts, best) {
@@ -173,18 +170,16 @@ func (q *querier) group(m *metric, found []candidate) []*group {
 		h := c.labels.Hash()
 		g := sameLabels(byLabels[h], c.labels)
 		if g == nil {
-			g = &group{derived: c.labels, cache: &q.cache, reader: newReader(m)}
+			if err := count.hold(groupBytes); err != nil {
+				return nil, err
+			}
+			g = &group{metric: m, derived: c.labels, cache: &q.cache, count: count}
 			byLabels[h] = append(byLabels[h], g)
 			out = append(out, g)
 		}
 		g.members = append(g.members, c.series)
 	}
-	for _, g := range out {
-		named.Reset(g.derived)
-		named.Set(labels.MetricName, m.name)
-		g.labels = named.Labels()
-	}
-	return out
+	return out, nil
 }
 
 func sameLabels(groups []*group, ls labels.Labels) *group {
@@ -248,25 +243,17 @@ func canonicalHints(h *storage.SelectHints) *storage.SelectHints {
 	return &storage.SelectHints{Start: h.Start, End: h.End, Step: h.Step, Func: h.Func, Range: h.Range, DisableTrimming: h.DisableTrimming}
 }
 
-// appendSeries adds the group's series whose le the matchers accept.
-func (g *group) appendSeries(out []storage.Series, ms []*labels.Matcher) []storage.Series {
-	if g.reader.classic == nil {
-		if matchesOf(ms, bucketLabel, "") {
-			out = append(out, &derived{labels: g.labels, group: g})
-		}
-		return out
+// any says whether the group has a series whose le the matchers accept.
+func (g *group) any(ms []*labels.Matcher) bool {
+	if g.metric.value != bucketValue {
+		return matchesOf(ms, bucketLabel, "")
 	}
-	b := labels.NewBuilder(g.labels)
-	for i := range g.reader.width() {
-		le := g.reader.metric.bucketName(i)
-		if !matchesBound(ms, le) {
-			continue
+	for i := range g.metric.width() {
+		if matchesBound(ms, g.metric.bucketName(i)) {
+			return true
 		}
-		b.Reset(g.labels)
-		b.Set(bucketLabel, le)
-		out = append(out, &derived{labels: b.Labels(), group: g, column: i})
 	}
-	return out
+	return false
 }
 
 // bucketName is the label le of bucket i.
@@ -297,43 +284,4 @@ func matchesBound(ms []*labels.Matcher, le string) bool {
 		}
 	}
 	return true
-}
-
-// seriesSet is a list of series, and another set after it.
-type seriesSet struct {
-	series   []storage.Series
-	next     int
-	then     storage.SeriesSet // may be nil
-	warnings annotations.Annotations
-}
-
-func (s *seriesSet) Next() bool {
-	if s.next < len(s.series) {
-		s.next++
-		return true
-	}
-	s.next = len(s.series) + 1
-	return s.then != nil && s.then.Next()
-}
-
-func (s *seriesSet) At() storage.Series {
-	if s.next <= len(s.series) {
-		return s.series[s.next-1]
-	}
-	return s.then.At()
-}
-
-func (s *seriesSet) Err() error {
-	if s.then != nil {
-		return s.then.Err()
-	}
-	return nil
-}
-
-func (s *seriesSet) Warnings() annotations.Annotations {
-	if s.then == nil {
-		return s.warnings
-	}
-	w := s.warnings
-	return w.Merge(s.then.Warnings())
 }

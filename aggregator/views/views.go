@@ -43,5 +43,5 @@ func (v *Views) ExemplarQuerier(ctx context.Context) (storage.ExemplarQuerier, e
 	if err != nil {
 		return nil, fmt.Errorf("query views: %w", err)
 	}
-	return &exemplarQuerier{base: base, families: v.families}, nil
+	return &exemplarQuerier{base: base, families: v.families, count: newTally(ctx, &storage.SelectHints{Func: "series"})}, nil
 }

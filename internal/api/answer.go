@@ -94,7 +94,7 @@ func (a *API) send(w http.ResponseWriter, r *http.Request, ans Answer) {
 		w.WriteHeader(http.StatusOK)
 	}
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) // a client that is gone cannot be told so
+		_ = WriteAll(w, body) // a client that is gone cannot be told so
 	}
 }
 
@@ -148,6 +148,9 @@ func writeGzip(z *gzip.Writer, body []byte) {
 		panic("BUG: api: compressing into memory failed: " + err.Error())
 	}
 }
+
+// AcceptsGzip says whether the client takes gzip.
+func AcceptsGzip(r *http.Request) bool { return acceptsGzip(r) }
 
 // acceptsGzip reads Accept-Encoding as far as it concerns gzip.
 func acceptsGzip(r *http.Request) bool {

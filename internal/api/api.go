@@ -8,20 +8,24 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/binnacle-mesh/binnacle/internal/ask"
 	"github.com/binnacle-mesh/binnacle/internal/door"
 	"github.com/binnacle-mesh/binnacle/internal/ledger"
 )
 
-// Deps is what the web port is made of. Every field but Memory and Now must be set.
+// Deps is what the web port is made of. Every field but Memory, Questions and Now must be set.
 type Deps struct {
 	// Dialects is every query API that is served, in the order in which a conflict is told.
 	Dialects []Mounted
 	// Door says who may ask.
 	Door *door.Rules
+	// Questions counts what searches hold and lets them compute in turn. Without one nothing is counted.
+	Questions *ask.Desk
 	// Ready is nil when the server can do its work, or says what it waits for.
 	Ready func() error
 	// Reload reads the configuration again. It returns what encoding/json writes as
@@ -46,6 +50,7 @@ type API struct {
 	mux      *http.ServeMux
 	patterns []string      // all that is served but the web view
 	turns    chan struct{} // a place for each request that may search
+	waiting  atomic.Int64  // requests that wait for one
 	web      *webView
 	gzips    sync.Pool // of *gzip.Writer
 }

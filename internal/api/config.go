@@ -14,6 +14,11 @@ type Config struct {
 	// MaxConcurrentQueries is how many requests may search the stores at once;
 	// others wait for their turn.
 	MaxConcurrentQueries int `yaml:"max_concurrent_queries"`
+	// MaxWaitingQueries is how many may wait for that turn; further ones are told to come back.
+	MaxWaitingQueries int `yaml:"max_waiting_queries"`
+	// MaxQueryBytes bounds the memory that one question may hold: series, labels, samples,
+	// spans and its answer. All together have a part of memory.limit_bytes.
+	MaxQueryBytes int64 `yaml:"max_query_bytes"`
 	// Dialects says which query APIs of other tools are served, and where.
 	Dialects Dialects `yaml:"dialects"`
 	// MaxStreams is how many may follow the live graph at once.
@@ -30,7 +35,8 @@ type Config struct {
 func DefaultConfig() Config {
 	on := Mount{Enabled: true}
 	return Config{
-		RequestTimeout: 30 * time.Second, MaxConcurrentQueries: 16, MaxStreams: 256, MaxStreamsPerAddress: 64, MaxAnswerBytes: 128 << 20,
+		RequestTimeout: 30 * time.Second, MaxConcurrentQueries: 16, MaxWaitingQueries: 64, MaxStreams: 256, MaxStreamsPerAddress: 64,
+		MaxQueryBytes: 256 << 20, MaxAnswerBytes: 128 << 20,
 		Dialects: Dialects{Jaeger: on, JaegerV3: on, Prometheus: on},
 	}
 }
@@ -72,6 +78,10 @@ func (c Config) Validate() error {
 		return fmt.Errorf("request_timeout: %s is not between 1s and 1h", c.RequestTimeout)
 	case c.MaxConcurrentQueries < 1:
 		return fmt.Errorf("max_concurrent_queries: %d is less than 1", c.MaxConcurrentQueries)
+	case c.MaxWaitingQueries < 0:
+		return fmt.Errorf("max_waiting_queries: %d is less than 0", c.MaxWaitingQueries)
+	case c.MaxQueryBytes < 1<<20:
+		return fmt.Errorf("max_query_bytes: %d is less than 1 MiB", c.MaxQueryBytes)
 	case c.MaxStreams < 1:
 		return fmt.Errorf("max_streams: %d is less than 1", c.MaxStreams)
 	case c.MaxStreamsPerAddress < 1:

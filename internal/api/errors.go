@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/binnacle-mesh/binnacle/internal/ask"
 	"github.com/binnacle-mesh/binnacle/internal/query"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
@@ -32,11 +33,17 @@ const statusClientClosed = 499
 func (a *API) classify(r *http.Request, err error) *Error {
 	var known *Error
 	var invalid *query.InvalidError
+	var tooMuch *ask.LimitError
+	var full *ask.BusyError
 	switch {
 	case errors.As(err, &known):
 		return known
 	case errors.As(err, &invalid):
 		return &Error{Status: http.StatusBadRequest, Detail: invalid.Error()}
+	case errors.As(err, &tooMuch):
+		return &Error{Status: http.StatusUnprocessableEntity, Detail: tooMuch.Error()}
+	case errors.As(err, &full):
+		return &Error{Status: http.StatusServiceUnavailable, Detail: full.Error(), RetryAfter: 5}
 	case errors.Is(err, telemetry.ErrNotFound):
 		return &Error{Status: http.StatusNotFound, Detail: err.Error()}
 	case errors.Is(err, telemetry.ErrOverloaded), errors.Is(err, telemetry.ErrClosed):

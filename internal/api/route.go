@@ -7,8 +7,10 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/binnacle-mesh/binnacle/internal/api/params"
+	"github.com/binnacle-mesh/binnacle/internal/ask"
 )
 
 // register mounts the dialects and the host's own paths.
@@ -56,13 +58,15 @@ func (a *API) serve(c *claim) http.Handler {
 			r = r.WithContext(ctx)
 		}
 		if cost == Search {
-			if err := a.takeTurn(r.Context()); err != nil {
+			question, done, err := a.question(r)
+			if err != nil {
 				if !errors.Is(err, context.Canceled) { // nobody is there to be answered
 					a.fail(w, r, form, err)
 				}
 				return
 			}
-			defer func() { <-a.turns }()
+			defer done()
+			r = question
 		}
 		a.answer(w, r, &c.route, form)
 	})
@@ -80,7 +84,10 @@ func (a *API) answer(w *writer, r *http.Request, rt *Route, form func(int, strin
 			return
 		}
 	} else if ans, err = rt.Answer(r); err == nil {
+		question := ask.Of(r.Context())
+		question.Rest()
 		if err = a.room(len(ans.Body)); err == nil {
+			question.Keep(0) // the answer has an account of its own
 			a.send(w, r, ans)
 			a.deps.Memory.Give(int64(len(ans.Body)))
 			return
@@ -101,13 +108,49 @@ func (a *API) room(n int) error {
 	return nil
 }
 
+// question waits for the turn of a request that searches, and opens what counts its cost. done ends it. A turn ends before
+// the answer is sent, so that clients who read slowly keep nobody else from searching.
+func (a *API) question(r *http.Request) (_ *http.Request, done func(), err error) {
+	if err := a.takeTurn(r.Context()); err != nil {
+		return nil, nil, err
+	}
+	leave := sync.OnceFunc(func() { <-a.turns })
+	ctx, question := a.deps.Questions.Open(r.Context())
+	question.AtRest(leave)
+	done = func() {
+		question.Close()
+		leave()
+	}
+	if err := question.Begin(ctx); err != nil {
+		done()
+		return nil, nil, a.noTurn(r.Context())
+	}
+	return r.WithContext(ctx), done, nil
+}
+
 // takeTurn waits until one more request may search.
 func (a *API) takeTurn(ctx context.Context) error {
 	select {
 	case a.turns <- struct{}{}:
 		return nil
-	case <-ctx.Done():
+	default:
 	}
+	if a.waiting.Add(1) > int64(a.cfg.MaxWaitingQueries) {
+		a.waiting.Add(-1)
+		return &Error{Status: http.StatusServiceUnavailable, Refused: "queue", RetryAfter: 5, Detail: fmt.Sprintf(
+			"%d searches are under way and %d wait; ask again later, or raise api.max_waiting_queries", a.cfg.MaxConcurrentQueries, a.cfg.MaxWaitingQueries)}
+	}
+	defer a.waiting.Add(-1)
+	select {
+	case a.turns <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return a.noTurn(ctx)
+	}
+}
+
+// noTurn is the error of a request whose turn did not come in time.
+func (a *API) noTurn(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return context.Canceled
 	}

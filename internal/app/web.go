@@ -31,11 +31,16 @@ func (a *App) openAPI(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	desk, err := a.questions()
+	if err != nil {
+		return err
+	}
 	web, err := api.New(a.cfg.API, api.Deps{
 		Dialects:   a.dialects(q, ours),
 		Door:       a.door.Rules,
 		Ready:      a.ready,
 		Now:        a.clock.Now,
+		Questions:  desk,
 		Reload:     func(ctx context.Context) (any, error) { return a.reload(ctx, causeRequest) },
 		Web:        ui.FS(),
 		Logger:     a.log.With("room", "api"),

@@ -14,6 +14,9 @@ type Config struct {
 	// MaxSamples bounds the samples that one query may hold in memory, at about 16
 	// bytes each.
 	MaxSamples int `yaml:"max_samples"`
+	// MaxSeries bounds the series that one question may touch, those of views counted each: a
+	// histogram makes some forty.
+	MaxSeries int `yaml:"max_series"`
 	// MaxExpressionBytes bounds an expression, and the selectors of one request together, in
 	// bytes of text.
 	MaxExpressionBytes int `yaml:"max_expression_bytes"`
@@ -30,7 +33,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Timeout: time.Minute, MaxConcurrent: 4, MaxSamples: 5_000_000, Lookback: 5 * time.Minute,
-		MaxExpressionBytes: 64 << 10, MaxSteps: 1_000_000,
+		MaxSeries: 500_000, MaxExpressionBytes: 64 << 10, MaxSteps: 1_000_000,
 	}
 }
 
@@ -43,6 +46,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("max_concurrent: %d is not between 1 and 1000", c.MaxConcurrent)
 	case c.MaxSamples < 1000:
 		return fmt.Errorf("max_samples: %d is less than 1000", c.MaxSamples)
+	case c.MaxSeries < 1000:
+		return fmt.Errorf("max_series: %d is less than 1000", c.MaxSeries)
 	case c.MaxExpressionBytes < 1000 || c.MaxExpressionBytes > 1<<20:
 		return fmt.Errorf("max_expression_bytes: %d is not between 1000 and 1 MiB", c.MaxExpressionBytes)
 	case c.MaxSteps < 11_001:

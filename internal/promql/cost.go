@@ -24,19 +24,21 @@ type growth struct{ by, plus float64 }
 // maxGrowth is more than any memory has room for.
 const maxGrowth = 1 << 20
 
-// costOf is how labels grow on their way through a tree. It refuses what has more steps in time than most.
-func costOf(e parser.Expr, span time.Duration, most int) (growth, *RefusedError) {
+// costOf is how labels grow on their way through a tree, and the most steps that a subquery has. It refuses what has more
+// than most.
+func costOf(e parser.Expr, span time.Duration, most int) (g growth, steps int64, err *RefusedError) {
 	c := costs{most: most}
-	g := c.of(e, span)
+	g = c.of(e, span)
 	if c.err == nil && (g.by > maxGrowth || g.plus > 1<<30) {
 		c.err = &RefusedError{"labels", "the expression writes labels into labels so often that they might not fit into memory; nest label_replace and label_join less"}
 	}
-	return g, c.err
+	return g, c.steps, c.err
 }
 
 type costs struct {
-	most int
-	err  *RefusedError
+	most  int
+	steps int64
+	err   *RefusedError
 }
 
 // of is the growth of an expression that is evaluated over a span of time.
@@ -129,7 +131,9 @@ func (c *costs) subquery(n *parser.SubqueryExpr, span time.Duration) growth {
 	if all < span { // beyond what a time.Duration holds
 		all = math.MaxInt64
 	}
-	if steps := int64(all / step); c.err == nil && steps > int64(c.most) {
+	steps := int64(all / step)
+	c.steps = max(c.steps, steps)
+	if c.err == nil && steps > int64(c.most) {
 		c.err = &RefusedError{"steps", fmt.Sprintf("a subquery of %s by %s has %d steps, at most %d are allowed; make its range shorter or its step longer, or raise promql.max_steps",
 			all, step, steps, c.most)}
 	}

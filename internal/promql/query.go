@@ -2,11 +2,14 @@ package promql
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
+
+	"github.com/binnacle-mesh/binnacle/internal/ask"
 )
 
 // NewInstantQuery is a query at one moment. What would cost too much is a *RefusedError.
@@ -19,7 +22,7 @@ func (e *Engine) NewInstantQuery(ctx context.Context, q storage.Queryable, opts 
 	if err != nil {
 		return nil, err
 	}
-	return e.checked(query, 0)
+	return e.checked(ctx, query, 0, 1)
 }
 
 // NewRangeQuery is a query at each step of a range; see [Engine.NewInstantQuery].
@@ -31,21 +34,48 @@ func (e *Engine) NewRangeQuery(ctx context.Context, q storage.Queryable, opts pr
 	if err != nil {
 		return nil, err
 	}
-	return e.checked(query, end.Sub(start))
+	span := end.Sub(start)
+	return e.checked(ctx, query, span, int64(span/step)+1)
 }
 
-// checked is a query whose tree has been looked at.
-func (e *Engine) checked(q promql.Query, span time.Duration) (promql.Query, error) {
+// checked is a query whose tree has been looked at. Of the question that it belongs to (ask.Of) it says what a series costs.
+func (e *Engine) checked(ctx context.Context, q promql.Query, span time.Duration, steps int64) (promql.Query, error) {
 	stmt, ok := q.Statement().(*parser.EvalStmt)
 	if !ok {
 		return q, nil
 	}
-	cost, err := costOf(stmt.Expr, span, e.Config.MaxSteps)
+	cost, inner, err := costOf(stmt.Expr, span, e.Config.MaxSteps)
 	if err != nil {
 		q.Close()
 		e.refused.WithLabelValues(err.Reason).Inc()
 		return nil, err
 	}
-	_ = cost
+	// Of samples the engine has its own count, which may come to this much of what goes in and of what comes out.
+	ask.Of(ctx).Shape(cost.by, cost.plus, max(steps, inner), 2*sampleBytes*int64(e.Config.MaxSamples))
 	return q, nil
+}
+
+// sampleBytes is what one of the samples takes that the engine counts.
+const sampleBytes = 16
+
+// Parts is a result's series or samples one by one, where it is a list of them, so that it can be written piece by piece; empty is the
+// same result without any.
+func Parts(result parser.Value) (parts iter.Seq[any], empty parser.Value) {
+	switch v := result.(type) {
+	case promql.Matrix:
+		return each(v), promql.Matrix{}
+	case promql.Vector:
+		return each(v), promql.Vector{}
+	}
+	return nil, nil
+}
+
+func each[T any](list []T) iter.Seq[any] {
+	return func(yield func(any) bool) {
+		for i := range list {
+			if !yield(list[i]) {
+				return
+			}
+		}
+	}
 }

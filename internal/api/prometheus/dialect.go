@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -63,12 +65,16 @@ var paths = [...]struct { //nolint:gochecknoglobals // immutable
 type Dialect struct {
 	router http.Handler
 	engine *promql.Engine
+	gzips  sync.Pool // of *gzip.Writer
 }
 
 // New is the API over o. The engine stays the caller's.
 func New(o Options) *Dialect {
 	router := route.New().WithPrefix(prefix)
-	newAPI(&o).Register(router)
+	a := newAPI(&o)
+	a.ClearCodecs()
+	a.InstallCodec(codec{})
+	a.Register(router)
 	return &Dialect{router: router, engine: o.Engine}
 }
 
@@ -76,9 +82,13 @@ func New(o Options) *Dialect {
 func (d *Dialect) Routes() []api.Route {
 	var out []api.Route
 	for _, p := range paths {
-		out = append(out, api.Route{Pattern: "GET " + prefix + p.path, Serve: d.serve})
+		cost := api.Search
+		if strings.HasPrefix(p.path, "/status") || p.path == "/metadata" {
+			cost = api.Cheap
+		}
+		out = append(out, api.Route{Pattern: "GET " + prefix + p.path, Cost: cost, Serve: d.serve})
 		if p.post {
-			out = append(out, api.Route{Pattern: "POST " + prefix + p.path, Serve: d.serve})
+			out = append(out, api.Route{Pattern: "POST " + prefix + p.path, Cost: cost, Serve: d.serve})
 		}
 	}
 	return out
@@ -141,7 +151,7 @@ func newAPI(o *Options) *v1.API {
 		nil, nil, // notifications
 		o.Gatherer,
 		prometheus.NewRegistry(), // metrics of remote read
-		nil,                      // statistics as Prometheus shows them
+		carry,                    // statistics
 		false, nil, false, false, false, false,
 		limits.Lookback,
 		false, false,
