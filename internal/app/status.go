@@ -23,6 +23,9 @@ func (a *App) status() binnacle.Status {
 		Log:    a.logStatus(a.clock.Now()),
 		Series: a.series.Series(), Dropped: map[string]uint64{},
 	}
+	for _, d := range a.blocks.Damaged() {
+		s.Stored.Damaged = append(s.Stored.Damaged, binnacle.Damaged{File: d.File, Reason: d.Reason})
+	}
 	for _, l := range a.listeners {
 		s.Ports = append(s.Ports, binnacle.Port{Name: l.field, Address: l.Addr().String(), Speaks: l.speaks})
 	}

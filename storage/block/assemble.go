@@ -8,6 +8,7 @@ import (
 type assembler struct {
 	b         *telemetry.Batch
 	resources map[resourceKey]uint32
+	held      int64 // bytes of the batch that are counted
 }
 
 // resourceKey is a resource as its columns say it.

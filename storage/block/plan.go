@@ -342,7 +342,7 @@ func (s *step) test(sel []uint16) (int, error) {
 	k := len(sel)
 	for _, src := range s.sources {
 		var err error
-		if k, err = ask(src, filter.NoValue|filter.Misses, sel[:k]); err != nil || k == 0 {
+		if k, err = askSource(src, filter.NoValue|filter.Misses, sel[:k]); err != nil || k == 0 {
 			return 0, err
 		}
 	}
@@ -356,7 +356,7 @@ func (s *step) test(sel []uint16) (int, error) {
 func (s *step) some(want filter.Verdict, sel []uint16) (int, error) {
 	k := 0
 	for i := 0; i < len(s.sources) && k < len(sel); i++ {
-		n, err := ask(s.sources[i], want, sel[k:])
+		n, err := askSource(s.sources[i], want, sel[k:])
 		if err != nil {
 			return 0, err
 		}
@@ -365,8 +365,8 @@ func (s *step) some(want filter.Verdict, sel []uint16) (int, error) {
 	return k, nil
 }
 
-// ask asks a source, unless what it can say is answer enough.
-func ask(s source, want filter.Verdict, sel []uint16) (int, error) {
+// askSource asks a source, unless what it can say is answer enough.
+func askSource(s source, want filter.Verdict, sel []uint16) (int, error) {
 	switch can := s.can(); {
 	case can&want == 0:
 		return 0, nil

@@ -3,8 +3,16 @@ package block
 import (
 	"context"
 
+	"github.com/binnacle-mesh/binnacle/internal/ask"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 	"github.com/binnacle-mesh/binnacle/telemetry/filter"
+)
+
+// What a search holds in memory, about, in bytes.
+const (
+	scanBytes    = 4 << 20 // the pages and dictionaries of a block that is looked through
+	hitBytes     = 64      // a trace that is to be judged
+	summaryBytes = 200     // a span of a trace that is summed up
 )
 
 // rowNumbers is the numbers of n rows.
@@ -19,6 +27,11 @@ func rowNumbers(n int) []uint16 {
 // scanBlock finds the block's spans that the plan is for.
 func (r *search) scanBlock(ctx context.Context, b *blockRef) (err error) {
 	defer guard(&err)
+	question := ask.Of(ctx)
+	if err := question.Take(scanBytes); err != nil {
+		return r.stop(err)
+	}
+	defer question.Give(scanBytes)
 	rd, err := r.store.read(b, spansFile, spanColumns())
 	if err != nil {
 		return err
@@ -44,7 +57,7 @@ func (r *search) scanFile(ctx context.Context, rd *reader, hits *hits) error {
 	}
 	all, sel := rowNumbers(pageRows), make([]uint16, pageRows)
 	for p := range rd.f.bounds {
-		if err := ctx.Err(); err != nil {
+		if err := ask.Of(ctx).Yield(ctx); err != nil {
 			return err
 		}
 		t.page = p
@@ -55,6 +68,11 @@ func (r *search) scanFile(ctx context.Context, rd *reader, hits *hits) error {
 		found, err := foundIn(rd, p, sel[:k])
 		if err != nil {
 			return err
+		}
+		if hits.judge != nil {
+			if err := ask.Of(ctx).Take(int64(len(found)) * hitBytes); err != nil {
+				return r.stop(err)
+			}
 		}
 		r.mu.Lock()
 		r.stats.Spans += rd.f.pageLen(p)
@@ -101,6 +119,9 @@ func (r *search) scanHead(v *headView, hits *hits) error {
 	r.stats.Spans += v.spans.n
 	all, sel := rowNumbers(chunkRows), make([]uint16, chunkRows)
 	for from := 0; from < v.spans.n; from += chunkRows {
+		if err := ask.Of(r.ctx).Yield(r.ctx); err != nil {
+			return err
+		}
 		t.chunk = v.spans.chunks[from/chunkRows]
 		k, err := root.keep(sel[:copy(sel, all[:min(chunkRows, v.spans.n-from)])])
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/binnacle-mesh/binnacle/internal/ask"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 	"golang.org/x/sync/errgroup"
 )
@@ -53,6 +54,7 @@ type search struct {
 	mu    sync.Mutex // guards what follows
 	best  *newest
 	stats telemetry.SearchStats
+	over  error // what the search would cost is too much
 }
 
 func (r *search) run() ([]telemetry.TraceSummary, error) {
@@ -86,6 +88,20 @@ func (r *search) run() ([]telemetry.TraceSummary, error) {
 	return out, nil
 }
 
+// stop notes that the search would cost too much, which is not the block's fault.
+func (r *search) stop(err error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.over = err
+	return err
+}
+
+func (r *search) stopped() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.over
+}
+
 // lacks notes what the search could not read.
 func (r *search) lacks(d telemetry.Damage) {
 	r.mu.Lock()
@@ -98,7 +114,7 @@ func (r *search) scanBlocks(blocks []*blockRef) error {
 	order := slices.Clone(blocks)
 	slices.SortFunc(order, func(a, b *blockRef) int { return cmp.Compare(b.meta.startMax, a.meta.startMax) })
 	g, ctx := errgroup.WithContext(r.ctx)
-	g.SetLimit(r.store.cfg.SearchConcurrency)
+	g.SetLimit(ask.Of(r.ctx).Parallel(r.store.cfg.SearchConcurrency))
 	for _, b := range order {
 		if r.plan.outside(&b.meta, &b.filters) {
 			continue
@@ -113,6 +129,9 @@ func (r *search) scanBlocks(blocks []*blockRef) error {
 			if err := r.scanBlock(ctx, b); err != nil {
 				if ctx.Err() != nil {
 					return ctx.Err()
+				}
+				if stopped := r.stopped(); stopped != nil {
+					return stopped
 				}
 				r.lacks(r.store.damage(b, err))
 			}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/binnacle-mesh/binnacle/internal/ask"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 	"golang.org/x/sync/errgroup"
 )
@@ -90,7 +91,7 @@ func (s *summary) addHead(v *headView, row uint32) {
 
 // summaries gathers traces out of all heads and blocks.
 func (r *search) summaries(ctx context.Context, traces []found) (map[telemetry.TraceID]*summary, error) {
-	all := &gathering{store: r.store, traces: make(map[telemetry.TraceID]*summary, len(traces))}
+	all := &gathering{store: r.store, stop: r.stop, traces: make(map[telemetry.TraceID]*summary, len(traces))}
 	ids := make([]telemetry.TraceID, len(traces))
 	for i, f := range traces {
 		ids[i] = f.id
@@ -107,7 +108,7 @@ func (r *search) summaries(ctx context.Context, traces []found) (map[telemetry.T
 		}
 	}
 	g, going := errgroup.WithContext(ctx)
-	g.SetLimit(r.store.cfg.SearchConcurrency)
+	g.SetLimit(ask.Of(ctx).Parallel(r.store.cfg.SearchConcurrency))
 	for _, b := range r.sn.blocks {
 		held := b.held(ids)
 		if len(held) == 0 {
@@ -120,6 +121,9 @@ func (r *search) summaries(ctx context.Context, traces []found) (map[telemetry.T
 			if err := all.block(going, b, held); err != nil {
 				if going.Err() != nil {
 					return going.Err()
+				}
+				if stopped := r.stopped(); stopped != nil {
+					return stopped
 				}
 				r.lacks(r.store.damage(b, err))
 			}
@@ -146,6 +150,7 @@ func (b *blockRef) held(ids []telemetry.TraceID) []telemetry.TraceID {
 // gathering is summaries while they grow.
 type gathering struct {
 	store  *Store
+	stop   func(error) error
 	mu     sync.Mutex
 	traces map[telemetry.TraceID]*summary
 }
@@ -169,6 +174,12 @@ func (g *gathering) block(ctx context.Context, b *blockRef, ids []telemetry.Trac
 		for from < to {
 			p := from / pageRows
 			end := min(to, (p+1)*pageRows)
+			if err := ask.Of(ctx).Yield(ctx); err != nil {
+				return err
+			}
+			if err := ask.Of(ctx).Take(int64(end-from) * summaryBytes); err != nil {
+				return g.stop(err)
+			}
 			spans, err := rd.lightSpans(p, from-p*pageRows, end-p*pageRows)
 			if err != nil {
 				return err

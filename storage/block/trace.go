@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/binnacle-mesh/binnacle/internal/ask"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
@@ -29,18 +30,38 @@ func (s *Store) traceIn(ctx context.Context, sn *snapshot, id telemetry.TraceID)
 		}
 	}
 	for _, b := range sn.blocks {
-		if err := ctx.Err(); err != nil {
+		if err := a.counted(ctx); err != nil {
 			return nil, damaged, fmt.Errorf("trace %s: %w", id, err)
 		}
 		for _, err := range s.blockTrace(a, b, id) {
 			damaged = append(damaged, s.damage(b, err))
 		}
 	}
+	if err := a.counted(ctx); err != nil {
+		return nil, damaged, fmt.Errorf("trace %s: %w", id, err)
+	}
 	if len(a.b.Spans)+len(a.b.Requests) == 0 {
 		return nil, damaged, fmt.Errorf("trace %s: %w", id, ErrNotFound)
 	}
 	a.tidy()
 	return a.b, damaged, nil
+}
+
+// counted counts what the batch has grown by since the last time, and lets others go first.
+func (a *assembler) counted(ctx context.Context) error {
+	question := ask.Of(ctx)
+	if err := question.Yield(ctx); err != nil {
+		return err
+	}
+	if question == nil {
+		return nil
+	}
+	n := int64(a.b.Size())
+	err := question.Take(n - a.held)
+	if err == nil {
+		a.held = max(a.held, n)
+	}
+	return err
 }
 
 func (a *assembler) headTrace(h *head, id telemetry.TraceID) error {

@@ -52,6 +52,14 @@ type Stored struct {
 	Spans  uint64 `json:"spans"`
 	Bytes  uint64 `json:"bytes"`
 	Blocks uint64 `json:"blocks"`
+	// Damaged is what is known not to be readable; answers that it concerns say that they are incomplete.
+	Damaged []Damaged `json:"damaged,omitempty"`
+}
+
+// Damaged is a file of the trace store, or the folder of a block, that cannot be read.
+type Damaged struct {
+	File   string `json:"file"`
+	Reason string `json:"reason"`
 }
 
 // LogStatus is how the log fares, and who follows it.
@@ -143,6 +151,7 @@ func (d *Dialect) services(r *http.Request) (api.Answer, error) {
 		})
 		j.Close('}')
 	})
+	writeIncomplete(&j, d.deps.Query.Damaged())
 	j.Close('}')
 	return api.JSON(j.B), nil
 }

@@ -18,6 +18,7 @@ func appendSearch(b []byte, found []telemetry.TraceSummary, stats telemetry.Sear
 	j.Key("blocks").Int(int64(stats.Blocks))
 	j.Key("took").Millis(stats.Took.Nanoseconds())
 	j.Close('}')
+	writeIncomplete(&j, stats.Damaged)
 	j.Close('}')
 	return j.B
 }
@@ -57,8 +58,22 @@ func appendTrace(b []byte, t *query.Trace) []byte {
 		writeRequest(&j, t, &t.Batch.Requests[i])
 	}
 	j.Close(']')
+	writeIncomplete(&j, t.Damaged)
 	j.Close('}')
 	return j.B
+}
+
+// writeIncomplete names what could not be read, so that the answer may lack what it held. An answer that lacks nothing does not have the field.
+func writeIncomplete(j *jsonout.Writer, damaged []telemetry.Damage) {
+	if len(damaged) == 0 {
+		return
+	}
+	jsonout.List(j.Key("incomplete"), damaged, func(j *jsonout.Writer, d *telemetry.Damage) {
+		j.Open('{')
+		j.Field("file", d.File)
+		j.Field("reason", d.Reason)
+		j.Close('}')
+	})
 }
 
 func writeSpan(j *jsonout.Writer, t *query.Trace, s *telemetry.Span) {

@@ -23,7 +23,15 @@ const (
 	// Clamped is the header of an answer that covers less time than was asked for; its value names the
 	// parameter and what was taken for it.
 	Clamped = "Binnacle-Clamped"
+	// IncompleteHeader is the header of an answer that may lack something, in an API that has no other place to say so; its value
+	// says what could not be read.
+	IncompleteHeader = "Binnacle-Incomplete"
 )
+
+// Incomplete is how a client is told that an answer may lack something.
+func Incomplete(damaged []telemetry.Damage) string {
+	return "this may be incomplete: a part of what is stored cannot be read: " + query.Lacks(damaged)
+}
 
 // SetTags puts tags into a form. Jaeger shows some fields of a span as
 // tags, so people ask for them as tags; those are asked of the fields.

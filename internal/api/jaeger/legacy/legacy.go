@@ -157,7 +157,15 @@ func (d *Dialect) search(r *http.Request) (reply, error) {
 		errs = append(errs, partial{msg: fmt.Sprintf(
 			"%d traces were left out because the answer would have been too large; ask for fewer or open one by its id", found.LeftOut)})
 	}
-	return wholeTraces(found.Traces, errs), err
+	return wholeTraces(found.Traces, append(errs, lacking(found.Damaged, telemetry.TraceID{})...)), err
+}
+
+// lacking is the error of an answer that may lack what could not be read.
+func lacking(damaged []telemetry.Damage, id telemetry.TraceID) []partial {
+	if len(damaged) == 0 {
+		return nil
+	}
+	return []partial{{msg: jaeger.Incomplete(damaged), traceID: id}}
 }
 
 // maxTraceIDs bounds how many traces may be named one by one.
@@ -182,6 +190,7 @@ func (d *Dialect) traces(r *http.Request, p *params.Params, ids []string) (reply
 			return reply{}, err
 		default:
 			traces = append(traces, t)
+			errs = append(errs, lacking(t.Damaged, id)...)
 		}
 	}
 	return wholeTraces(traces, errs), nil
@@ -198,7 +207,10 @@ func (d *Dialect) trace(r *http.Request) (reply, error) {
 		return reply{}, p.Err()
 	}
 	t, err := d.query.Trace(r.Context(), id)
-	return wholeTraces([]*query.Trace{t}, nil), err
+	if err != nil {
+		return reply{}, err
+	}
+	return wholeTraces([]*query.Trace{t}, lacking(t.Damaged, id)), nil
 }
 
 func (d *Dialect) dependencies(r *http.Request) (reply, error) {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/binnacle-mesh/binnacle/internal/api/jaeger"
 	"github.com/binnacle-mesh/binnacle/internal/api/jsonout"
 	"github.com/binnacle-mesh/binnacle/internal/query"
 	"github.com/binnacle-mesh/binnacle/telemetry"
@@ -39,7 +40,11 @@ func writeTrace(j *jsonout.Writer, t *query.Trace) {
 		j.Raw(p)
 	}
 	j.Close('}')
-	j.Key("warnings").Raw("null")
+	if len(t.Damaged) > 0 {
+		j.Key("warnings").Texts([]string{jaeger.Incomplete(t.Damaged)})
+	} else {
+		j.Key("warnings").Raw("null")
+	}
 	j.Close('}')
 }
 

@@ -68,14 +68,26 @@ func (d *Dialect) operations(r *http.Request) (api.Answer, error) {
 	return named("operations", func(j *jsonout.Writer) { jaeger.WriteOperations(j, ops) }), err
 }
 
+// marked is an answer that says in a header what could not be read; the body has no place for it.
+func marked(a api.Answer, damaged []telemetry.Damage) api.Answer {
+	if len(damaged) > 0 {
+		a.Header = map[string]string{jaeger.IncompleteHeader: jaeger.Incomplete(damaged)}
+	}
+	return a
+}
+
 // result is whole traces. None is an error 404 there.
-func result(traces []*query.Trace) (api.Answer, error) {
+func result(traces []*query.Trace, damaged []telemetry.Damage) (api.Answer, error) {
 	some := false
 	a := named("result", func(j *jsonout.Writer) { some = otlpjson.Traces(j, traces) })
 	if !some {
-		return api.Answer{}, &api.Error{Status: http.StatusNotFound, Detail: "No traces found"}
+		detail := "No traces found"
+		if len(damaged) > 0 {
+			detail += "; " + jaeger.Incomplete(damaged)
+		}
+		return api.Answer{}, &api.Error{Status: http.StatusNotFound, Detail: detail}
 	}
-	return a, nil
+	return marked(a, damaged), nil
 }
 
 // find answers the search that r asks for.
@@ -92,7 +104,7 @@ func (d *Dialect) search(r *http.Request) (api.Answer, error) {
 	if err != nil {
 		return api.Answer{}, err
 	}
-	return result(found.Traces)
+	return result(found.Traces, found.Damaged)
 }
 
 func (d *Dialect) trace(r *http.Request) (api.Answer, error) {
@@ -109,7 +121,7 @@ func (d *Dialect) trace(r *http.Request) (api.Answer, error) {
 	if err != nil {
 		return api.Answer{}, err
 	}
-	return result([]*query.Trace{t})
+	return result([]*query.Trace{t}, t.Damaged)
 }
 
 // summaries answers what a list of results shows. It reads the traces
@@ -117,13 +129,13 @@ func (d *Dialect) trace(r *http.Request) (api.Answer, error) {
 // and does without those where a trace was left out.
 func (d *Dialect) summaries(r *http.Request) (api.Answer, error) {
 	found, err := d.find(r)
-	return named("summaries", func(j *jsonout.Writer) {
+	return marked(named("summaries", func(j *jsonout.Writer) {
 		j.Open('[')
 		for i := range found.Summaries {
 			writeSummary(j, &found.Summaries[i], found.Traces[i])
 		}
 		j.Close(']')
-	}), err
+	}), found.Damaged), err
 }
 
 func writeSummary(j *jsonout.Writer, s *telemetry.TraceSummary, t *query.Trace) {
