@@ -13,7 +13,7 @@ import (
 func TestDamageIsTold(t *testing.T) {
 	t.Parallel()
 	const file, reason = "0000000000000001-0000000000000002/spans.parquet", "checksum does not match"
-	w := shop(newWorld(t, nil))
+	w := shop(newWorld(t, func(*plan) {}))
 	var id string
 	for known := range w.store.batches {
 		id = known.String()
@@ -25,16 +25,16 @@ func TestDamageIsTold(t *testing.T) {
 	}{
 		{"/api/v1/traces?from=2026-01-01T00:00:00Z&to=2026-12-30T00:00:00Z", http.StatusOK},
 		{"/api/v1/traces/" + id, http.StatusOK},
-		{"/api/v1/traces/ff", http.StatusNotFound},
+		{"/api/v1/traces/eee", http.StatusNotFound},
 		{"/api/v1/services", http.StatusOK},
 		{"/api/traces?service=cart", http.StatusOK},
 		{"/api/traces?traceID=" + id, http.StatusOK},
 		{"/api/traces/" + id, http.StatusOK},
-		{"/api/traces/ff", http.StatusNotFound},
+		{"/api/traces/eee", http.StatusNotFound},
 		{"/api/v3/traces?" + span, http.StatusOK},
 		{"/api/v3/trace-summaries?" + span, http.StatusOK},
 		{"/api/v3/traces/" + id, http.StatusOK},
-		{"/api/v3/traces/ff", http.StatusNotFound},
+		{"/api/v3/traces/eee", http.StatusNotFound},
 	}
 	for _, damaged := range []bool{false, true} {
 		w.store.damaged = nil
