@@ -84,6 +84,7 @@ func Serve(ctx context.Context, from config.Source, version string) error {
 	if err != nil {
 		return err
 	}
+	addSpare()
 	a.reloads.from = from
 	return a.Run(ctx)
 }
