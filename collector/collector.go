@@ -49,8 +49,10 @@ func New(cfg Config, memory *ledger.Ledger, log Appender, pool *Pool, reg promet
 	if memory == nil {
 		memory = ledger.New(cfg.MaxInflightBytes, nil)
 	}
-	c := &Collector{cfg: cfg, messages: memory.Account("messages", cfg.MaxInflightBytes),
-		streams: memory.Account("streams", memory.Limit()/streamsShare), log: log, pool: pool, now: now}
+	c := &Collector{
+		cfg: cfg, messages: memory.Account("messages", cfg.MaxInflightBytes), streams: memory.Account("streams", memory.Limit()/streamsShare),
+		log: log, pool: pool, now: now,
+	}
 	c.SetLimits(cfg.Limits)
 	v, err := newVectors(reg, func() float64 { return float64(c.messages.Used()) })
 	if err != nil {

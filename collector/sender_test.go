@@ -69,9 +69,9 @@ func TestLanesRememberWhoseBytesTheyHold(t *testing.T) {
 		if err := in.Admit(s, 1<<10); err != nil {
 			return err
 		}
-		return lane.Add(s, 1<<10, func(f *Fill) error { return nil })
+		return lane.Add(s, 1<<10, func(*Fill) error { return nil })
 	}
-	for send(&greedy) == nil { //nolint:revive // until it is refused
+	for send(&greedy) == nil {
 	}
 	if greedy.Held() != 1<<15 {
 		t.Errorf("one that takes all it can has %d bytes of %d", greedy.Held(), 1<<16)

@@ -17,8 +17,14 @@ import (
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
-// ask posts a body to a Zipkin port and returns the answer, whose body is closed.
-func ask(t *testing.T, addr, encoding string, body io.Reader) *http.Response {
+// told is what a sender is answered.
+type told struct {
+	StatusCode    int
+	Status, Retry string
+}
+
+// ask posts a body to a Zipkin port and returns the answer.
+func ask(t *testing.T, addr, encoding string, body io.Reader) told {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+addr+"/api/v2/spans", body)
 	if err != nil {
@@ -35,7 +41,7 @@ func ask(t *testing.T, addr, encoding string, body io.Reader) *http.Response {
 	_, _ = io.Copy(io.Discard, resp.Body)
 	_ = resp.Body.Close()
 	http.DefaultClient.CloseIdleConnections()
-	return resp
+	return told{resp.StatusCode, resp.Status, resp.Header.Get("Retry-After")}
 }
 
 func zipped(t *testing.T, b []byte) []byte {
@@ -131,8 +137,8 @@ func TestBodiesBeyondTheLimits(t *testing.T) {
 	if err := w.in.Admit(nil, all); err != nil {
 		t.Fatal(err)
 	}
-	if r := ask(t, p.zipkin, "", strings.NewReader("[]")); r.StatusCode != http.StatusTooManyRequests || r.Header.Get("Retry-After") != "1" {
-		t.Errorf("with no room it is answered %s, come back after %q", r.Status, r.Header.Get("Retry-After"))
+	if r := ask(t, p.zipkin, "", strings.NewReader("[]")); r.StatusCode != http.StatusTooManyRequests || r.Retry != "1" {
+		t.Errorf("with no room it is answered %s, come back after %q", r.Status, r.Retry)
 	}
 	w.in.Leave(nil, all)
 	if held := w.in.Inflight(); held != 0 {
@@ -149,8 +155,8 @@ func TestRefusalIsTold(t *testing.T) {
 	w.log.refuse = telemetry.ErrOverloaded
 	w.log.mu.Unlock()
 	r := ask(t, p.zipkin, "", strings.NewReader("["+zipkinSpan("cart", "x", "SERVER")+"]"))
-	if r.StatusCode != http.StatusTooManyRequests || r.Header.Get("Retry-After") != "1" {
-		t.Errorf("with the log full it is answered %s, come back after %q", r.Status, r.Header.Get("Retry-After"))
+	if r.StatusCode != http.StatusTooManyRequests || r.Retry != "1" {
+		t.Errorf("with the log full it is answered %s, come back after %q", r.Status, r.Retry)
 	}
 }
 

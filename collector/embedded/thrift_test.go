@@ -76,7 +76,7 @@ func TestThriftBomb(t *testing.T) {
 
 func FuzzThriftSound(f *testing.F) {
 	f.Add(thriftBatch(f))
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(func(_ *testing.T, b []byte) {
 		_ = thriftSound(b, thriftStruct)
 		_ = thriftSound(b, thriftList)
 	})

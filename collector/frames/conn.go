@@ -100,7 +100,7 @@ func (c *conn) end(why reason, text string) {
 	}
 	c.w.cut.WithLabelValues(string(why)).Inc()
 	if c.writing.TryLock() {
-		if c.out.between() && c.Conn.SetWriteDeadline(time.Now().Add(10*time.Millisecond)) == nil {
+		if c.out.between() && c.SetWriteDeadline(time.Now().Add(10*time.Millisecond)) == nil {
 			_, _ = c.Conn.Write(goAway(c.last.Load(), text))
 		}
 		c.writing.Unlock()

@@ -227,13 +227,13 @@ func (w *writer) follow(c *conn, b []byte) {
 				return
 			}
 			const kindContinuation = 9
-			switch {
-			case w.kind == kindHeaders || w.kind == kindContinuation:
+			switch w.kind {
+			case kindHeaders, kindContinuation:
 				w.headers = w.flags&flagHeaders == 0
 				if w.kind == kindHeaders && w.flags&flagEnd != 0 {
 					c.ended(w.stream)
 				}
-			case w.kind == kindReset:
+			case kindReset:
 				c.ended(w.stream)
 			}
 		}

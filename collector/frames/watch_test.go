@@ -77,7 +77,7 @@ func serve(t *testing.T, limit int64, timeout time.Duration) *server {
 	}, struct{}{})
 	done := make(chan struct{})
 	go func() { defer close(done); _ = g.Serve(s.Listen(l)) }()
-	t.Cleanup(func() { g.Stop(); <-done; s.Watch.Close() })
+	t.Cleanup(func() { g.Stop(); <-done; s.Close() })
 	s.addr = l.Addr().String()
 	return s
 }
@@ -105,7 +105,7 @@ func (s *server) raw(t *testing.T) *client {
 		_ = c.Close()
 		for range k.answers {
 		}
-	}) //nolint:revive // until it is closed
+	})
 	if _, err := io.WriteString(c, preface); err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +217,7 @@ func TestTinyFrames(t *testing.T) {
 		}
 	}
 	wait(t, "frames to be counted", func() bool { return s.memory.Used() >= streamCost+frames*frameCost })
-	_ = k.Conn.Close()
+	_ = k.Close()
 	wait(t, "all to be given back", func() bool { return s.memory.Used() == 0 })
 }
 
