@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -206,7 +207,7 @@ func TestDamageIsTold(t *testing.T) {
 	var want []string
 	const n, bad = 400, 201
 	for i := range n {
-		body := fmt.Sprint(i)
+		body := strconv.Itoa(i)
 		if p := l.put(t, body); p != bad {
 			want = append(want, fmt.Sprintf("%d:%s", p, body))
 		}
@@ -296,7 +297,7 @@ func TestDamageWhileInUse(t *testing.T) {
 	l := open(t, dir, small(), 0)
 	const n = 20
 	for i := range n {
-		l.put(t, fmt.Sprint(i))
+		l.put(t, strconv.Itoa(i))
 	}
 	_ = l.Close()
 	l = open(t, dir, small(), 0)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -191,7 +192,7 @@ func TestHangingDisk(t *testing.T) {
 	var wg sync.WaitGroup
 	errs := make([]error, 20)
 	for i := range errs {
-		wg.Go(func() { _, errs[i] = l.Append(context.Background(), batchOf(fmt.Sprint(i))) })
+		wg.Go(func() { _, errs[i] = l.Append(context.Background(), batchOf(strconv.Itoa(i))) })
 	}
 	for l.Err() == nil {
 		time.Sleep(time.Millisecond)
@@ -308,7 +309,7 @@ func TestReadErrorIsTriedAgain(t *testing.T) {
 	timing.retry = 20 * time.Millisecond
 	l := openFaulty(t, fsys, timing, "/wal")
 	for i := range 5 {
-		if _, err := l.Append(t.Context(), batchOf(fmt.Sprint(i))); err != nil {
+		if _, err := l.Append(t.Context(), batchOf(strconv.Itoa(i))); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -241,7 +241,7 @@ func (f *Follower) read() (telemetry.Entry, bool, error) {
 	if err == nil {
 		rec = f.disk.record()
 		err = f.disk.batch.DecodeRecord(rec)
-		if err != nil && !(errors.Is(err, telemetry.ErrNewerRecord) && f.disk.scan.sealed) {
+		if err != nil && (!f.disk.scan.sealed || !errors.Is(err, telemetry.ErrNewerRecord)) {
 			f.disk.undecodable(f.log, err)
 			t.mu.Lock()
 			f.miss(pos+1, base)

@@ -131,7 +131,7 @@ func openOn(fsys disk.FS, timing timing, dir string, cfg Config, after telemetry
 	l.metrics = newMetrics(reg, l)
 	if err := l.nextSegment(); err != nil {
 		// The server can still answer, and says that it is not ready.
-		l.fail(err)
+		_ = l.fail(err)
 	}
 	go l.commit()
 	l.watch.Go(l.watchDisk)

@@ -98,15 +98,9 @@ func (s *scanner) next() found {
 		f := s.frame(s.off)
 		if f.err != nil {
 			if f.torn {
-				from := s.off
-				if start >= 0 {
-					from = start
-				}
 				torn := bad < 0
-				if bad >= 0 {
-					from = bad
-				}
-				return s.tell(damage{from: from, to: s.size, cause: f.err, torn: torn}, s.size)
+				damaged(s.off, f.err)
+				return s.tell(damage{from: bad, to: s.size, cause: cause, torn: torn}, s.size)
 			}
 			damaged(s.off, f.err)
 			s.off = s.resync(s.off)

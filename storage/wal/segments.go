@@ -18,12 +18,6 @@ type segment struct {
 	base  Extent // of all records before it
 }
 
-func (l *Log) current() segment {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.mu.segments[len(l.mu.segments)-1]
-}
-
 // grow notes that the newest segment took records from position first on, and is now so long.
 func (l *Log) grow(first telemetry.Position, size int64, base Extent) {
 	l.mu.Lock()
