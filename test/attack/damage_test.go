@@ -300,5 +300,5 @@ func (d *damaged) look(w *world, h harm) (came, string) {
 // incomplete says whether an answer says of itself that something is missing.
 func incomplete(body []byte) bool {
 	s := strings.ToLower(string(body))
-	return strings.Contains(s, "incomplete") || strings.Contains(s, "damaged")
+	return strings.Contains(s, `"incomplete"`) || strings.Contains(s, "in what cannot be read")
 }
