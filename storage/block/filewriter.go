@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/parquet-go/parquet-go/bloom"
@@ -236,8 +237,7 @@ func (f *parquetFile) writeFooter(w *offsetWriter, g format.RowGroup, sums []byt
 	if err != nil {
 		return fmt.Errorf("encode parquet metadata: %w", err)
 	}
-	end := append(sums, trailer(sums, footer)...)
-	end = append(end, footer...)
+	end := slices.Concat(sums, trailer(sums, footer), footer)
 	end = binary.LittleEndian.AppendUint32(end, uint32(len(footer)))
 	_, err = w.Write(append(end, magic...))
 	return err

@@ -109,7 +109,7 @@ func TestSharesAreCutAlike(t *testing.T) {
 	}
 	for i := range 300 {
 		seen.note("small", strconv.Itoa(i), 1)
-		seen.note("long", strings.Repeat("x", 10_000)+fmt.Sprint(i), 1)
+		seen.note("long", strings.Repeat("x", 10_000)+strconv.Itoa(i), 1)
 	}
 	_, names := o.add(seen, blockOf(0))
 	got := o.entries()

@@ -3,6 +3,7 @@ package attack
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"sync"
 	"text/tabwriter"
@@ -65,7 +66,7 @@ func (t *table) print(to io.Writer) {
 			if n < 0 {
 				return "-"
 			}
-			return fmt.Sprint(n)
+			return strconv.Itoa(n)
 		}
 		recovery := "-"
 		if r.recovery >= 0 {
