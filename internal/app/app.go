@@ -84,9 +84,14 @@ func Serve(ctx context.Context, from config.Source, version string) error {
 	if err != nil {
 		return err
 	}
-	addSpare()
 	a.reloads.from = from
-	return a.Run(ctx)
+	beside, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { a.spareWhileCrowded(beside) })
+	err = a.Run(ctx)
+	stop()
+	wg.Wait()
+	return err
 }
 
 // New opens the stores, restores what was derived from the log, and opens the
