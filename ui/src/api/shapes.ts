@@ -21,6 +21,7 @@ import type {
   Trace,
   TraceSearch,
   TraceSummary,
+  Unread,
 } from './types';
 
 const str = or(text, '');
@@ -100,9 +101,12 @@ const traceSummary = object<TraceSummary>({
   services: list(object({ name: text, spans: zero })),
 });
 
+const unread = object<Unread>({ file: text, reason: text });
+
 export const traceSearch: Check<TraceSearch> = object<TraceSearch>({
   traces: list(traceSummary),
   searched: or(object({ spans: zero, blocks: zero, took: zero }), { spans: 0, blocks: 0, took: 0 }),
+  incomplete: list(unread),
 });
 
 const attribute: Check<AttributeValue> = (v, p) => {
@@ -148,6 +152,7 @@ export const trace: Check<Trace> = object<Trace>({
   duration: num,
   spans: list(span),
   requests: list(requestLog),
+  incomplete: list(unread),
 });
 
 export const services: Check<{ services: ServiceEntry[] }> = object({

@@ -93,6 +93,13 @@ export interface TraceSummary {
 export interface TraceSearch {
   traces: TraceSummary[];
   searched: { spans: number; blocks: number; took: number };
+  incomplete: Unread[];
+}
+
+/** A file that could not be read: what it holds may be lacking in the answer. */
+export interface Unread {
+  file: string;
+  reason: string;
 }
 
 export type AttributeValue = string | number | boolean | AttributeValue[] | null;
@@ -136,6 +143,7 @@ export interface Trace {
   duration: number;
   spans: Span[];
   requests: RequestLog[];
+  incomplete: Unread[];
 }
 
 export interface ServiceEntry {

@@ -29,6 +29,7 @@ function trace(...spans: Span[]): Trace {
     duration: Math.max(0, ...spans.map((s) => s.start + s.duration)),
     spans,
     requests: [],
+    incomplete: [],
   };
 }
 const names = (t: { rows: Span[] }): string[] => t.rows.map((s) => s.name);

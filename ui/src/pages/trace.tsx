@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { fetchTrace } from '../api/client';
-import type { Attributes, AttributeValue, RequestLog, Span } from '../api/types';
+import type { Attributes, AttributeValue, RequestLog, Span, Unread } from '../api/types';
 import { css } from '../base/color';
 import { clockMillis, duration, when } from '../base/format';
 import { hash32 } from '../base/hash';
@@ -12,11 +12,14 @@ import { useKeys } from '../widgets/keys';
 import { Icon, Link } from '../widgets/parts';
 import { useQuery } from '../widgets/query';
 import { param, patch } from '../widgets/route';
-import { Failure, Loading } from '../widgets/states';
+import { Failure, Incomplete, Loading } from '../widgets/states';
 import { colors, serviceColors } from '../widgets/theme';
 
 export function TracePage(p: { id: string }): JSX.Element {
-  const q = useQuery(p.id, async (s) => buildTree(await fetchTrace(p.id, s)));
+  const q = useQuery(p.id, async (s) => {
+    const trace = await fetchTrace(p.id, s);
+    return { tree: buildTree(trace), incomplete: trace.incomplete };
+  });
   if (q.error !== undefined && q.data === undefined)
     return (
       <div class="page">
@@ -29,13 +32,13 @@ export function TracePage(p: { id: string }): JSX.Element {
         <Loading what="Fetching the trace." />
       </div>
     );
-  if (q.data.rows.length === 0)
+  if (q.data.tree.rows.length === 0)
     return (
       <div class="page">
         <Failure title="An empty trace" error="The trace is known, but none of its spans is stored." />
       </div>
     );
-  return <TraceView tree={q.data} />;
+  return <TraceView tree={q.data.tree} incomplete={q.data.incomplete} />;
 }
 
 /** The same service has the same colour in every trace: chosen by its name, not by its order. */
@@ -56,7 +59,7 @@ function tracePalette(tree: TraceTree): WaterfallPalette {
   };
 }
 
-function TraceView(p: { tree: TraceTree }): JSX.Element {
+function TraceView(p: { tree: TraceTree; incomplete: readonly Unread[] }): JSX.Element {
   const { tree } = p;
   const host = useRef<HTMLDivElement>(null);
   const strip = useRef<HTMLDivElement>(null);
@@ -187,6 +190,7 @@ function TraceView(p: { tree: TraceTree }): JSX.Element {
             <span class={`mark mark-${errors > 0 ? 'failing' : 'ok'}`} /> {root.service}{' '}
             <span class="light">{root.name}</span>
           </h1>
+          <Incomplete of={p.incomplete} />
         </div>
         <div class="figures">
           <div class="big">

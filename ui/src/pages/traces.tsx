@@ -10,7 +10,7 @@ import { Link } from '../widgets/parts';
 import { useQuery } from '../widgets/query';
 import { go, href, LAST_NAMES, last, param, patch, range, route } from '../widgets/route';
 import { HowToSend } from '../widgets/connect';
-import { Failure, Loading, Nothing } from '../widgets/states';
+import { Failure, Incomplete, Loading, Nothing } from '../widgets/states';
 import { colors, serviceColors } from '../widgets/theme';
 
 const FIELDS = [
@@ -52,6 +52,7 @@ export function TracesPage(): JSX.Element {
   return (
     <div class="page traces">
       <Form retry={q.retry} />
+      <Incomplete of={q.data?.found.incomplete ?? []} />
       {q.error !== undefined ? (
         <Failure title="The search did not come back" error={q.error.message} retry={q.retry} />
       ) : q.data === undefined ? (

@@ -1,4 +1,5 @@
 import type { ComponentChildren, JSX } from 'preact';
+import type { Unread } from '../api/types';
 import { Button } from './parts';
 
 // What a page shows in place of its content: while it waits, when it failed, and when there is nothing yet.
@@ -61,5 +62,15 @@ export function Nothing(p: { title: string; children: ComponentChildren }): JSX.
       <h2>{p.title}</h2>
       {p.children}
     </div>
+  );
+}
+
+/** What an answer may lack, because a file could not be read; nothing where it is whole. */
+export function Incomplete(p: { of: readonly Unread[] }): JSX.Element | null {
+  if (p.of.length === 0) return null;
+  return (
+    <p class="notice bad" role="alert">
+      This may be incomplete: {p.of.map((u) => `${u.file} could not be read (${u.reason})`).join('; ')}.
+    </p>
   );
 }

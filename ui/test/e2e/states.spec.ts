@@ -9,7 +9,7 @@ test.skip(process.env.BINNACLE_URL !== undefined, 'needs the fixture server');
 const set = (page: Page, query: string): Promise<unknown> => page.request.get(`/__fixture?${query}`);
 
 test.afterEach(async ({ page }) => {
-  await set(page, 'mode=lively&quota_error=&cut=0&followers=well');
+  await set(page, 'mode=lively&quota_error=&cut=0&followers=well&damaged=no');
 });
 
 const places = (page: Page): Promise<Record<string, [number, number]>> =>
@@ -271,4 +271,13 @@ test('waterfall: fold, search, walk', async ({ page }) => {
   await page.keyboard.press('Enter');
   await expect(page.locator('.span-panel')).toBeVisible();
   await expect(page).toHaveURL(/q=fraud.*span=|span=.*q=fraud/);
+});
+
+test('traces: an answer that may lack something says so, with the file', async ({ page }) => {
+  await set(page, 'damaged=yes');
+  await page.goto('/traces');
+  const told = page.locator('.notice.bad[role=alert]');
+  await expect(told).toContainText('0000000000000812/spans.parquet could not be read (checksum does not match)');
+  await page.locator('a[href^="/trace/"]').first().click();
+  await expect(page.locator('.page-head .notice.bad')).toContainText('This may be incomplete');
 });
