@@ -50,6 +50,7 @@ type API struct {
 	mux      *http.ServeMux
 	patterns []string      // all that is served but the web view
 	turns    chan struct{} // a place for each request that may search
+	heavy    chan struct{} // a place for each of them that may be a Heavy one
 	waiting  atomic.Int64  // requests that wait for one
 	web      *webView
 	gzips    sync.Pool // of *gzip.Writer
@@ -74,6 +75,7 @@ func New(cfg Config, deps Deps) (*API, error) {
 	a := &API{
 		cfg: cfg, deps: deps, log: deps.Logger, now: deps.Now, metrics: m, web: web,
 		mux: http.NewServeMux(), turns: make(chan struct{}, cfg.MaxConcurrentQueries),
+		heavy: make(chan struct{}, max(1, cfg.MaxConcurrentQueries/heavyShare)),
 	}
 	if a.now == nil {
 		a.now = time.Now

@@ -38,6 +38,7 @@ const (
 	Cheap   Cost = iota // answered from memory
 	Search              // reads a store: waits for its turn
 	Endless             // a stream or a profile: no timeout
+	Heavy               // a search that may keep a processor for as long as it has time: waits among its like first
 )
 
 // A Mounted is a dialect with its place on the web port.

@@ -36,9 +36,6 @@ func (a *API) serve(c *claim) http.Handler {
 		start := a.now()
 		w := &writer{ResponseWriter: rw}
 		cost := c.route.Cost
-		if c.route.CostOf != nil {
-			cost = c.route.CostOf(r)
-		}
 		defer func() {
 			v := recover()
 			if v != nil {
@@ -52,13 +49,16 @@ func (a *API) serve(c *claim) http.Handler {
 				panic(http.ErrAbortHandler) // half an answer must not look whole
 			}
 		}()
+		if c.route.CostOf != nil {
+			cost = c.route.CostOf(r)
+		}
 		if cost != Endless {
 			ctx, cancel := context.WithTimeout(r.Context(), a.cfg.RequestTimeout)
 			defer cancel()
 			r = r.WithContext(ctx)
 		}
-		if cost == Search {
-			question, done, err := a.question(r)
+		if cost == Search || cost == Heavy {
+			question, done, err := a.question(r, cost)
 			if err != nil {
 				if !errors.Is(err, context.Canceled) { // nobody is there to be answered
 					a.fail(w, r, form, err)
@@ -110,11 +110,24 @@ func (a *API) room(n int) error {
 
 // question waits for the turn of a request that searches, and opens what counts its cost. done ends it. A turn ends before
 // the answer is sent, so that clients who read slowly keep nobody else from searching.
-func (a *API) question(r *http.Request) (_ *http.Request, done func(), err error) {
-	if err := a.takeTurn(r.Context()); err != nil {
+func (a *API) question(r *http.Request, cost Cost) (_ *http.Request, done func(), err error) {
+	if cost == Heavy {
+		if err := a.takeTurn(r.Context(), a.heavy); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := a.takeTurn(r.Context(), a.turns); err != nil {
+		if cost == Heavy {
+			<-a.heavy
+		}
 		return nil, nil, err
 	}
-	leave := sync.OnceFunc(func() { <-a.turns })
+	leave := sync.OnceFunc(func() {
+		<-a.turns
+		if cost == Heavy {
+			<-a.heavy
+		}
+	})
 	ctx, question := a.deps.Questions.Open(r.Context())
 	question.AtRest(leave)
 	done = func() {
@@ -128,21 +141,24 @@ func (a *API) question(r *http.Request) (_ *http.Request, done func(), err error
 	return r.WithContext(ctx), done, nil
 }
 
-// takeTurn waits until one more request may search.
-func (a *API) takeTurn(ctx context.Context) error {
+// heavyShare is which part of the searches may be Heavy ones: the others must find a place while those go on for all the time they have.
+const heavyShare = 8
+
+// takeTurn waits for a place among turns.
+func (a *API) takeTurn(ctx context.Context, turns chan struct{}) error {
 	select {
-	case a.turns <- struct{}{}:
+	case turns <- struct{}{}:
 		return nil
 	default:
 	}
 	if a.waiting.Add(1) > int64(a.cfg.MaxWaitingQueries) {
 		a.waiting.Add(-1)
 		return &Error{Status: http.StatusServiceUnavailable, Refused: "queue", RetryAfter: 5, Detail: fmt.Sprintf(
-			"%d searches are under way and %d wait; ask again later, or raise api.max_waiting_queries", a.cfg.MaxConcurrentQueries, a.cfg.MaxWaitingQueries)}
+			"%d searches are under way and %d wait; ask again later, or raise api.max_waiting_queries", len(a.turns), a.cfg.MaxWaitingQueries)}
 	}
 	defer a.waiting.Add(-1)
 	select {
-	case a.turns <- struct{}{}:
+	case turns <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return a.noTurn(ctx)
@@ -155,7 +171,8 @@ func (a *API) noTurn(ctx context.Context) error {
 		return context.Canceled
 	}
 	return &Error{Status: http.StatusServiceUnavailable, Refused: "busy", RetryAfter: 5, Detail: fmt.Sprintf(
-		"%d searches were under way for %s; ask again later, ask for less, or raise max_concurrent_queries", a.cfg.MaxConcurrentQueries, a.cfg.RequestTimeout)}
+		"no place was free for %s (%d searches may be under way, and %d that go through much); ask again later, ask for less, or raise api.max_concurrent_queries",
+		a.cfg.RequestTimeout, cap(a.turns), cap(a.heavy))}
 }
 
 // notRouted is the error for a path that nothing is at, and for one that was asked

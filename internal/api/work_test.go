@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,6 +46,34 @@ func TestSearchesWaitForTheirTurn(t *testing.T) {
 		}
 		if rec := <-second; rec.Code != http.StatusOK {
 			t.Errorf("the second search, whose turn came in time, was answered %d", rec.Code)
+		}
+	})
+}
+
+// Those that go through much wait among their like, and keep nobody else from searching.
+func TestHeavySearchesLeavePlaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		block := make(chan struct{})
+		w := shop(newWorld(t, func(p *plan) {
+			p.cfg.MaxConcurrentQueries, p.cfg.RequestTimeout = 16, time.Minute
+			p.prometheus = &asked{heavy: true, serve: func(http.ResponseWriter) { <-block }}
+		}))
+		var all sync.WaitGroup
+		codes := make(chan int, 16)
+		for range 16 { // as many as all the places
+			all.Go(func() { codes <- w.ask("GET", "/api/v1/query?query=x").Code })
+		}
+		synctest.Wait()
+		if rec := w.ask("GET", "/api/v1/traces?service=cart"); rec.Code != http.StatusOK {
+			t.Errorf("beside 16 heavy searches a small one was answered %d", rec.Code)
+		}
+		close(block)
+		all.Wait()
+		close(codes)
+		for code := range codes {
+			if code != http.StatusOK {
+				t.Errorf("a heavy search was answered %d", code)
+			}
 		}
 	})
 }

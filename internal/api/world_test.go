@@ -135,11 +135,16 @@ func tryWorld(t testing.TB, change ...func(*plan)) (*world, error) {
 type asked struct {
 	promapi.Dialect
 	serve func(http.ResponseWriter)
+	heavy bool
 }
 
 func (a *asked) Routes() []api.Route {
 	routes := a.Dialect.Routes()
 	for i := range routes {
+		routes[i].CostOf = nil // it asks the engine, and there is none
+		if a.heavy {
+			routes[i].Cost = api.Heavy
+		}
 		routes[i].Serve = func(w http.ResponseWriter, r *http.Request) error {
 			if a.serve != nil {
 				a.serve(w)

@@ -160,7 +160,7 @@ func TestTurns(t *testing.T) {
 		if err := errors.Join(first.Begin(ctx1), second.Begin(ctx2)); err != nil {
 			t.Fatal(err)
 		}
-		gone, cancel := context.WithTimeout(context.Background(), time.Second)
+		gone, cancel := context.WithTimeout(context.Background(), overdue/2-time.Millisecond)
 		defer cancel()
 		_, third := d.Open(gone)
 		if err := third.Begin(gone); !errors.Is(err, context.DeadlineExceeded) {
@@ -179,6 +179,41 @@ func TestTurns(t *testing.T) {
 		}
 		if d.cpu.free != 2 || d.cpu.waiting.Load() != 0 {
 			t.Errorf("%d processors are free, %d wait", d.cpu.free, d.cpu.waiting.Load())
+		}
+	})
+}
+
+// Two compute without a pause on the only place; whoever comes beside them does not wait for their end, and no more compute than may.
+func TestPlacesAreLent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, _ := desk(t, Limits{Bytes: 1, Series: 1, Answer: 1}, 1, 1)
+		var wg sync.WaitGroup
+		for range 2 {
+			ctx, a := d.Open(context.Background())
+			wg.Go(func() {
+				if err := a.Begin(ctx); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(30 * time.Second)
+				a.Close()
+			})
+		}
+		time.Sleep(time.Second)
+		for range 10 {
+			begin := time.Now()
+			ctx, a := d.Open(context.Background())
+			if err := a.Begin(ctx); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(begin); took > 2*overdue {
+				t.Errorf("a short question waited %s", took)
+			}
+			a.Close()
+		}
+		wg.Wait()
+		p := d.cpu
+		if p.free != 1 || p.lent != 0 || len(p.queue) != 0 {
+			t.Errorf("at the end %d places are free, %d lent, and %d wait", p.free, p.lent, len(p.queue))
 		}
 	})
 }

@@ -11,13 +11,23 @@ import (
 // slice is how long a question may compute while others wait.
 const slice = 20 * time.Millisecond
 
-// processors are places to compute, given out in the order in which they are asked for.
+// overdue is how long no place may change hands while others wait: whoever has them computes without a pause, as the
+// PromQL engine does.
+const overdue = 100 * time.Millisecond
+
+// maxLent is how many places more there may be for those who wait beside such.
+const maxLent = 4
+
+// processors are places to compute, given out in the order in which they are asked for. When none has changed hands for long, one more
+// is lent, until nobody waits: the scheduler then shares the processors among more, and nobody waits for the end of a heavy question.
 type processors struct {
 	places  int
 	waiting atomic.Int64
 
 	mu    sync.Mutex
 	free  int
+	lent  int
+	moved time.Time       // when a place was given last
 	queue []chan struct{} // closed for who is next
 }
 
@@ -31,6 +41,7 @@ func (p *processors) enter(ctx context.Context) error {
 	p.mu.Lock()
 	if p.free > 0 {
 		p.free--
+		p.moved = time.Now()
 		p.mu.Unlock()
 		return nil
 	}
@@ -38,10 +49,17 @@ func (p *processors) enter(ctx context.Context) error {
 	p.queue = append(p.queue, mine)
 	p.waiting.Add(1)
 	p.mu.Unlock()
-	select {
-	case <-mine:
-		return nil
-	case <-ctx.Done():
+	look := time.NewTicker(overdue / 2)
+	defer look.Stop()
+	for waits := true; waits; {
+		select {
+		case <-mine:
+			return nil
+		case now := <-look.C:
+			p.lend(now)
+		case <-ctx.Done():
+			waits = false
+		}
 	}
 	p.mu.Lock()
 	for i, c := range p.queue {
@@ -61,14 +79,33 @@ func (p *processors) enter(ctx context.Context) error {
 func (p *processors) leave() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.queue) == 0 {
+	switch {
+	case len(p.queue) > 0:
+		p.next()
+	case p.lent > 0:
+		p.lent--
+	default:
 		p.free++
-		return
 	}
+}
+
+// next gives a place to who waits longest. The lock is held.
+func (p *processors) next() {
 	next := p.queue[0]
 	p.queue = p.queue[1:]
 	p.waiting.Add(-1)
+	p.moved = time.Now()
 	close(next)
+}
+
+// lend lets one more compute, if somebody waits and no place has changed hands for long.
+func (p *processors) lend(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.queue) > 0 && p.lent < maxLent && now.Sub(p.moved) >= overdue {
+		p.lent++
+		p.next()
+	}
 }
 
 // Begin waits for a processor. What is computed before is not counted.

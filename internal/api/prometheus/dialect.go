@@ -86,9 +86,14 @@ func (d *Dialect) Routes() []api.Route {
 		if strings.HasPrefix(p.path, "/status") || p.path == "/metadata" {
 			cost = api.Cheap
 		}
-		out = append(out, api.Route{Pattern: "GET " + prefix + p.path, Cost: cost, Serve: d.serve})
+		rt := api.Route{Pattern: "GET " + prefix + p.path, Cost: cost, Serve: d.serve}
+		if strings.HasPrefix(p.path, "/query") {
+			rt.CostOf = d.costOf
+		}
+		out = append(out, rt)
 		if p.post {
-			out = append(out, api.Route{Pattern: "POST " + prefix + p.path, Cost: cost, Serve: d.serve})
+			rt.Pattern = "POST " + prefix + p.path
+			out = append(out, rt)
 		}
 	}
 	return out

@@ -85,6 +85,18 @@ func (p pieces) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// costOf says which queries wait among their like: those that may go through much.
+func (d *Dialect) costOf(r *http.Request) api.Cost {
+	r.Body = http.MaxBytesReader(nil, r.Body, maxForm)
+	if r.ParseForm() != nil {
+		return api.Search // check will say what is wrong
+	}
+	if d.engine.Heavy(r.Form.Get("query")) {
+		return api.Heavy
+	}
+	return api.Search
+}
+
 // check reads the parameters as the handlers will, and looks at those that are parsed further.
 func (d *Dialect) check(w http.ResponseWriter, r *http.Request) error {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
