@@ -101,7 +101,7 @@ const streamWorkers = 32
 // not grow with the line's speed, as gRPC's own would, to 16 MiB a stream. gRPC reads a connection whatever its streams do: connWindow
 // bounds no memory, and is large for the sake of far senders.
 const (
-	streamWindow    = 64 << 10
+	streamWindow    = 512 << 10
 	connWindow      = 1 << 20
 	headerListBytes = 64 << 10
 )

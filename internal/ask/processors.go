@@ -180,10 +180,15 @@ func (a *Ask) Yield(ctx context.Context) error {
 	return a.begin(ctx)
 }
 
-// Parallel is how many goroutines may compute for the question, of n that it could use.
+// Parallel is how many goroutines may compute for the question, of n that it could use: one more than there are places, which leave a
+// processor to others, while nobody waits for one.
 func (a *Ask) Parallel(n int) int {
 	if a == nil {
 		return n
 	}
-	return max(1, min(n, a.desk.cpu.places))
+	places := a.desk.cpu.places
+	if a.desk.cpu.waiting.Load() == 0 {
+		places++
+	}
+	return max(1, min(n, places))
 }
