@@ -15,19 +15,21 @@ import (
 const maxWindow = 8 << 20
 
 // RegisterCompressors teaches all gRPC servers and clients of the process gzip
-// and zstd. gRPC's registry is global and not safe for concurrent use, so main
-// calls it once, before it starts any server.
+// and zstd, the first time that it is called. gRPC's registry is global and not safe for concurrent use, and a process may
+// have several servers, as tests do.
 //
 // How much a message may hold once decompressed is bounded by gRPC itself: it
 // reads from the decompressor no more than grpc.MaxRecvMsgSize. At most one decompressor a
 // processor runs at a time: a message is there as a whole when gRPC decompresses it, so none waits for its sender.
-func RegisterCompressors() {
+func RegisterCompressors() { register() }
+
+var register = sync.OnceFunc(func() { //nolint:gochecknoglobals // gRPC's registry is as global
 	turns := make(chan struct{}, runtime.GOMAXPROCS(0))
 	for _, c := range []*compressor{newGzip(), newZstd()} {
 		c.turns = turns
 		encoding.RegisterCompressor(c)
 	}
-}
+})
 
 // Gzip returns a gzip codec that pools its state. Its readers are io.Closers,
 // to be closed when read. It is safe for concurrent use.

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -12,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/binnacle-mesh/binnacle/internal/config"
 )
@@ -38,7 +36,7 @@ func serveOn(t *testing.T, dir string, work func(*App)) error {
 	return err
 }
 
-// dataDirectory makes a small data directory in which each kind of file is.
+// dataDirectory makes a small data directory in which each kind of file is. The second start writes the series of what the first took.
 func dataDirectory(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -48,9 +46,6 @@ func dataDirectory(t *testing.T) string {
 				if _, err := a.pipeline.Append(t.Context(), batch(4)); err != nil {
 					t.Error(err)
 				}
-			}
-			if err := a.signals.Flush(context.Background(), time.Now(), a.series); err != nil {
-				t.Error(err)
 			}
 		})
 		if err != nil {
