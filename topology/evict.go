@@ -44,11 +44,20 @@ func (t *Topology) evict() {
 		t.door.forget(t.tick)
 	}
 	t.flood.forget(t.now)
-	if !t.pressed() {
-		return
+	if t.littered() {
+		t.makeRoom(t.once, t.onceNamed)
 	}
-	lot := uint64(t.tick/evictEvery) % lots //nolint:gosec // not negative
-	es, ns := &t.edges, &t.nodes
+	if t.pressed() {
+		lot := uint64(t.tick/evictEvery) % lots //nolint:gosec // not negative
+		t.makeRoom(func(e *edge) bool {
+			return t.tired(e.first, e.last) && hashEdge(t.nodes.list[e.src].hash, t.nodes.list[e.dst].hash, e.protocol)%lots == lot
+		}, func(n *node) bool { return n.hash%lots == lot && t.tired(n.since, n.reported) })
+	}
+}
+
+// makeRoom has the edges that are to go be counted at overflow, and gives up the nodes that are to go and have no edge.
+func (t *Topology) makeRoom(goes func(*edge) bool, leaves func(*node) bool) {
+	es, ns, pressed := &t.edges, &t.nodes, t.pressed()
 	stays := make([]bool, len(ns.list))
 	var leaving []leaver
 	for id, n := range ns.list {
@@ -57,10 +66,10 @@ func (t *Topology) evict() {
 	for id, e := range es.list {
 		switch {
 		case e == nil || e.overflow:
-		case !t.tired(e.first, e.last):
-			stays[e.src], stays[e.dst] = true, true
-		case hashEdge(ns.list[e.src].hash, ns.list[e.dst].hash, e.protocol)%lots == lot:
+		case goes(e):
 			leaving = append(leaving, leaver{edgeID(id), e}) //nolint:gosec // an index
+		case !pressed || !t.tired(e.first, e.last): // or else it goes soon
+			stays[e.src], stays[e.dst] = true, true
 		}
 	}
 	// Those of a protocol first: on their targets those of none are counted.
@@ -72,12 +81,50 @@ func (t *Topology) evict() {
 		}
 	}
 	for id, n := range ns.list {
-		if n != nil && id != nowhere && n.reporter && n.edges == 0 && n.hash%lots == lot && t.tired(n.since, n.reported) {
+		if n != nil && id != nowhere && n.reporter && n.edges == 0 && leaves(n) {
 			n.reporter = false
 			ns.loose = append(ns.loose, nodeID(id)) //nolint:gosec // an index
 			t.stats.Evicted.Nodes++
 		}
 	}
+}
+
+// litter is what a flood leaves behind where there is room for it: thousands of names that came once and never again, among which nobody
+// finds the services that live. Once there is so much of it that was silent for a minute, all of it goes that has been for half of one, at
+// once, so that no rest stays for as long as forget_after.
+const (
+	litterAfter = time.Minute
+	litterSince = litterAfter / 2
+	litterCalls = 4 // as all witnesses count together: one request that four saw
+)
+
+// littered says that there is as much litter as is worth telling of a flood.
+func (t *Topology) littered() bool {
+	old, left := t.now-int64(litterAfter), uint64(0)
+	for _, e := range t.edges.list {
+		if e != nil && e.last <= old && t.once(e) {
+			left++
+		}
+	}
+	for _, n := range t.nodes.list {
+		if n != nil && n.edges == 0 && n.reported <= old && t.onceNamed(n) {
+			left++
+		}
+	}
+	return left >= t.floodAt()
+}
+
+// once says that an edge is litter: some requests within a short time, and silence since.
+func (t *Topology) once(e *edge) bool {
+	return !e.overflow && t.silent(e.first, e.last) && e.requests() <= litterCalls
+}
+
+// onceNamed says that a node without edges is litter.
+func (t *Topology) onceNamed(n *node) bool { return n.reporter && t.silent(n.since, n.reported) }
+
+// silent says that something was seen within a short time alone, and not for long.
+func (t *Topology) silent(first, last int64) bool {
+	return last-first < int64(patience) && t.now-last >= max(int64(litterSince), t.idle())
 }
 
 // leaver is an edge that is to go, unless it went with another, and its number is another's.
