@@ -13,9 +13,9 @@ import (
 // The commit, in six lines:
 //
 //	Append encodes the batch on its caller's goroutine, queues it and waits.
-//	One goroutine takes the whole queue at once,
-//	in groups that fit the newest segment, opening another where none does,
-//	writes a group and syncs once,
+//	One goroutine takes a group of what waits (queue.go), as much of it as
+//	fits the newest segment at a time, opening another where nothing does,
+//	writes it and syncs once,
 //	puts it in the tail, where the followers find what is durable, and nothing else,
 //	and wakes the waiters.
 //
@@ -87,20 +87,19 @@ func (l *Log) enqueue(e *entry) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch held := l.mu.bytes + l.mu.queued; {
+	switch held := l.mu.bytes + l.mu.queue.bytes; {
 	case l.mu.fault != nil:
 		return l.mu.fault
 	case l.mu.closed:
 		return telemetry.ErrClosed
-	case l.mu.queued > 0 && l.mu.queued+n > maxQueued:
+	case l.mu.queue.bytes > 0 && l.mu.queue.bytes+n > maxQueued:
 		l.metrics.refused.Inc()
-		return fmt.Errorf("%d bytes wait for the log's disk: %w", l.mu.queued, telemetry.ErrOverloaded)
+		return fmt.Errorf("%d bytes wait for the log's disk: %w", l.mu.queue.bytes, telemetry.ErrOverloaded)
 	case held+n > l.cfg.MaxBytes:
 		l.metrics.refused.Inc()
 		return fmt.Errorf("log holds %d of %d bytes: %w", held, l.cfg.MaxBytes, telemetry.ErrOverloaded)
 	}
-	l.mu.queue = append(l.mu.queue, e)
-	l.mu.queued += n
+	l.mu.queue.put(e)
 	return nil
 }
 
@@ -117,27 +116,29 @@ func (l *Log) signal() {
 // commit is the committer's goroutine.
 func (l *Log) commit() {
 	defer close(l.done)
+	var group []*entry
 	for {
 		select {
 		case <-l.wake:
 		case <-l.retries.due():
 			l.recover()
 		}
-		l.tail.waitForEssential()
-		l.mu.Lock()
-		all, closed := l.mu.queue, l.mu.closed
-		l.mu.queue, l.mu.spare = l.mu.spare[:0], nil
-		l.mu.queued = 0
-		l.mu.Unlock()
-		for group := all; len(group) > 0; {
-			n, err := l.write(group)
-			l.finish(group[:n], err)
-			group = group[n:]
+		closed := false
+		for {
+			room := l.tail.waitForEssential()
+			l.mu.Lock()
+			group, closed = l.mu.queue.take(group[:0], room), l.mu.closed
+			l.mu.Unlock()
+			if len(group) == 0 {
+				break
+			}
+			for left := group; len(left) > 0; {
+				n, err := l.write(left)
+				l.finish(left[:n], err)
+				left = left[n:]
+			}
+			clear(group)
 		}
-		clear(all)
-		l.mu.Lock()
-		l.mu.spare = all[:0]
-		l.mu.Unlock()
 		if closed {
 			l.closeFile()
 			return

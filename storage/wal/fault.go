@@ -262,9 +262,7 @@ func (l *Log) watchDisk() {
 		if news {
 			fault = &Fault{Since: since, Cause: errors.New("the disk does not answer"), hangs: true}
 			l.mu.fault = fault
-			refused = append(refused, l.mu.queue...)
-			clear(l.mu.queue)
-			l.mu.queue, l.mu.queued = l.mu.queue[:0], 0
+			refused = l.mu.queue.takeAll()
 		}
 		l.mu.Unlock()
 		if news {

@@ -66,9 +66,7 @@ type Log struct {
 
 	mu struct {
 		sync.Mutex
-		queue    []*entry
-		spare    []*entry // the queue's other array
-		queued   int64    // bytes in queue
+		queue    queue
 		closed   bool
 		fault    *Fault    // nothing is taken while it lasts
 		writing  time.Time // since when the committer has been at the disk; zero while it is not

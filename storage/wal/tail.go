@@ -2,6 +2,7 @@ package wal
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"sync"
 
@@ -104,20 +105,22 @@ func (t *tail) trim() (unused []*entry) {
 	return unused
 }
 
-// waitForEssential returns when no essential follower is further behind than its policy allows, or the log closes.
-func (t *tail) waitForEssential() {
+// waitForEssential returns when no essential follower is further behind than its policy allows, or the log closes. room is how many bytes
+// more each may be behind.
+func (t *tail) waitForEssential() (room int64) {
 	for {
 		t.mu.Lock()
-		t.waiting = false
+		room = math.MaxInt64
 		for _, f := range t.followers {
-			if p := f.policy; p.Essential && p.MaxLag > 0 && f.behind().Bytes > p.MaxLag {
-				t.waiting = !t.closing
+			if p := f.policy; p.Essential && p.MaxLag > 0 {
+				room = min(room, p.MaxLag-f.behind().Bytes)
 			}
 		}
+		t.waiting = room < 0 && !t.closing
 		waiting := t.waiting
 		t.mu.Unlock()
 		if !waiting {
-			return
+			return room
 		}
 		<-t.moved
 	}
