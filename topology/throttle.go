@@ -66,16 +66,18 @@ func (t *Topology) named(name string) nodeID {
 	return t.nodes.byKey[telemetry.Node{Kind: kind, Namespace: namespace, Name: host}]
 }
 
-// share distributes a rule's rate over the edges that it can mean; false says
-// that there are none.
+// share distributes a rule's rate over the edges that it can mean, as they saw refusals; false says
+// that there are none. Edges that saw none of late get nothing: the rule's minute and theirs do not end together.
 func (t *Topology) share(rates map[edgeKey]map[string]float64, src, dst nodeID, by ThrottledBy) bool {
 	weights := map[edgeKey]float64{}
 	var sum float64
+	known := false
 	for k, id := range t.edges.byKey {
 		e := t.edges.list[id]
 		if e.dst != dst || e.src == nowhere || src != nowhere && e.src != src {
 			continue
 		}
+		known = true
 		var most uint64
 		for _, a := range e.acc {
 			if a != nil {
@@ -94,5 +96,5 @@ func (t *Topology) share(rates map[edgeKey]map[string]float64, src, dst nodeID, 
 		}
 		rates[k][by.Rule] += by.Rate * w / sum
 	}
-	return sum > 0
+	return known
 }
