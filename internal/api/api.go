@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,7 +23,7 @@ type Deps struct {
 	Dialects []Mounted
 	// Door says who may ask.
 	Door *door.Rules
-	// Questions counts what searches hold and lets them compute in turn. Without one nothing is counted.
+	// Questions counts what searches hold and lets them compute in turn. Without one nothing is counted, and nobody waits.
 	Questions *ask.Desk
 	// Ready is nil when the server can do its work, or says what it waits for.
 	Ready func() error
@@ -48,10 +47,7 @@ type API struct {
 	now      func() time.Time
 	metrics  *metrics
 	mux      *http.ServeMux
-	patterns []string      // all that is served but the web view
-	turns    chan struct{} // a place for each request that may search
-	heavy    chan struct{} // a place for each of them that may be a Heavy one
-	waiting  atomic.Int64  // requests that wait for one
+	patterns []string // all that is served but the web view
 	web      *webView
 	gzips    sync.Pool // of *gzip.Writer
 }
@@ -74,8 +70,7 @@ func New(cfg Config, deps Deps) (*API, error) {
 	}
 	a := &API{
 		cfg: cfg, deps: deps, log: deps.Logger, now: deps.Now, metrics: m, web: web,
-		mux: http.NewServeMux(), turns: make(chan struct{}, cfg.MaxConcurrentQueries),
-		heavy: make(chan struct{}, max(1, cfg.MaxConcurrentQueries/heavyShare)),
+		mux: http.NewServeMux(),
 	}
 	if a.now == nil {
 		a.now = time.Now

@@ -11,10 +11,10 @@ import (
 type Config struct {
 	// RequestTimeout ends any request but a stream or a profile.
 	RequestTimeout time.Duration `yaml:"request_timeout"`
-	// MaxConcurrentQueries is how many requests may search the stores at once;
-	// others wait for their turn.
+	// MaxConcurrentQueries is how many requests may search the stores at once; others wait for their turn when they
+	// have computed for a moment, which most need in all. An eighth of them, one at least, may be PromQL that goes through much.
 	MaxConcurrentQueries int `yaml:"max_concurrent_queries"`
-	// MaxWaitingQueries is how many may wait for that turn; further ones are told to come back.
+	// MaxWaitingQueries is how many may wait for that turn, and as many again that go through much; further ones are told to come back.
 	MaxWaitingQueries int `yaml:"max_waiting_queries"`
 	// MaxQueryBytes bounds the memory that one question may hold: series, labels, samples,
 	// spans and its answer. All together have a part of memory.limit_bytes.

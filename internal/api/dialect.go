@@ -36,9 +36,8 @@ type Cost uint8
 // The costs.
 const (
 	Cheap   Cost = iota // answered from memory
-	Search              // reads a store: waits for its turn
+	Search              // reads a store: waits for its turn; what goes through much says so, see ask.Ask.Heavy
 	Endless             // a stream or a profile: no timeout
-	Heavy               // a search that may keep a processor for as long as it has time: waits among its like first
 )
 
 // A Mounted is a dialect with its place on the web port.

@@ -43,11 +43,13 @@ func (a *API) classify(r *http.Request, err error) *Error {
 	case errors.As(err, &tooMuch):
 		return &Error{Status: http.StatusUnprocessableEntity, Detail: tooMuch.Error()}
 	case errors.As(err, &full):
-		return &Error{Status: http.StatusServiceUnavailable, Detail: full.Error(), RetryAfter: 5}
+		return busy(full)
 	case errors.Is(err, telemetry.ErrNotFound):
 		return &Error{Status: http.StatusNotFound, Detail: err.Error()}
 	case errors.Is(err, telemetry.ErrOverloaded), errors.Is(err, telemetry.ErrClosed):
 		return &Error{Status: http.StatusServiceUnavailable, Detail: err.Error(), RetryAfter: 1}
+	case ask.Of(r.Context()).Refusal() != nil: // whoever was refused said no more than that it could not go on
+		return busy(ask.Of(r.Context()).Refusal())
 	case errors.Is(r.Context().Err(), context.DeadlineExceeded):
 		return &Error{Status: http.StatusGatewayTimeout, Detail: fmt.Sprintf(
 			"no answer within %s; ask for a shorter range or fewer traces, or raise request_timeout", a.cfg.RequestTimeout)}
@@ -56,6 +58,15 @@ func (a *API) classify(r *http.Request, err error) *Error {
 	}
 	a.log.Error("request failed", "method", r.Method, "path", r.URL.Path, "err", err)
 	return &Error{Status: http.StatusInternalServerError, Detail: err.Error()}
+}
+
+// busy is the answer to who was refused for the sake of others. Those refused memory are counted where it is.
+func busy(e *ask.BusyError) *Error {
+	reason := e.Reason
+	if reason == "memory" {
+		reason = ""
+	}
+	return &Error{Status: http.StatusServiceUnavailable, Detail: e.Detail, Refused: reason, RetryAfter: 5}
 }
 
 // fail answers for an error in the form of the dialect that was asked.

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/binnacle-mesh/binnacle/internal/api/params"
 	"github.com/binnacle-mesh/binnacle/internal/ask"
@@ -57,16 +56,16 @@ func (a *API) serve(c *claim) http.Handler {
 			defer cancel()
 			r = r.WithContext(ctx)
 		}
-		if cost == Search || cost == Heavy {
-			question, done, err := a.question(r, cost)
-			if err != nil {
+		if cost == Search {
+			ctx, question := a.deps.Questions.Open(r.Context())
+			defer question.Close()
+			r = r.WithContext(ctx)
+			if err := question.Begin(ctx); err != nil {
 				if !errors.Is(err, context.Canceled) { // nobody is there to be answered
 					a.fail(w, r, form, err)
 				}
 				return
 			}
-			defer done()
-			r = question
 		}
 		a.answer(w, r, &c.route, form)
 	})
@@ -84,6 +83,7 @@ func (a *API) answer(w *writer, r *http.Request, rt *Route, form func(int, strin
 			return
 		}
 	} else if ans, err = rt.Answer(r); err == nil {
+		// A turn ends before the answer is sent, so that clients who read slowly keep nobody else from searching.
 		question := ask.Of(r.Context())
 		question.Rest()
 		if err = a.room(len(ans.Body)); err == nil {
@@ -106,73 +106,6 @@ func (a *API) room(n int) error {
 		return &Error{Status: http.StatusServiceUnavailable, Refused: "memory", RetryAfter: 5, Detail: a.deps.Memory.Full(int64(n)).Error()}
 	}
 	return nil
-}
-
-// question waits for the turn of a request that searches, and opens what counts its cost. done ends it. A turn ends before
-// the answer is sent, so that clients who read slowly keep nobody else from searching.
-func (a *API) question(r *http.Request, cost Cost) (_ *http.Request, done func(), err error) {
-	if cost == Heavy {
-		if err := a.takeTurn(r.Context(), a.heavy); err != nil {
-			return nil, nil, err
-		}
-	}
-	if err := a.takeTurn(r.Context(), a.turns); err != nil {
-		if cost == Heavy {
-			<-a.heavy
-		}
-		return nil, nil, err
-	}
-	leave := sync.OnceFunc(func() {
-		<-a.turns
-		if cost == Heavy {
-			<-a.heavy
-		}
-	})
-	ctx, question := a.deps.Questions.Open(r.Context())
-	question.AtRest(leave)
-	done = func() {
-		question.Close()
-		leave()
-	}
-	if err := question.Begin(ctx); err != nil {
-		done()
-		return nil, nil, a.noTurn(r.Context())
-	}
-	return r.WithContext(ctx), done, nil
-}
-
-// heavyShare is which part of the searches may be Heavy ones: the others must find a place while those go on for all the time they have.
-const heavyShare = 8
-
-// takeTurn waits for a place among turns.
-func (a *API) takeTurn(ctx context.Context, turns chan struct{}) error {
-	select {
-	case turns <- struct{}{}:
-		return nil
-	default:
-	}
-	if a.waiting.Add(1) > int64(a.cfg.MaxWaitingQueries) {
-		a.waiting.Add(-1)
-		return &Error{Status: http.StatusServiceUnavailable, Refused: "queue", RetryAfter: 5, Detail: fmt.Sprintf(
-			"%d searches are under way and %d wait; ask again later, or raise api.max_waiting_queries", len(a.turns), a.cfg.MaxWaitingQueries)}
-	}
-	defer a.waiting.Add(-1)
-	select {
-	case turns <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return a.noTurn(ctx)
-	}
-}
-
-// noTurn is the error of a request whose turn did not come in time.
-func (a *API) noTurn(ctx context.Context) error {
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return context.Canceled
-	}
-	return &Error{Status: http.StatusServiceUnavailable, Refused: "busy", RetryAfter: 5, Detail: fmt.Sprintf(
-		"no place was free for %s (%d searches may be under way, and %d that go through much); ask again later, ask for less, or raise api.max_concurrent_queries",
-		a.cfg.RequestTimeout, cap(a.turns), cap(a.heavy))}
 }
 
 // notRouted is the error for a path that nothing is at, and for one that was asked

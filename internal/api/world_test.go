@@ -25,6 +25,7 @@ import (
 	"github.com/binnacle-mesh/binnacle/internal/api/jaeger/legacy"
 	v3 "github.com/binnacle-mesh/binnacle/internal/api/jaeger/v3"
 	promapi "github.com/binnacle-mesh/binnacle/internal/api/prometheus"
+	"github.com/binnacle-mesh/binnacle/internal/ask"
 	"github.com/binnacle-mesh/binnacle/internal/door"
 	"github.com/binnacle-mesh/binnacle/internal/ledger"
 	"github.com/binnacle-mesh/binnacle/internal/query"
@@ -40,6 +41,7 @@ var noon = apitest.Noon()
 // A world is the web port over readers that hold what a test puts into them.
 type world struct {
 	api   *api.API
+	desk  *ask.Desk
 	ours  *binnacle.Dialect
 	store *memoryStore
 	live  *liveGraph
@@ -109,6 +111,15 @@ func tryWorld(t testing.TB, change ...func(*plan)) (*world, error) {
 	for _, c := range change {
 		c(&p)
 	}
+	var err error
+	if p.deps.Questions == nil {
+		places := ask.Places{UnderWay: p.cfg.MaxConcurrentQueries, Heavy: max(1, p.cfg.MaxConcurrentQueries/8), Waiting: p.cfg.MaxWaitingQueries}
+		p.deps.Questions, err = ask.New(ask.Limits{Bytes: 1 << 30, Series: 1 << 30, Answer: 1 << 30}, places, ledger.New(1<<30, nil).Account("queries", 0), 1, w.reg)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.desk = p.deps.Questions
 	ours, err := binnacle.New(binnacle.Deps{
 		Query: p.query, Quotas: func() binnacle.Quotas {
 			return binnacle.Quotas{Generation: 3, Files: []binnacle.QuotaFile{}, Rules: []binnacle.QuotaRule{}}
@@ -141,11 +152,12 @@ type asked struct {
 func (a *asked) Routes() []api.Route {
 	routes := a.Dialect.Routes()
 	for i := range routes {
-		routes[i].CostOf = nil // it asks the engine, and there is none
-		if a.heavy {
-			routes[i].Cost = api.Heavy
-		}
 		routes[i].Serve = func(w http.ResponseWriter, r *http.Request) error {
+			if a.heavy {
+				if err := ask.Of(r.Context()).Heavy(r.Context()); err != nil {
+					return err
+				}
+			}
 			if a.serve != nil {
 				a.serve(w)
 				return nil

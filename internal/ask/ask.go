@@ -28,13 +28,16 @@ type Limits struct {
 type Desk struct {
 	limits  Limits
 	memory  Account
+	turns   line // of questions under way
+	heavy   line // of those of them that go through much
 	cpu     *processors
 	refused *prometheus.CounterVec
 }
 
-// New is a desk whose questions hold memory of an account, and compute on so many processors at once, at least one.
-func New(limits Limits, memory Account, processors int, reg prometheus.Registerer) (*Desk, error) {
-	d := &Desk{limits: limits, memory: memory, cpu: newProcessors(processors), refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+// New is a desk whose questions hold memory of an account, of which so many may be under way, and which compute on so many processors
+// at once, at least one.
+func New(limits Limits, places Places, memory Account, processors int, reg prometheus.Registerer) (*Desk, error) {
+	d := &Desk{limits: limits, memory: memory, turns: newLine(places.UnderWay, places.Waiting), heavy: newLine(places.Heavy, places.Waiting), cpu: newProcessors(processors), refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "binnacle_query_refused_total",
 		Help: "Questions that were ended for what they cost: bytes, series and answer (beyond what one question may have), memory (beyond what all may hold).",
 	}, []string{"reason"})}
@@ -58,24 +61,35 @@ type LimitError struct{ Detail string }
 func (e *LimitError) Error() string { return e.Detail }
 
 // A BusyError says that there is no room for the question now. It is safe to show.
-type BusyError struct{ Detail string }
+type BusyError struct {
+	Detail string
+	Reason string // queue (as many wait as may), busy (its turn did not come in time), memory
+	cause  error
+}
+
+// Unwrap is why it was not waited for any longer, nil where it was not waited for.
+func (e *BusyError) Unwrap() error { return e.cause }
 
 // Error says what is full.
 func (e *BusyError) Error() string { return e.Detail }
 
 // An Ask is one question under way. It is safe for concurrent use; a nil one counts nothing.
 type Ask struct {
-	desk   *Desk
-	held   atomic.Int64
-	series atomic.Int64
-	closed atomic.Bool
-	busy   atomic.Bool
+	desk    *Desk
+	held    atomic.Int64
+	series  atomic.Int64
+	closed  atomic.Bool
+	refusal atomic.Pointer[BusyError]
 
-	mu      sync.Mutex // held by who waits for a processor on the question's behalf
-	running bool       // it has a processor
-	since   time.Time  // the slice began
+	mu      sync.Mutex // held by who waits on the question's behalf
+	turn    standing
+	heavy   standing
+	running bool          // it has a processor
+	got     time.Time     // when it got it
+	used    time.Duration // of its slice, before that
+	old     bool          // it has computed for a moment
+	kept    bool          // who is new does not interrupt it
 
-	atRest func() // may be nil
 	shape  shape
 	points atomic.Int64 // bytes taken for samples
 }
@@ -129,8 +143,7 @@ func (a *Ask) Take(n int64) error {
 	if !d.memory.Take(n) {
 		a.held.Add(-n)
 		d.refused.WithLabelValues("memory").Inc()
-		a.busy.Store(true)
-		return &BusyError{"there is no memory left for it beside the other questions under way (memory.limit_bytes bounds all); ask again later, or for less"}
+		return a.refuse(&BusyError{Reason: "memory", Detail: "there is no memory left for it beside the other questions under way (memory.limit_bytes bounds all); ask again later, or for less"})
 	}
 	return nil
 }
@@ -155,8 +168,13 @@ func (a *Ask) Held() int64 {
 	return a.held.Load()
 }
 
-// Busy says whether the question was ended because others hold the memory.
-func (a *Ask) Busy() bool { return a != nil && a.busy.Load() }
+// Refusal is why the question was ended for the sake of others, nil where it was not.
+func (a *Ask) Refusal() *BusyError {
+	if a == nil {
+		return nil
+	}
+	return a.refusal.Load()
+}
 
 // Shape says what becomes of series: labels of n bytes grow to by*n + plus, each has so many samples, and all samples together take
 // at most maxPoints bytes. It is called before the first series is counted.

@@ -30,7 +30,7 @@ func desk(t *testing.T, l Limits, memory int64, processors int) (*Desk, *account
 	t.Helper()
 	a := &account{}
 	a.limit.Store(memory)
-	d, err := New(l, a, processors, prometheus.NewRegistry())
+	d, err := New(l, Places{UnderWay: 100, Waiting: 100}, a, processors, prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestWhatAQuestionHolds(t *testing.T) {
 		t.Errorf("more than one question may have is answered %v", err)
 	}
 	_, b := d.Open(context.Background())
-	if err := b.Take(7000); !errors.As(err, &busy) || !b.Busy() || a.Busy() {
+	if err := b.Take(7000); !errors.As(err, &busy) || b.Refusal() == nil || a.Refusal() != nil {
 		t.Errorf("more than all may have is answered %v", err)
 	}
 	a.Give(4000)
@@ -104,12 +104,11 @@ func TestNobodysQuestion(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	a := Of(ctx)
-	a.AtRest(func() { t.Error("called") })
 	a.Shape(1, 1, 1, 1)
-	if err := errors.Join(a.Take(1<<60), a.Series(1<<60, 1), a.Answer(1, 1<<60), a.Begin(ctx), a.Yield(ctx)); err != nil {
+	if err := errors.Join(a.Take(1<<60), a.Series(1<<60, 1), a.Answer(1, 1<<60), a.Begin(ctx), a.Heavy(ctx), a.Yield(ctx)); err != nil {
 		t.Error(err)
 	}
-	if a.Parallel(7) != 7 || a.Held() != 0 || a.Busy() {
+	if a.Parallel(7) != 7 || a.Held() != 0 || a.Refusal() != nil {
 		t.Error("nobody's question is bounded")
 	}
 	a.Keep(1)
@@ -167,11 +166,9 @@ func TestTurns(t *testing.T) {
 			t.Errorf("who waits for ever is told %v", err)
 		}
 		third.Close()
-		rested := false
-		first.AtRest(func() { rested = true })
 		first.Rest()
 		_, fourth := d.Open(context.Background())
-		if err := fourth.Begin(context.Background()); err != nil || !rested {
+		if err := fourth.Begin(context.Background()); err != nil {
 			t.Errorf("the processor of one that rests is not free: %v", err)
 		}
 		for _, a := range []*Ask{first, second, fourth} {
@@ -212,8 +209,8 @@ func TestPlacesAreLent(t *testing.T) {
 		}
 		wg.Wait()
 		p := d.cpu
-		if p.free != 1 || p.lent != 0 || len(p.queue) != 0 {
-			t.Errorf("at the end %d places are free, %d lent, and %d wait", p.free, p.lent, len(p.queue))
+		if p.free != 1 || p.lent != 0 || p.waiting.Load() != 0 {
+			t.Errorf("at the end %d places are free, %d lent, and %d wait", p.free, p.lent, p.waiting.Load())
 		}
 	})
 }

@@ -9,8 +9,10 @@
 //
 // The invariants:
 //   - what all questions hold is in an account of the server's ledger, and given back when the question is closed, whatever became of it;
-//   - at most as many questions compute at once as there are processors less one (one at least); one that has computed for a slice of
-//     time lets the next go first, so that a short question does not wait for a long one's end;
+//   - at most as many questions compute at once as there are processors less one (one at least), and one more beside each that makes no pause;
+//     one that is new goes first, and one that has computed for a slice of time lets the next go, so that a short question does not wait for a long one (processors.go);
+//   - at most so many are under way, and so many of them go through much; one that is answered within a moment needs no place among them (line.go);
+//   - processor and places are given back when the question rests or is closed, whatever became of it;
 //   - a nil Ask counts nothing and never waits: code that is asked by somebody else than a client needs no other path.
 //
 // Not chosen: to count objects on the heap, which is known after the fact and not by question; a bound on how many questions run, without slices:

@@ -11,7 +11,7 @@ import (
 const longRange = 6 * time.Hour
 
 // Heavy says that an expression may go through much: it has a subquery, a selector that names no metric or a long range, or joins many
-// series to one. The engine computes without a pause where others could go first, so that few of these may be under way at once.
+// series to one. The engine computes without a pause where others could go first, so that few of these may be under way at once (ask.Ask.Heavy).
 // What is refused or cannot be parsed is not heavy.
 func (e *Engine) Heavy(text string) (heavy bool) {
 	if checkText(text, e.Config.MaxExpressionBytes) != nil {

@@ -123,7 +123,7 @@ func (l *Log) commit() {
 		case <-l.retries.due():
 			l.recover()
 		}
-		closed := false
+		var closed bool
 		for {
 			room := l.tail.waitForEssential()
 			l.mu.Lock()

@@ -77,7 +77,7 @@ func newShopful(t *testing.T, edges, nameBytes int, limits ask.Limits, memory in
 		flush(now.Add(time.Duration(i-2) * 5 * time.Second))
 	}
 	account := ledger.New(memory, nil).Account("queries", 0)
-	desk, err := ask.New(limits, account, 1, reg)
+	desk, err := ask.New(limits, ask.Places{UnderWay: 16}, account, 1, reg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -87,9 +87,6 @@ func (d *Dialect) Routes() []api.Route {
 			cost = api.Cheap
 		}
 		rt := api.Route{Pattern: "GET " + prefix + p.path, Cost: cost, Serve: d.serve}
-		if strings.HasPrefix(p.path, "/query") {
-			rt.CostOf = d.costOf
-		}
 		out = append(out, rt)
 		if p.post {
 			rt.Pattern = "POST " + prefix + p.path

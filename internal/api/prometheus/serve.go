@@ -22,6 +22,11 @@ func (d *Dialect) serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	rec := &recorder{question: ask.Of(r.Context()), header: http.Header{}}
+	if d.engine.Heavy(r.Form.Get("query")) {
+		if err := rec.question.Heavy(r.Context()); err != nil {
+			return err
+		}
+	}
 	if rec.question != nil && r.Form.Get("query") == "" { // what is selected becomes the answer as it is
 		rec.question.Shape(1, 0, 0, 0)
 	}
@@ -32,9 +37,8 @@ func (d *Dialect) serve(w http.ResponseWriter, r *http.Request) error {
 	if rec.err != nil {
 		return rec.err
 	}
-	if rec.status() >= http.StatusBadRequest && rec.question.Busy() { // the handlers know no better than 422
-		rec.code = http.StatusServiceUnavailable
-		rec.header.Set("Retry-After", "5")
+	if no := rec.question.Refusal(); no != nil && rec.status() >= http.StatusBadRequest { // the handlers know no better than 422
+		return no
 	}
 	rec.question.Rest()
 	rec.question.Keep(rec.size)
@@ -83,18 +87,6 @@ func (p pieces) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	return len(b), nil
-}
-
-// costOf says which queries wait among their like: those that may go through much.
-func (d *Dialect) costOf(r *http.Request) api.Cost {
-	r.Body = http.MaxBytesReader(nil, r.Body, maxForm)
-	if r.ParseForm() != nil {
-		return api.Search // check will say what is wrong
-	}
-	if d.engine.Heavy(r.Form.Get("query")) {
-		return api.Heavy
-	}
-	return api.Search
 }
 
 // check reads the parameters as the handlers will, and looks at those that are parsed further.
