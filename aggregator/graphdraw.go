@@ -202,17 +202,24 @@ func (d *drawing) example(r exemplar.QueryResult) {
 	}
 }
 
-func (d *drawing) graph(now int64) *telemetry.Graph {
+// graph is what was drawn. pause is called after each edge and node, and ends it by its error.
+func (d *drawing) graph(now int64, pause func() error) (*telemetry.Graph, error) {
 	g := &telemetry.Graph{Time: now * msec, Origin: telemetry.OriginSeries, Nodes: make([]telemetry.GraphNode, 0, len(d.nodes)), Edges: make([]telemetry.GraphEdge, 0, len(d.edges))}
 	for _, e := range d.edges {
 		g.Edges = append(g.Edges, d.graphEdge(e))
+		if err := pause(); err != nil {
+			return nil, err
+		}
 	}
 	slices.SortFunc(g.Edges, func(a, b telemetry.GraphEdge) int { return cmp.Compare(a.ID, b.ID) })
 	for _, n := range d.nodes {
 		g.Nodes = append(g.Nodes, d.graphNode(n))
+		if err := pause(); err != nil {
+			return nil, err
+		}
 	}
 	slices.SortFunc(g.Nodes, func(a, b telemetry.GraphNode) int { return cmp.Compare(a.ID, b.ID) })
-	return g
+	return g, nil
 }
 
 func (d *drawing) graphNode(n *drawnNode) telemetry.GraphNode {

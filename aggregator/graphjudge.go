@@ -13,7 +13,7 @@ import (
 // summarize is called when the range has been read. It finds each edge's best witness,
 // gives nodes what their inbound edges saw, and marks whose time before is wanted:
 // where a latency is below what is ever ill, it need not be read.
-func (d *drawing) summarize() {
+func (d *drawing) summarize(pause func() error) error {
 	// In the order of the edges: sums of floats depend on it.
 	for _, id := range slices.Sorted(maps.Keys(d.edges)) {
 		e := d.edges[id]
@@ -26,14 +26,21 @@ func (d *drawing) summarize() {
 		e.target.inbound.add(best)
 		e.source.calls = true
 		e.compared = d.rule.ComparesLatency(latencyOf(best))
+		if err := pause(); err != nil {
+			return err
+		}
 	}
 	for _, n := range d.nodes {
 		n.compared = d.rule.ComparesLatency(latencyOf(&n.inbound))
+		if err := pause(); err != nil {
+			return err
+		}
 	}
 	for _, e := range d.edges {
 		e.compared = e.compared || e.target.compared
 		d.compares = d.compares || e.compared
 	}
+	return nil
 }
 
 // wantsBefore says whether a series' time before is wanted: that of the best

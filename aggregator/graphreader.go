@@ -60,30 +60,44 @@ var errRange = errors.New("the range is empty: its end must be after its beginni
 //
 // Health is judged by the range as a whole: its latency is compared with that of
 // the time before it, five minutes to an hour by its own length.
+//
+// What it costs counts for the question that ctx belongs to; errors of ask.Ask are passed on.
 func (r *GraphReader) Graph(ctx context.Context, from, to time.Time) (*telemetry.Graph, error) {
 	if !to.After(from) {
 		return nil, fmt.Errorf("graph from %s to %s: %w", from.Format(time.RFC3339), to.Format(time.RFC3339), errRange)
 	}
 	start, end := from.UnixMilli(), to.UnixMilli()-1
+	bill := newGraphBill(ctx)
 	d := newDrawing(to.Sub(from).Seconds(), r.health.Load())
-	if err := r.increases(ctx, start, end, nil, d.add); err != nil {
+	add := func(ls labels.Labels, inc increase) error {
+		d.add(ls, inc)
+		return bill.sum(inc.hist, d)
+	}
+	if err := r.increases(ctx, bill, start, end, nil, add); err != nil {
 		return nil, err
 	}
-	if d.summarize(); d.compares {
+	if err := d.summarize(bill.one); err != nil {
+		return nil, err
+	}
+	if d.compares {
 		length := min(max(to.Sub(from), leastBaseline), mostBaseline)
-		if err := r.increases(ctx, start-length.Milliseconds(), start, d.wantsBefore, d.addBefore); err != nil {
+		before := func(ls labels.Labels, inc increase) error {
+			d.addBefore(ls, inc)
+			return bill.sum(inc.hist, d)
+		}
+		if err := r.increases(ctx, bill, start-length.Milliseconds(), start, d.wantsBefore, before); err != nil {
 			return nil, err
 		}
 	}
-	if err := r.exemplars(ctx, d, start, end); err != nil {
+	if err := r.exemplars(ctx, bill, d, start, end); err != nil {
 		return nil, err
 	}
-	return d.graph(to.UnixMilli()), nil
+	return d.graph(to.UnixMilli(), bill.one)
 }
 
 // increases calls add for each edge series that is wanted (nil: all are) and
-// counted something from start to end, Unix ms.
-func (r *GraphReader) increases(ctx context.Context, start, end int64, wanted func(labels.Labels) bool, add func(labels.Labels, increase)) error {
+// counted something from start to end, Unix ms. The bill has what it costs.
+func (r *GraphReader) increases(ctx context.Context, bill *graphBill, start, end int64, wanted func(labels.Labels) bool, add func(labels.Labels, increase) error) error {
 	q, err := r.store.ChunkQuerier(start-lookback.Milliseconds(), end)
 	if err != nil {
 		return fmt.Errorf("graph from the series store: %w", err)
@@ -95,12 +109,12 @@ func (r *GraphReader) increases(ctx context.Context, start, end int64, wanted fu
 		labels.MustNewMatcher(labels.MatchEqual, canonical.Overflow, ""))
 	var inc increaser
 	for set.Next() {
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("graph from the series store: %w", err)
-		}
 		s := set.At()
 		if wanted != nil && !wanted(s.Labels()) {
 			continue
+		}
+		if err := bill.series(s.Labels()); err != nil {
+			return fmt.Errorf("graph from the series store: %w", err)
 		}
 		inc.reset(start, end)
 		if err := inc.read(s.Iterator(nil)); err != nil {
@@ -110,8 +124,11 @@ func (r *GraphReader) increases(ctx context.Context, start, end int64, wanted fu
 		if err != nil {
 			return fmt.Errorf("graph from the series store: %s: %w", s.Labels(), err)
 		}
-		if sum.count() > 0 {
-			add(s.Labels(), sum)
+		if sum.count() == 0 {
+			continue
+		}
+		if err := add(s.Labels(), sum); err != nil {
+			return fmt.Errorf("graph from the series store: %w", err)
 		}
 	}
 	if err := set.Err(); err != nil {
@@ -120,13 +137,16 @@ func (r *GraphReader) increases(ctx context.Context, start, end int64, wanted fu
 	return nil
 }
 
-func (r *GraphReader) exemplars(ctx context.Context, d *drawing, start, end int64) error {
+func (r *GraphReader) exemplars(ctx context.Context, bill *graphBill, d *drawing, start, end int64) error {
 	q, err := r.store.ExemplarQuerier(ctx)
 	if err != nil {
 		return fmt.Errorf("exemplars from the series store: %w", err)
 	}
 	found, err := q.Select(start, end, []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, canonical.Edge)})
 	if err != nil {
+		return fmt.Errorf("exemplars from the series store: %w", err)
+	}
+	if err := bill.exemplars(found); err != nil {
 		return fmt.Errorf("exemplars from the series store: %w", err)
 	}
 	for _, f := range found {
