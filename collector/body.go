@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"time"
 
 	"google.golang.org/grpc/encoding"
 )
@@ -21,7 +20,8 @@ import (
 // slowly, or send a little that decompresses to a great deal.
 //
 // Invariants: a sender holds admission for what it has sent (fourfold at most,
-// and 4 KiB), not for what it has announced, and no longer than the read timeout;
+// and 4 KiB), not for what it has announced, and no longer than it keeps the pace
+// (internal/pace) and receive.max_read_time;
 // nothing is decompressed before all of it has come, so that no decompressor, which may
 // need megabytes, waits for anybody; at most one decompressor a processor runs.
 
@@ -95,14 +95,10 @@ func (s *Bodies) read(w http.ResponseWriter, r *http.Request, b *Body) ([]byte, 
 	if r.ContentLength > int64(s.limit) {
 		return nil, s.in.Refuse(TooLargeRefusal(s.limit))
 	}
-	ctl := http.NewResponseController(w)
-	deadline := ctl.SetReadDeadline(time.Now().Add(s.in.Config().ReadTimeout)) == nil
-	refusal := s.slurp(r.Body, &b.sent, b)
-	if deadline {
-		// net/http goes on reading while the handler works, to see the sender
-		// leave; a deadline that passed then would cancel the request.
-		_ = ctl.SetReadDeadline(time.Time{})
-	}
+	cfg := s.in.Config()
+	body := cfg.bodyPace().Follow(r.Body, http.NewResponseController(w))
+	refusal := s.slurp(body, &b.sent, b)
+	body.Came()
 	if refusal != nil || decompress == nil {
 		return b.sent, refusal
 	}
@@ -170,13 +166,22 @@ func (s *Bodies) readRefusal(err error) *Refusal {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return &Refusal{
 			Reason: Slow,
-			Err:    fmt.Errorf("the request's body did not arrive within %v (receive.read_timeout)", s.in.Config().ReadTimeout),
+			Err:    slowBody(s.in.Config()),
 		}
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return TooLargeRefusal(s.limit)
 	}
 	return &Refusal{Reason: Malformed, Err: fmt.Errorf("the request's body cannot be read: %w", err)}
+}
+
+// slowBody says what pace a body did not keep.
+func slowBody(c *Config) error {
+	if c.MinReadRate == 0 {
+		return fmt.Errorf("the request's body did not arrive within %v (receive.read_timeout)", c.ReadTimeout)
+	}
+	return fmt.Errorf("the request's body did not arrive at %d bytes a second (receive.min_read_rate), for which %v may pass first (receive.read_timeout), or not within %v (receive.max_read_time)",
+		c.MinReadRate, c.ReadTimeout, max(c.MaxReadTime, c.ReadTimeout))
 }
 
 // TooLargeRefusal is the refusal of a message beyond limit, which is receive.max_message_bytes or a part of it.

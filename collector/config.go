@@ -3,6 +3,8 @@ package collector
 import (
 	"fmt"
 	"time"
+
+	"github.com/binnacle-mesh/binnacle/internal/pace"
 )
 
 // Config is what an operator may set of the way in: the section receive.
@@ -15,9 +17,13 @@ type Config struct {
 	MaxMessageBytes int `yaml:"max_message_bytes"`
 	// RetryDelay is what a refused sender is told to wait.
 	RetryDelay time.Duration `yaml:"retry_delay"`
-	// ReadTimeout bounds how long the body of an HTTP request may take to arrive,
-	// and so how long a slow sender may hold what it was admitted for.
+	// ReadTimeout bounds how long a gRPC message may take to arrive, and how long the body of an HTTP
+	// request may come at less than MinReadRate, and so how long a slow sender may hold what it was admitted for.
 	ReadTimeout time.Duration `yaml:"read_timeout"`
+	// MinReadRate is how many bytes a second of such a body must come when ReadTimeout is used up. 0: all of it must come within ReadTimeout.
+	MinReadRate int64 `yaml:"min_read_rate"`
+	// MaxReadTime bounds how long it may take at that rate. Less than ReadTimeout is ReadTimeout.
+	MaxReadTime time.Duration `yaml:"max_read_time"`
 	Limits      Limits        `yaml:"limits"`
 }
 
@@ -53,6 +59,8 @@ func DefaultConfig() Config {
 		MaxMessageBytes:  16 << 20,
 		RetryDelay:       time.Second,
 		ReadTimeout:      10 * time.Second,
+		MinReadRate:      8 << 10,
+		MaxReadTime:      2 * time.Minute,
 		Limits: Limits{
 			Records:    100_000,
 			Attributes: 128,
@@ -66,6 +74,11 @@ func DefaultConfig() Config {
 	}
 }
 
+// bodyPace is how fast the body of an HTTP request must come.
+func (c *Config) bodyPace() pace.Pace {
+	return pace.Pace{Grace: c.ReadTimeout, Rate: c.MinReadRate, Most: c.MaxReadTime}
+}
+
 // Validate reports the first field that cannot work, by its path.
 func (c *Config) Validate() error {
 	for _, f := range []struct {
@@ -75,6 +88,7 @@ func (c *Config) Validate() error {
 	}{
 		{"max_inflight_bytes", c.MaxInflightBytes, 1 << 16, 1 << 40},
 		{"max_message_bytes", int64(c.MaxMessageBytes), 1 << 10, 1 << 29}, // a batch's offsets have 32 bits
+		{"min_read_rate", c.MinReadRate, 0, 1 << 30},
 		{"limits.records", int64(c.Limits.Records), 1, 1 << 24},
 		{"limits.attributes", int64(c.Limits.Attributes), 1, 1 << 16},
 		{"limits.events", int64(c.Limits.Events), 0, 1 << 16},
@@ -98,6 +112,7 @@ func (c *Config) Validate() error {
 	}{
 		{"retry_delay", c.RetryDelay, time.Millisecond},
 		{"read_timeout", c.ReadTimeout, 10 * time.Millisecond},
+		{"max_read_time", c.MaxReadTime, 0},
 		{"limits.max_future", c.Limits.MaxFuture, time.Second},
 		{"limits.max_age", c.Limits.MaxAge, 0},
 	} {

@@ -216,6 +216,8 @@ func TestConfigValidate(t *testing.T) {
 		"limits.depth: 65":        func(c *Config) { c.Limits.Depth = 65 },
 		"limits.max_age: -1s":     func(c *Config) { c.Limits.MaxAge = -time.Second },
 		"retry_delay: 0s":         func(c *Config) { c.RetryDelay = 0 },
+		"min_read_rate: -1":       func(c *Config) { c.MinReadRate = -1 },
+		"max_read_time: -1s":      func(c *Config) { c.MaxReadTime = -time.Second },
 		"read_timeout: 1ms":       func(c *Config) { c.ReadTimeout = time.Millisecond },
 	} {
 		c := DefaultConfig()

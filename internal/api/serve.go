@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/binnacle-mesh/binnacle/internal/door"
+	"github.com/binnacle-mesh/binnacle/internal/pace"
 )
 
-// What is asked by POST is a form with a query, or a list of matchers.
-const (
-	maxBody    = 1 << 20
-	bodyWithin = 10 * time.Second
-)
+// maxBody is how many bytes a body may have: what is asked by POST is a form with a query, or a list of matchers.
+const maxBody = 1 << 20
+
+// bodyPace is how fast it must come.
+var bodyPace = pace.Pace{Grace: 10 * time.Second, Rate: 8 << 10, Most: time.Minute} //nolint:gochecknoglobals // immutable
 
 // ServeHTTP answers a request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -22,7 +23,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	defer door.BoundBody(w, r, maxBody, bodyWithin)()
+	defer door.BoundBody(w, r, maxBody, bodyPace)()
 	if no := a.deps.Door.Web(r); no != nil {
 		a.fail(w, r, Problem, &Error{Status: no.Status, Detail: no.Detail, Refused: string(no.Reason)})
 		return

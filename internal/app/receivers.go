@@ -64,7 +64,7 @@ func (a *App) openReceivers(ctx context.Context) (err error) {
 	if httpTaken {
 		return nil
 	}
-	guarded := a.door.Receive("otlp_http", spans, door.Intake{MaxBody: int64(a.cfg.Receive.MaxMessageBytes), BodyTimeout: a.cfg.Receive.ReadTimeout}, a.log.With("room", "receive"))
+	guarded := a.door.Receive("otlp_http", spans, door.Intake{MaxBody: int64(a.cfg.Receive.MaxMessageBytes)}, a.log.With("room", "receive"))
 	return a.addHTTP(ctx, "otlp_http", a.cfg.Listen.OTLPHTTP, "OTLP HTTP", guarded, nil)
 }
 
@@ -86,7 +86,7 @@ func (a *App) front(in *collector.Intake) embedded.Front {
 			return a.door.Listen(l, port, door.HTTPConnection)
 		},
 		HTTP: func(port string, next http.Handler) http.Handler {
-			return a.door.Receive(port, next, door.Intake{Types: embedded.ContentTypes(), MaxBody: int64(most), BodyTimeout: a.cfg.Receive.ReadTimeout}, a.log.With("room", "receive"))
+			return a.door.Receive(port, next, door.Intake{Types: embedded.ContentTypes(), MaxBody: int64(most)}, a.log.With("room", "receive"))
 		},
 	}
 }
@@ -97,9 +97,11 @@ func (a *App) front(in *collector.Intake) embedded.Front {
 // access logs, may hold all of them, and calls are then served as without.
 const streamWorkers = 32
 
-// What a client of a gRPC port may send before it is read, beyond a message that has begun, which package frames counts. The windows do
-// not grow with the line's speed, as gRPC's own would, to 16 MiB a stream. gRPC reads a connection whatever its streams do: connWindow
-// bounds no memory, and is large for the sake of far senders.
+// streamWindow is what a client may send on a stream before the call reads it, beyond a message that the call has begun to read; a message
+// that has not all come is counted by package frames. It does not grow with the line's speed, as gRPC's own would, to 16 MiB.
+//
+// connWindow bounds no memory: gRPC gives it back when the bytes are there and not when they are read, so that all streams of a connection
+// together may be unread. It is large for the sake of far senders.
 const (
 	streamWindow    = 512 << 10
 	connWindow      = 1 << 20

@@ -20,6 +20,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
+
+	"github.com/binnacle-mesh/binnacle/internal/pace"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -245,7 +247,7 @@ func TestBodies(t *testing.T) {
 				w.WriteHeader(http.StatusAccepted)
 			}
 		})
-		s := &http.Server{Handler: d.Receive("zipkin", read, Intake{Types: []string{"application/json"}, MaxBody: 20, BodyTimeout: 10 * time.Second}, slog.New(slog.DiscardHandler))}
+		s := &http.Server{Handler: d.Receive("zipkin", read, Intake{Types: []string{"application/json"}, MaxBody: 20, Pace: pace.Pace{Grace: 10 * time.Second}}, slog.New(slog.DiscardHandler))}
 		l := d.Listen(p, "zipkin", HTTPConnection)
 		var served sync.WaitGroup
 		served.Go(func() { _ = s.Serve(l) })

@@ -1,12 +1,13 @@
 package door
 
 import (
-	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strconv"
 	"time"
+
+	"github.com/binnacle-mesh/binnacle/internal/pace"
 )
 
 // Intake is what may come by a request that brings data.
@@ -15,8 +16,8 @@ type Intake struct {
 	Types []string
 	// MaxBody is how many bytes a body may have as it is sent.
 	MaxBody int64
-	// BodyTimeout is how long a body may take to come. 0 leaves it to the handler, which must bound it.
-	BodyTimeout time.Duration
+	// Pace is how fast a body must come. The zero one leaves it to the handler, which must bound it.
+	Pace pace.Pace
 }
 
 // Receive is the handler of an HTTP port that takes data: who may send, and next, if it may. A refusal is told in plain text, as by
@@ -31,7 +32,7 @@ func (d *Door) Receive(port string, next http.Handler, in Intake, log *slog.Logg
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w := &answer{ResponseWriter: rw}
 		defer func() { recovered(recover(), w, r, m, log) }()
-		defer BoundBody(rw, r, in.MaxBody, in.BodyTimeout)()
+		defer BoundBody(rw, r, in.MaxBody, in.Pace)()
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		if d.Allowed(r) {
 			w.Header().Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
@@ -68,41 +69,21 @@ func mayFollow(w http.ResponseWriter, r *http.Request) {
 // drainWithin is how long what is left of a body may take to come once it is answered, so that the connection can be used again.
 const drainWithin = time.Second
 
-// BoundBody bounds how much the body of a request may hold and how long it may take to come: then its reader fails, with
-// [http.MaxBytesError] or [os.ErrDeadlineExceeded]. A timeout of 0 is none. Whoever has answered calls done: net/http reads what is
+// BoundBody bounds how much the body of a request may hold and how slowly it may come: then its reader fails, with
+// [http.MaxBytesError] or [os.ErrDeadlineExceeded]. Whoever has answered calls done: net/http reads what is
 // left of a body before it closes the connection, and waits for it as long as it takes.
-func BoundBody(w http.ResponseWriter, r *http.Request, most int64, timeout time.Duration) (done func()) {
+func BoundBody(w http.ResponseWriter, r *http.Request, most int64, p pace.Pace) (done func()) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return func() {}
 	}
-	b := &timedBody{ReadCloser: http.MaxBytesReader(w, r.Body, most), rc: http.NewResponseController(w)}
-	if timeout > 0 {
-		_ = b.rc.SetReadDeadline(time.Now().Add(timeout)) // a server that knows no deadline has its own way to end a read
-	}
+	rc := http.NewResponseController(w)
+	b := p.Follow(http.MaxBytesReader(w, r.Body, most), rc)
 	r.Body = b
 	return func() {
-		if !b.over {
-			_ = b.rc.SetReadDeadline(time.Now().Add(drainWithin))
+		if !b.Over() {
+			_ = rc.SetReadDeadline(time.Now().Add(drainWithin))
 		}
 	}
-}
-
-// timedBody takes the deadline away when the body has come: net/http goes on reading while the handler works, to see the client leave,
-// and a deadline that passed then would cancel the request.
-type timedBody struct {
-	io.ReadCloser
-	rc   *http.ResponseController
-	over bool
-}
-
-// Read reads the body.
-func (b *timedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err == io.EOF && !b.over {
-		b.over = true
-		_ = b.rc.SetReadDeadline(time.Time{})
-	}
-	return n, err
 }
 
 // answer remembers whether it has begun.
