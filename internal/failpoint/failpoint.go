@@ -11,7 +11,7 @@ func Points() []string {
 		CheckpointTaken, CheckpointWritten, CheckpointRenamed, CheckpointDropped,
 		BlockBegun, BlockWritten, BlockRenamed, BlockPublished,
 		LogWritten, LogSynced, LogSegment, LogCut,
-		SeriesFlush, SeriesCommit, SeriesCommitted,
+		SeriesFlush, SeriesCommit, SeriesCommitted, SeriesCutting, SeriesCut, SeriesCompacted,
 		JournalWritten, JournalSynced, JournalRename, JournalRenamed,
 	}
 }
@@ -33,6 +33,9 @@ const (
 	SeriesFlush       = "series/flush"    // about to hand samples to the TSDB
 	SeriesCommit      = "series/commit"   // about to commit them
 	SeriesCommitted   = "series/committed"
+	SeriesCutting     = "series/cutting"   // a block of samples is begun, under another name
+	SeriesCut         = "series/cut"       // it is there, and its samples are still in memory and in their log
+	SeriesCompacted   = "series/compacted" // one block was made of several, which are still there
 	JournalWritten    = "journal/written" // not synced
 	JournalSynced     = "journal/synced"
 	JournalRename     = "journal/rename" // a new file is synced, under another name

@@ -67,6 +67,7 @@ func Open(dir string, cfg Config, logger *slog.Logger, reg prometheus.Registerer
 	o.EnableExemplarStorage = cfg.MaxExemplars > 0
 	o.MaxExemplars = cfg.MaxExemplars
 	o.StaleSeriesCompactionThreshold = staleShare
+	instants(o)
 	own := prometheus.NewRegistry() // of the attempt that succeeds
 	limit := &limiter{}
 	opening := &opener{dir: dir, log: logger, aside: prometheus.NewCounter(prometheus.CounterOpts{

@@ -147,7 +147,7 @@ func crash(t *testing.T, p program, how *killer, crashes int) (*load, string) {
 		if s.ready(t) {
 			wg.Go(func() { l.run(ctx, s.otlp) })
 		}
-		how.kill(s, k)
+		how.kill(t, s, k)
 		stop()
 		wg.Wait()
 		if bytes.Contains(s.log.Bytes(), []byte("cut a torn record")) {

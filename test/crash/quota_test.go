@@ -67,7 +67,7 @@ func TestQuotaKills(t *testing.T) {
 		if s.ready(t) {
 			wg.Go(func() { c.ask(ctx, s.rls, uint64(i)) }) //nolint:gosec // not negative
 		}
-		how.kill(s, k)
+		how.kill(t, s, k)
 		killed = append(killed, time.Now())
 		stop()
 		wg.Wait()
