@@ -15,8 +15,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"golang.org/x/net/http2"
 )
 
 // TestConnections holds, opens, resets and breaks connections.
@@ -261,119 +259,6 @@ func stalledBodies(ctx context.Context, w *world, _ *honest, _ *tally) (string, 
 		return saw, fmt.Errorf("bodies that stand still are still waited for after %v: %s", length, strings.Join(open, ", "))
 	}
 	return saw, nil
-}
-
-// rapidReset opens calls and takes them back at once.
-func rapidReset(ctx context.Context, w *world, _ *honest, _ *tally) (string, error) {
-	var wg sync.WaitGroup
-	var calls, ended atomic.Int64
-	until := time.Now().Add(time.Duration(sized(5, 30)) * time.Second)
-	for i := range 4 {
-		addr, method := w.otlp, exportMethod
-		if i%2 == 1 {
-			addr, method = w.mesh, quotaMethod
-		}
-		wg.Go(func() {
-			for time.Now().Before(until) && ctx.Err() == nil {
-				c, err := openH2(addr)
-				if err != nil {
-					time.Sleep(10 * time.Millisecond)
-					continue
-				}
-				for id := uint32(1); time.Now().Before(until); id += 2 {
-					if id%128 == 1 {
-						time.Sleep(5 * time.Millisecond) // 50,000 a second over all: what more it takes, it takes from the honest sender's processor
-					}
-					if c.write(func(f *http2.Framer) error {
-						return errors.Join(f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: c.headers(method, ""), EndHeaders: true}), f.WriteRSTStream(id, http2.ErrCodeCancel))
-					}) != nil {
-						ended.Add(1)
-						break
-					}
-					calls.Add(1)
-				}
-				c.conn.Close()
-			}
-		})
-	}
-	wg.Wait()
-	return fmt.Sprintf("%d calls reset, %d connections ended by the server", calls.Load(), ended.Load()), nil
-}
-
-// continuationFlood sends a header that never ends.
-func continuationFlood(ctx context.Context, w *world, _ *honest, _ *tally) (string, error) {
-	var wg sync.WaitGroup
-	var frames, ended atomic.Int64
-	until := time.Now().Add(time.Duration(sized(4, 20)) * time.Second)
-	for i := range 4 {
-		addr := []string{w.otlp, w.mesh, w.rls, w.jaeger}[i]
-		wg.Go(func() {
-			for time.Now().Before(until) && ctx.Err() == nil {
-				c, err := openH2(addr)
-				if err != nil {
-					time.Sleep(10 * time.Millisecond)
-					continue
-				}
-				err = c.write(func(f *http2.Framer) error {
-					return f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: c.headers(exportMethod, "")})
-				})
-				// A literal field, never indexed, of 10 kB.
-				field := append([]byte{0x10, 1, 'x', 0x7f, 0x91, 0x4d}, make([]byte, 10_000)...)
-				for err == nil && time.Now().Before(until) {
-					err = c.write(func(f *http2.Framer) error { return f.WriteContinuation(1, false, field) })
-					if frames.Add(1)%64 == 0 {
-						time.Sleep(time.Millisecond)
-					}
-				}
-				if err != nil {
-					ended.Add(1)
-				}
-				c.conn.Close()
-			}
-		})
-	}
-	wg.Wait()
-	return fmt.Sprintf("%d frames of 10 kB, %d connections ended by the server", frames.Load(), ended.Load()), nil
-}
-
-// pingFlood sends pings and settings and does not read what comes back.
-func pingFlood(ctx context.Context, w *world, _ *honest, _ *tally) (string, error) {
-	var wg sync.WaitGroup
-	var frames, ended atomic.Int64
-	until := time.Now().Add(time.Duration(sized(5, 20)) * time.Second)
-	for i := range 4 {
-		addr := []string{w.otlp, w.mesh, w.rls, w.jaeger}[i]
-		wg.Go(func() {
-			for time.Now().Before(until) && ctx.Err() == nil {
-				conn, err := net.DialTimeout("tcp", addr, time.Second)
-				if err != nil {
-					time.Sleep(10 * time.Millisecond)
-					continue
-				}
-				f := http2.NewFramer(conn, conn)
-				_, err = io.WriteString(conn, http2.ClientPreface)
-				err = errors.Join(err, f.WriteSettings())
-				for n := 0; err == nil && time.Now().Before(until); n++ {
-					_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
-					if n%2 == 0 {
-						err = f.WritePing(false, [8]byte{1})
-					} else {
-						err = f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 70_000})
-					}
-					frames.Add(1)
-					if n%256 == 0 {
-						time.Sleep(5 * time.Millisecond)
-					}
-				}
-				if err != nil {
-					ended.Add(1)
-				}
-				conn.Close()
-			}
-		})
-	}
-	wg.Wait()
-	return fmt.Sprintf("%d frames, %d connections ended by the server", frames.Load(), ended.Load()), nil
 }
 
 // deafStreams opens a thousand event streams and reads none, while the graph changes.
