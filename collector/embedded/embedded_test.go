@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"maps"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -109,17 +108,6 @@ func (w *world) stop(t *testing.T) {
 	}
 }
 
-// freePort is a port of loopback that nobody listens on.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func post(t *testing.T, url, contentType string, body []byte) int {
 	t.Helper()
 	resp, err := http.Post(url, contentType, bytes.NewReader(body))
@@ -144,7 +132,7 @@ type ports struct{ zipkin, grpc, thrift string }
 
 func ownPorts(t *testing.T) (p ports, user map[string]any) {
 	t.Helper()
-	p = ports{freePort(t), freePort(t), freePort(t)}
+	p = ports{shelf.FreeAddr(t), shelf.FreeAddr(t), shelf.FreeAddr(t)}
 	return p, map[string]any{"receivers": tree{
 		"zipkin": tree{"endpoint": p.zipkin},
 		"jaeger": tree{"protocols": tree{"grpc": tree{"endpoint": p.grpc}, "thrift_http": tree{"endpoint": p.thrift}}},
@@ -216,7 +204,7 @@ func TestJaeger(t *testing.T) {
 // of our exporter, which the pipeline does not name.
 func TestUserPipeline(t *testing.T) {
 	p, user := ownPorts(t)
-	otlpHTTP := freePort(t)
+	otlpHTTP := shelf.FreeAddr(t)
 	user["receivers"].(tree)["otlp"] = tree{"protocols": tree{"http": tree{"endpoint": otlpHTTP}}}
 	user["processors"] = tree{"batch": tree{"timeout": "10ms"}, "memory_limiter": tree{"check_interval": "1s", "limit_mib": 4000}}
 	user["service"] = tree{"pipelines": tree{"traces": tree{"receivers": []any{"otlp"}, "processors": []any{"memory_limiter", "batch"}}}}

@@ -13,25 +13,15 @@ import (
 	"time"
 
 	"github.com/binnacle-mesh/binnacle/internal/config"
+	"github.com/binnacle-mesh/binnacle/internal/shelf"
 )
-
-// free is an address of loopback that nobody listens on.
-func free(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
 
 // httpPorts is a server that runs, by the address of each HTTP port, with a path and a content type that are served there.
 func httpPorts(t *testing.T) map[string]struct{ addr, path, contentType string } {
 	t.Helper()
 	cfg := config.Default()
 	cfg.Data = filepath.Join(t.TempDir(), "data")
-	zipkin, thrift := free(t), free(t)
+	zipkin, thrift := shelf.FreeAddr(t), shelf.FreeAddr(t)
 	cfg.Listen = config.Listen{OTLPHTTP: "127.0.0.1:0", Web: "127.0.0.1:0"}
 	cfg.Collector = map[string]any{"receivers": map[string]any{
 		"zipkin": map[string]any{"endpoint": zipkin},

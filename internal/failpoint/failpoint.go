@@ -36,7 +36,7 @@ const (
 	SeriesCutting     = "series/cutting"   // a block of samples is begun, under another name
 	SeriesCut         = "series/cut"       // it is there, and its samples are still in memory and in their log
 	SeriesCompacted   = "series/compacted" // one block was made of several, which are still there
-	JournalWritten    = "journal/written" // not synced
+	JournalWritten    = "journal/written"  // not synced
 	JournalSynced     = "journal/synced"
 	JournalRename     = "journal/rename" // a new file is synced, under another name
 	JournalRenamed    = "journal/renamed"

@@ -1,4 +1,4 @@
-// Package shelf gives tests what is real: payloads of other programs, and those programs.
+// Package shelf gives tests what is real: payloads of other programs, those programs, and addresses to serve at.
 //
 // Each conformance test has payloads of our own, written after the specifications, below its
 // package's testdata: they prove it in a clone alone. Others' files may not be in the

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/binnacle-mesh/binnacle/internal/shelf"
 )
 
 // memoryLimit is what the servers may use: memory.limit_bytes of their configuration, and the bound of what is resident.
@@ -50,7 +51,7 @@ func prepare(t *testing.T, extra string) *world {
 	w := &world{t: t, dir: t.TempDir(), extra: extra, said: &output{}}
 	w.data = filepath.Join(w.dir, "data")
 	for _, at := range w.ports() {
-		*at.addr = freeAddr(t)
+		*at.addr = shelf.FreeAddr(t)
 	}
 	t.Cleanup(w.kill)
 	return w
@@ -278,24 +279,6 @@ func (w *world) getJSON(path string, into any) error {
 		return fmt.Errorf("GET %s: %w in %.300s", path, err, b)
 	}
 	return nil
-}
-
-// given are the ports that some world has, or had: none is given twice, though none is held until its server starts.
-var given sync.Map
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	for {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		addr := l.Addr().String()
-		l.Close()
-		if _, taken := given.LoadOrStore(addr, true); !taken {
-			return addr
-		}
-	}
 }
 
 // output is what the servers of a world said, of which the end is kept.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/binnacle-mesh/binnacle/internal/shelf"
 )
 
 // A server is the real binary on a data directory that outlives it.
@@ -75,7 +76,7 @@ func (p program) start(t *testing.T, dir, storage string) *server {
 // launch runs the server with more of an environment, and does not wait for it.
 func (p program) launch(t *testing.T, dir, storage string, env ...string) *server {
 	t.Helper()
-	s := &server{otlp: freeAddr(t), rls: freeAddr(t), web: freeAddr(t)}
+	s := &server{otlp: shelf.FreeAddr(t), rls: shelf.FreeAddr(t), web: shelf.FreeAddr(t)}
 	quotas := filepath.Join(dir, "quotas.yaml")
 	conf := fmt.Sprintf(`
 data: %s
@@ -167,16 +168,6 @@ type followerStatus struct {
 	LagSeconds float64               `json:"lag_seconds"`
 	LagBytes   int64                 `json:"lag_bytes"`
 	LeftOut    struct{ Batches int } `json:"left_out"`
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 func get(addr, path string) (int, []byte) {

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/binnacle-mesh/binnacle/internal/shelf"
 )
 
 // Who pastes what the server writes into an Envoy, and its environment into a program, sees both on the map; the ports are
@@ -38,7 +40,7 @@ func TestWhatIsPastedReports(t *testing.T) {
 	// Only the ports of the proxy and of its service are the test's own.
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "a cart") }))
 	t.Cleanup(service.Close)
-	inbound := freeAddress(t)
+	inbound := shelf.FreeAddr(t)
 	config = strings.Replace(config, "port_value: 8080", "port_value: "+portOf(t, service.Listener.Addr().String()), 1)
 	config = strings.Replace(config, "port_value: 10000", "port_value: "+portOf(t, inbound), 1)
 	write(t, file, []byte(config))

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -81,15 +80,15 @@ func startServer(t *testing.T) *server {
 	}
 	write(t, filepath.Join(rules, "shop.yaml"), demo.QuotaYAML())
 	s := &server{
-		mesh: freeAddress(t), web: freeAddress(t), output: &syncBuffer{},
-		file: filepath.Join(dir, "binnacle.yaml"), zipkin: freeAddress(t),
+		mesh: shelf.FreeAddr(t), web: shelf.FreeAddr(t), output: &syncBuffer{},
+		file: filepath.Join(dir, "binnacle.yaml"), zipkin: shelf.FreeAddr(t),
 	}
 	write(t, s.file, fmt.Appendf(nil, `
 data: %q
 listen: {mesh: %q, web: %q, otlp_grpc: "", otlp_http: %q, rls: ""}
 collector: {receivers: {zipkin: {endpoint: %q, keep_alives_enabled: true}}, service: {pipelines: {traces/binnacle: {receivers: [zipkin]}}}}
 quota: {files: [%q]}
-`, filepath.Join(dir, "data"), s.mesh, s.web, freeAddress(t), s.zipkin, rules))
+`, filepath.Join(dir, "data"), s.mesh, s.web, shelf.FreeAddr(t), s.zipkin, rules))
 
 	command := exec.Command(binary, "serve", "--config", s.file)
 	command.Stdout, command.Stderr = s.output, s.output
@@ -152,16 +151,6 @@ func write(t *testing.T, path string, content []byte) {
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // get reads a JSON document of the API.

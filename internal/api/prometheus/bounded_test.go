@@ -1,10 +1,8 @@
 package prometheus
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -13,14 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/binnacle-mesh/binnacle/aggregator"
-	"github.com/binnacle-mesh/binnacle/aggregator/views"
 	"github.com/binnacle-mesh/binnacle/internal/ask"
 	"github.com/binnacle-mesh/binnacle/internal/ledger"
-	"github.com/binnacle-mesh/binnacle/internal/promql"
-	"github.com/binnacle-mesh/binnacle/storage/series"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
@@ -34,33 +26,8 @@ type shopful struct {
 
 func newShopful(t *testing.T, edges, nameBytes int, limits ask.Limits, memory int64) *shopful {
 	t.Helper()
-	reg := prometheus.NewRegistry()
-	dir := t.TempDir()
-	logger := slog.New(slog.DiscardHandler)
-	db, err := series.Open(dir, series.DefaultConfig(), logger, reg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	engine, err := promql.New(promql.DefaultConfig(), logger, reg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := engine.Close(); err != nil {
-			t.Error(err)
-		}
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	agg := aggregator.New(aggregator.DefaultConfig(), reg)
-	now := time.Now().Truncate(time.Second)
-	flush := func(at time.Time) {
-		if err := agg.Flush(context.Background(), at, db); err != nil {
-			t.Fatal(err)
-		}
-	}
-	flush(now.Add(-time.Minute))
+	f := newFilled(t)
+	f.flush(t, time.Minute)
 	pad := strings.Repeat("x", nameBytes)
 	for i := range 3 {
 		var seen telemetry.Observed
@@ -70,21 +37,18 @@ func newShopful(t *testing.T, edges, nameBytes int, limits ask.Limits, memory in
 			}
 			seen.Requests = append(seen.Requests, telemetry.Observation{
 				Edge: &telemetry.Edge{Source: end("from"), Target: end("to"), Protocol: telemetry.ProtocolHTTP},
-				At:   now.UnixNano(), Duration: 12e6, Code: 200, Side: telemetry.SideServer,
+				At:   f.now.UnixNano(), Duration: 12e6, Code: 200, Side: telemetry.SideServer,
 			})
 		}
-		agg.Observe(seen)
-		flush(now.Add(time.Duration(i-2) * 5 * time.Second))
+		f.agg.Observe(seen)
+		f.flush(t, time.Duration(2-i)*5*time.Second)
 	}
 	account := ledger.New(memory, nil).Account("queries", 0)
-	desk, err := ask.New(limits, ask.Places{UnderWay: 16}, account, 1, reg)
+	desk, err := ask.New(limits, ask.Places{UnderWay: 16}, account, 1, f.reg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &shopful{desk: desk, account: account, now: now, dialect: New(Options{
-		Engine: engine, Views: views.New(db), DB: db, Dir: dir, Interval: 5 * time.Second, Version: "test", Revision: "none",
-		Started: now, Logger: logger, Gatherer: reg,
-	})}
+	return &shopful{desk: desk, account: account, now: f.now, dialect: f.dialect}
 }
 
 // get asks, and says what the question held at the most when the answer was sent.

@@ -1,11 +1,9 @@
 package prometheus
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -14,14 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
-	"github.com/binnacle-mesh/binnacle/aggregator"
-	"github.com/binnacle-mesh/binnacle/aggregator/views"
 	"github.com/binnacle-mesh/binnacle/internal/api"
-	"github.com/binnacle-mesh/binnacle/internal/promql"
-	"github.com/binnacle-mesh/binnacle/storage/series"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
@@ -30,56 +23,25 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // serve is the API over a store that holds one edge and one operation.
 func serve(t *testing.T) (srv *httptest.Server, now time.Time) {
 	t.Helper()
-	reg := prometheus.NewRegistry()
-	dir := t.TempDir()
-	logger := slog.New(slog.DiscardHandler)
-	db, err := series.Open(dir, series.DefaultConfig(), logger, reg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	agg := aggregator.New(aggregator.DefaultConfig(), reg)
-	now = time.Now().Truncate(time.Second)
-	ctx := context.Background()
-	flush := func(at time.Time) {
-		if err := agg.Flush(ctx, at, db); err != nil {
-			t.Fatal(err)
-		}
-	}
+	f := newFilled(t)
+	now = f.now
 	b := telemetry.NewBatch()
 	b.Received = now.UnixNano()
 	b.Resources = append(b.Resources, telemetry.Resource{Identity: telemetry.Identity{Service: b.InternString("cart")}})
 	b.Spans = append(b.Spans, telemetry.Span{TraceID: telemetry.TraceID{1}, SpanID: telemetry.SpanID{2}, Start: b.Received, Duration: 5e6, Name: b.InternString("GET /cart"), Kind: telemetry.KindServer})
-	flush(now.Add(-time.Minute))
+	f.flush(t, time.Minute)
 	for i := range 12 {
-		if err := agg.Consume(telemetry.Entry{Position: telemetry.Position(i + 1), Batch: b}); err != nil {
+		if err := f.agg.Consume(telemetry.Entry{Position: telemetry.Position(i + 1), Batch: b}); err != nil {
 			t.Fatal(err)
 		}
-		agg.Observe(telemetry.Observed{Requests: []telemetry.Observation{{
+		f.agg.Observe(telemetry.Observed{Requests: []telemetry.Observation{{
 			Edge: edge, At: now.UnixNano(), Duration: 12e6, Code: 200, Side: telemetry.SideServer,
 			TraceID: telemetry.TraceID{1}, SpanID: telemetry.SpanID{byte(i)},
 		}}})
-		flush(now.Add(time.Duration(i-11) * 5 * time.Second))
+		f.flush(t, time.Duration(11-i)*5*time.Second)
 	}
-	engine, err := promql.New(promql.DefaultConfig(), logger, reg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := New(Options{
-		Engine: engine, Views: views.New(db), DB: db, Dir: dir, Interval: 5 * time.Second, Version: "test", Revision: "none",
-		Started: now, Logger: logger, Gatherer: reg,
-	})
-	t.Cleanup(func() {
-		if err := engine.Close(); err != nil {
-			t.Error(err)
-		}
-	})
 	mux := http.NewServeMux()
-	for _, rt := range d.Routes() {
+	for _, rt := range f.dialect.Routes() {
 		mux.HandleFunc(rt.Pattern, func(w http.ResponseWriter, r *http.Request) {
 			if err := rt.Serve(w, r); err != nil {
 				var known *api.Error
@@ -87,7 +49,7 @@ func serve(t *testing.T) (srv *httptest.Server, now time.Time) {
 					t.Error(err)
 					return
 				}
-				ans := d.Error(known.Status, known.Detail)
+				ans := f.dialect.Error(known.Status, known.Detail)
 				w.WriteHeader(ans.Status)
 				_, _ = w.Write(ans.Body)
 			}
