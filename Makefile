@@ -72,7 +72,7 @@ test-browser: ui/dist/index.html $(BINARY) $(ENVOY)
 	$(call say,browser tests)
 	tools/browser-tests
 
-## crash: kill the server under load CRASHES times (50), at any moment and at chosen instants (between write, sync and rename), and count what is left; with two stores and with quotas up to 50 times; have a store stand still for a minute
+## crash: kill the server under load CRASHES times (50), at any moment and at chosen instants (between write, sync and rename; while blocks are cut), count what is left, and say how often it died where; with two stores and with quotas up to 50 times; have a store stand still for a minute
 crash: $(FAILING)
 	BINNACLE_FAILPOINTS_BIN=$(abspath $(FAILING)) BINNACLE_CRASHES=$(CRASHES) go test -count=1 -timeout 90m -v ./test/crash
 

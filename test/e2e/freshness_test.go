@@ -18,7 +18,7 @@ import (
 func TestFreshness(t *testing.T) {
 	binary := envoyOrSkip(t)
 	if testing.Short() {
-		t.Skip("takes a minute")
+		t.Skip("SKIPPED with -short, AND NOT PROVEN: how fresh the graph is; it takes a minute")
 	}
 	const (
 		rate    = 300
