@@ -242,9 +242,7 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	<-ctx.Done()
 	a.log.Info("stopping")
-	err := a.stopReceiving()
-	wg.Wait()
-	err = errors.Join(err, a.closeAll())
+	err := a.stop(&wg)
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		err = errors.Join(err, cause) // why it ended is the last that is said
 	}
@@ -252,10 +250,8 @@ func (a *App) Run(ctx context.Context) error {
 }
 
 // stopReceiving lets what is under way be answered and written, and cuts what
-// is not within grace.
-func (a *App) stopReceiving() error {
-	ctx, cancel := context.WithTimeout(context.Background(), grace)
-	defer cancel()
+// is not when ctx ends.
+func (a *App) stopReceiving(ctx context.Context) error {
 	err := a.embedded.Stop(ctx)
 	var wg sync.WaitGroup
 	for _, l := range a.listeners {

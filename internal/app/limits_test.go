@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -183,7 +184,7 @@ func metricsOf(t *testing.T) map[string]bool {
 func closeUnserved(t *testing.T, a *App) {
 	t.Helper()
 	open := a.listeners
-	if err := a.stopReceiving(); err != nil {
+	if err := a.stopReceiving(context.Background()); err != nil {
 		t.Error(err)
 	}
 	if err := a.closeAll(); err != nil {

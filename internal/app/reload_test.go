@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,7 +36,7 @@ func TestReloadStory(t *testing.T) {
 	t.Cleanup(func() {
 		if a != nil {
 			open := a.listeners
-			if err := errors.Join(a.stopReceiving(), a.closeAll()); err != nil {
+			if err := errors.Join(a.stopReceiving(context.Background()), a.closeAll()); err != nil {
 				t.Error(err)
 			}
 			for _, l := range open {

@@ -10,8 +10,8 @@ import (
 	"github.com/binnacle-mesh/binnacle/internal/api/binnacle"
 )
 
-// ready says whether the server can do its work: it can, unless the log takes nothing.
-func (a *App) ready() error { return a.pipeline.wal.Err() }
+// ready says whether the server can do its work: it can, unless the log takes nothing or its disk stands still.
+func (a *App) ready() error { return a.pipeline.wal.Ready() }
 
 // status is what /api/v1/status shows. Counts come from the process' own
 // metrics, so that both tell the same.

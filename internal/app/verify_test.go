@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -29,7 +30,7 @@ func serveOn(t *testing.T, dir string, work func(*App)) error {
 	a.pipeline.start()
 	work(a)
 	listeners := a.listeners
-	err = errors.Join(a.stopReceiving(), a.closeAll())
+	err = errors.Join(a.stopReceiving(context.Background()), a.closeAll())
 	for _, l := range listeners {
 		_ = l.Close()
 	}

@@ -45,6 +45,7 @@ type Store struct {
 	head    *head
 	leaving *head         // the one before head, being written as a block, or nil
 	sealed  chan struct{} // closed when leaving becomes nil
+	tried   chan error    // unbuffered: why leaving could not be written, for who waits in Seal
 	blocks  []*blockRef   // by position
 	lost    []lostBlock   // set aside
 	applied telemetry.Position
@@ -70,7 +71,7 @@ func Open(dir string, cfg Config, log *slog.Logger, reg prometheus.Registerer) (
 		return nil, fmt.Errorf("trace store: %w", err)
 	}
 	s := &Store{
-		dir: dir, cfg: cfg, log: log, pools: &pools{}, zstd: z, buffers: make(chan buffers, maxBuffers), sealer: sl, ops: newOperations(),
+		dir: dir, cfg: cfg, log: log, pools: &pools{}, zstd: z, buffers: make(chan buffers, maxBuffers), sealer: sl, tried: make(chan error), ops: newOperations(),
 		k0: rand.Uint64(), k1: rand.Uint64(), stop: make(chan struct{}), filterBytes: maxFilterBytes,
 	}
 	s.metrics = newMetrics(s)
@@ -160,6 +161,11 @@ func (s *Store) rotate(ctx context.Context) error {
 
 // awaitSealed waits until no head is being written.
 func (s *Store) awaitSealed(ctx context.Context) error {
+	return s.awaitTried(ctx, nil)
+}
+
+// awaitTried does so too, but not for longer than until it failed.
+func (s *Store) awaitTried(ctx context.Context, failed <-chan error) error {
 	s.mu.Lock()
 	busy, done := s.leaving != nil, s.sealed
 	s.mu.Unlock()
@@ -169,6 +175,8 @@ func (s *Store) awaitSealed(ctx context.Context) error {
 	select {
 	case <-done:
 		return nil
+	case err := <-failed:
+		return err
 	case <-s.stop:
 		return telemetry.ErrClosed
 	case <-ctx.Done():
@@ -176,13 +184,17 @@ func (s *Store) awaitSealed(ctx context.Context) error {
 	}
 }
 
-// Seal writes all that was consumed to disk, and waits for it.
+// Seal writes all that was consumed to disk, and waits for it. Where it cannot be written Seal does not wait until it can be, and
+// returns why; it is tried again all the same, until Close.
 func (s *Store) Seal(ctx context.Context) error {
-	s.ingest.Lock()
-	err := s.rotate(ctx)
-	s.ingest.Unlock()
+	err := s.awaitTried(ctx, s.tried) // before ingest, which Consume may hold for as long as a block cannot be written
 	if err == nil {
-		err = s.awaitSealed(ctx)
+		s.ingest.Lock()
+		err = s.rotate(ctx)
+		s.ingest.Unlock()
+	}
+	if err == nil {
+		err = s.awaitTried(ctx, s.tried)
 	}
 	if err != nil {
 		return fmt.Errorf("seal the trace store's head: %w", err)
@@ -220,12 +232,23 @@ func (s *Store) seal(h *head) {
 		}
 		s.metrics.sealFailures.Inc()
 		s.log.Error("cannot write a block; its spans stay in memory and in the log, and it is tried again", "dir", s.dir, "retry_in", wait, "err", err)
-		t := time.NewTimer(wait)
+		if !s.pause(wait, err) {
+			return
+		}
+	}
+}
+
+// pause waits before the next try, and tells who asks why the last one failed. It returns false when there is to be none.
+func (s *Store) pause(wait time.Duration, failed error) bool {
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	for {
 		select {
 		case <-t.C:
+			return true
+		case s.tried <- failed:
 		case <-s.stop:
-			t.Stop()
-			return
+			return false
 		}
 	}
 }

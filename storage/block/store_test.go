@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/parquet-go/parquet-go"
@@ -242,5 +245,35 @@ func TestServices(t *testing.T) {
 	defer closeStore(t, s)
 	if diff := gocmp.Diff(first, list()); diff != "" {
 		t.Errorf("after a restart:\n%s", diff)
+	}
+}
+
+// A block that cannot be written is not waited for: Seal says why, also while the head is full and Consume waits; Close ends it.
+func TestSealDoesNotWaitForWhatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "blocks")
+	cfg := DefaultConfig()
+	cfg.MaxHeadSpans = 100
+	s := openTest(t, dir, cfg)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	m := newMesh(9)
+	first, second := copyEntry(t, m.entry(120)), copyEntry(t, m.entry(120))
+	consume(t, s, first)
+	if err := s.Seal(context.Background()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("sealed with %v", err)
+	}
+	waits := make(chan error)
+	go func() { waits <- s.Consume(second) }() // holds ingest until Close
+	for s.Stats().HeadSpans < 240 {
+		time.Sleep(time.Millisecond)
+	}
+	if err := s.Seal(context.Background()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("sealed with %v", err)
+	}
+	closeStore(t, s)
+	if err := <-waits; !errors.Is(err, telemetry.ErrClosed) {
+		t.Errorf("the entry that waited got %v", err)
 	}
 }

@@ -20,7 +20,7 @@ import (
 //	Where the directory is gone there is nothing to wait for: after a while Failed says so, and the process is to end.
 //
 // A disk that hangs fails no call. A second goroutine sees that the committer is at the disk for too long, and refuses what
-// waits and what comes, until it returns.
+// waits and what comes, until it returns. Ready says so much sooner: a balancer may then send elsewhere what would wait here.
 //
 // Not chosen: to end the process, and start again. The start would meet the same disk, and what still works, queries and quotas, would be down with it.
 
@@ -29,10 +29,14 @@ type Fault struct {
 	Since time.Time
 	Cause error
 	hangs bool
+	waits bool // for the disk, so far; nothing is refused
 }
 
 // Error implements error.
 func (f *Fault) Error() string {
+	if f.waits {
+		return fmt.Sprintf("the log waits for its disk since %s, and senders with it: %v", f.Since.UTC().Format(time.RFC3339), f.Cause)
+	}
 	return fmt.Sprintf("the log cannot be written since %s, nothing was kept; send it again later: %v", f.Since.UTC().Format(time.RFC3339), f.Cause)
 }
 
@@ -42,16 +46,20 @@ func (f *Fault) Unwrap() error { return f.Cause }
 // timing is how long the log waits for a disk.
 type timing struct {
 	retry  time.Duration // between two tries to write again
+	slow   time.Duration // how long a write may take before the log counts as not ready
 	hang   time.Duration // how long a write may take before the disk counts as hanging
 	giveUp time.Duration // how long a directory may be gone
 	look   time.Duration // between two looks for the file under its name
 }
 
 func defaultTiming() timing {
-	return timing{retry: time.Second, hang: 5 * time.Second, giveUp: 15 * time.Second, look: 200 * time.Millisecond}
+	return timing{retry: time.Second, slow: time.Second, hang: 5 * time.Second, giveUp: 15 * time.Second, look: 200 * time.Millisecond}
 }
 
-var errRemoved = errors.New("the file that is written to was removed, or its directory was")
+var (
+	errRemoved = errors.New("the file that is written to was removed, or its directory was")
+	errHangs   = errors.New("the disk does not answer")
+)
 
 // Err is why the log takes nothing at the moment, nil while it is sound.
 func (l *Log) Err() error {
@@ -61,6 +69,20 @@ func (l *Log) Err() error {
 		return nil
 	}
 	return l.mu.fault
+}
+
+// Ready is why whoever sends now would be refused, or would wait for a disk that has not answered for a second; nil otherwise. It
+// may be asked at any time.
+func (l *Log) Ready() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch since := l.mu.writing; {
+	case l.mu.fault != nil:
+		return l.mu.fault
+	case !since.IsZero() && time.Since(since) > l.timing.slow:
+		return &Fault{Since: since, Cause: errHangs, waits: true}
+	}
+	return nil
 }
 
 // Failed gets the fault that nothing can be done about; the process is to end with it.
@@ -260,7 +282,7 @@ func (l *Log) watchDisk() {
 		var refused []*entry
 		news := hangs && fault == nil
 		if news {
-			fault = &Fault{Since: since, Cause: errors.New("the disk does not answer"), hangs: true}
+			fault = &Fault{Since: since, Cause: errHangs, hangs: true}
 			l.mu.fault = fault
 			refused = l.mu.queue.takeAll()
 		}

@@ -21,7 +21,7 @@ import (
 
 // hasty is a log that tries again at once.
 func hasty() timing {
-	return timing{retry: time.Millisecond, hang: time.Hour, giveUp: time.Hour, look: 0}
+	return timing{retry: time.Millisecond, slow: time.Hour, hang: time.Hour, giveUp: time.Hour, look: 0}
 }
 
 func openFaulty(t testing.TB, fsys disk.FS, timing timing, dir string) *Log {
@@ -218,6 +218,43 @@ func TestHangingDisk(t *testing.T) {
 	p, err := l.Append(t.Context(), batchOf("after"))
 	if err != nil || int(p) != acked+2 {
 		t.Errorf("position %d, %v; %d were acknowledged before", p, err, acked+1)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A disk that stands still makes the log unready before anybody is refused, and ready again when it answers; what waited is acknowledged.
+func TestStandingDiskIsNotReady(t *testing.T) {
+	t.Parallel()
+	fsys := faulty.New(1)
+	timing := hasty()
+	timing.slow = 20 * time.Millisecond
+	l := openFaulty(t, fsys, timing, "/wal")
+	if err := l.Ready(); err != nil {
+		t.Errorf("a sound log: %v", err)
+	}
+	hang := make(chan struct{})
+	fsys.Set(faulty.Faults{Hang: hang})
+	var wg sync.WaitGroup
+	var appended error
+	wg.Go(func() { _, appended = l.Append(context.Background(), batchOf("a")) })
+	for l.Ready() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	if err := l.Ready(); !errors.As(err, new(*Fault)) || !strings.Contains(err.Error(), "senders with it: the disk does not answer") {
+		t.Errorf("while the disk stands still: %v", err)
+	}
+	if err := l.Err(); err != nil {
+		t.Errorf("senders are refused: %v", err)
+	}
+	close(hang)
+	wg.Wait()
+	for l.Ready() != nil {
+		time.Sleep(time.Millisecond)
+	}
+	if appended != nil {
+		t.Error(appended)
 	}
 	if err := l.Close(); err != nil {
 		t.Error(err)

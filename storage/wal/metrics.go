@@ -28,8 +28,8 @@ func newMetrics(reg prometheus.Registerer, l *Log) *metrics {
 	gauge := func(name, help string, value func(Damage) float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "binnacle_wal_" + name, Help: help}, func() float64 { return value(l.Damage()) })
 	}
-	writable := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "binnacle_wal_writable", Help: "1 while the log takes records, 0 while its disk is at fault."}, func() float64 {
-		if l.Err() != nil {
+	writable := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "binnacle_wal_writable", Help: "1 while the log takes records, 0 while its disk is at fault or does not answer."}, func() float64 {
+		if l.Ready() != nil {
 			return 0
 		}
 		return 1

@@ -112,7 +112,11 @@ func hangingDisk(ctx context.Context, w *world, _ *honest, _ *tally) (string, er
 	if err != nil {
 		return "", err
 	}
-	time.Sleep(length / 2)
+	began := time.Now()
+	if err := waitFor(length/2, "/-/ready is false while the disk hangs", func() bool { return w.status("/-/ready") == http.StatusServiceUnavailable }); err != nil {
+		return "", errors.Join(err, thaw())
+	}
+	noticed := time.Since(began)
 	var codes []string
 	for _, path := range []string{"/-/healthy", "/-/ready", "/api/v1/graph", "/api/v1/services", "/metrics"} {
 		codes = append(codes, fmt.Sprintf("%s %d", path, w.status(path)))
@@ -120,10 +124,14 @@ func hangingDisk(ctx context.Context, w *world, _ *honest, _ *tally) (string, er
 	if err := thaw(); err != nil {
 		return "", err
 	}
-	saw := fmt.Sprintf("frozen for %v; meanwhile %s", length, strings.Join(codes, ", "))
+	thawed := time.Now()
+	if err := waitFor(5*time.Second, "ready after the disk returned", func() bool { return w.status("/-/ready") == http.StatusOK }); err != nil {
+		return "", err
+	}
+	saw := fmt.Sprintf("frozen for %v; not ready after %.1f s, ready %.1f s after it returned; meanwhile %s", length, noticed.Seconds(), time.Since(thawed).Seconds(), strings.Join(codes, ", "))
 	for _, c := range codes {
-		if strings.HasSuffix(c, " 0") {
-			return saw, fmt.Errorf("not answered while the disk hung: %s", c)
+		if want := map[bool]string{true: " 503", false: " 200"}[strings.HasPrefix(c, "/-/ready")]; !strings.HasSuffix(c, want) {
+			return saw, fmt.Errorf("while the disk hung: %s, not%s", c, want)
 		}
 	}
 	return saw, ctx.Err()
@@ -173,8 +181,13 @@ func brokenDisk(fail func(*device) error) func(context.Context, *world, *honest,
 			if after := len(h.counts().acks); after > before {
 				return saw, fmt.Errorf("%d exports were acknowledged though nothing can be written", after-before)
 			}
+			told := time.Now()
 			if err := w.end(10 * time.Second); err != nil {
-				saw += ", " + err.Error()
+				return saw, err
+			}
+			saw += fmt.Sprintf("; ended %.1f s after a SIGTERM: %s", time.Since(told).Seconds(), strings.TrimSpace(w.said.tail(250)))
+			if !strings.Contains(w.said.String(), "stopped without writing what was in memory") {
+				return saw, errors.New("it does not say why it ended without writing all")
 			}
 		}
 		if err := w.disk.remount(); err != nil {
