@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -50,23 +51,49 @@ func (a *App) addGRPC(ctx context.Context, field, addr, speaks string, register 
 	}
 	l = a.frames.Listen(a.door.Listen(l, field, door.GRPCConnection))
 	s := grpc.NewServer(a.grpcOptions()...)
-	register(surviving{s, a.door.Panicked(field, a.log.With("room", "receive"))})
+	var calls atomic.Int64
+	register(surviving{s, a.door.Panicked(field, a.log.With("room", "receive")), &calls})
 	a.listeners = append(a.listeners, &listener{
 		field: field, speaks: speaks, Listener: l,
 		serve: func() error { return s.Serve(l) },
-		stop: func(ctx context.Context) {
-			// Streams of access logs never end by themselves: after the grace they are cut.
-			done := make(chan struct{})
-			go func() { s.GracefulStop(); close(done) }()
-			select {
-			case <-done:
-			case <-ctx.Done():
-				s.Stop()
-				<-done
-			}
-		},
+		stop:  func(ctx context.Context) { stopGRPC(ctx, s, &calls) },
 	})
 	return nil
+}
+
+// How a stopping gRPC port comes to its end.
+const (
+	// streamsGrace is how long streams go on, in which what is on its way by them arrives.
+	streamsGrace = 250 * time.Millisecond
+	// lookForCalls is how long no call may be seen before the last answer counts as sent.
+	lookForCalls = 50 * time.Millisecond
+)
+
+// stopGRPC takes nothing new, and lets the calls under way be answered until ctx ends. Streams of access logs never end by
+// themselves, and nobody is answered by them: they are cut when the calls are through, so that who sends finds the next server soon.
+func stopGRPC(ctx context.Context, s *grpc.Server, calls *atomic.Int64) {
+	ended := make(chan struct{})
+	go func() { s.GracefulStop(); close(ended) }()
+	look := time.NewTimer(streamsGrace)
+	defer look.Stop()
+	quiet := false
+	for {
+		select {
+		case <-ended:
+			return
+		case <-look.C:
+			none := calls.Load() == 0
+			if !none || !quiet {
+				quiet = none
+				look.Reset(lookForCalls)
+				continue
+			}
+		case <-ctx.Done():
+		}
+		s.Stop()
+		<-ended
+		return
+	}
 }
 
 // connectionsShare is the part of the memory for clients that open connections may hold before anything comes by them: one in so many.

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"sync/atomic"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -9,11 +10,12 @@ import (
 )
 
 // surviving registers services whose calls may panic without ending the process, as those of an HTTP port may: the caller is told INTERNAL,
-// and the panic is counted and logged. The handlers are wrapped once, when they are registered: a call costs no more by it than a
+// and the panic is counted and logged; and counts those that are under way, for who waits for them. The handlers are wrapped once, when they are registered: a call costs no more by it than a
 // deferred function does, where an interceptor would cost it allocations.
 type surviving struct {
 	grpc.ServiceRegistrar
 	panicked func(method string, v any)
+	calls    *atomic.Int64 // under way, streams left out
 }
 
 // RegisterService registers a service, wrapped.
@@ -33,7 +35,9 @@ func (s surviving) RegisterService(desc *grpc.ServiceDesc, impl any) {
 
 func (s surviving) unary(method string, call grpc.MethodHandler) grpc.MethodHandler {
 	return func(srv any, ctx context.Context, dec func(any) error, interceptor grpc.UnaryServerInterceptor) (reply any, err error) {
+		s.calls.Add(1)
 		defer func() {
+			s.calls.Add(-1)
 			if v := recover(); v != nil {
 				s.panicked(method, v)
 				reply, err = nil, errBug

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -32,7 +33,8 @@ func TestPanicsOfCallsAreAnswers(t *testing.T) {
 		},
 		Streams: []grpc.StreamDesc{{StreamName: "Follow", ClientStreams: true, Handler: func(any, grpc.ServerStream) error { panic("off by two") }}},
 	}
-	surviving{&r, func(method string, v any) { told = append(told, method+": "+v.(string)) }}.RegisterService(desc, nil)
+	var calls atomic.Int64
+	surviving{&r, func(method string, v any) { told = append(told, method+": "+v.(string)) }, &calls}.RegisterService(desc, nil)
 	if reply, err := r.desc.Methods[0].Handler(nil, t.Context(), nil, nil); reply != "well" || err != nil {
 		t.Errorf("a call that does not panic: %v, %v", reply, err)
 	}
@@ -41,6 +43,9 @@ func TestPanicsOfCallsAreAnswers(t *testing.T) {
 	}
 	if err := r.desc.Streams[0].Handler(nil, nil); status.Code(err) != codes.Internal || !r.desc.Streams[0].ClientStreams {
 		t.Errorf("a stream that panics: %v", err)
+	}
+	if n := calls.Load(); n != 0 {
+		t.Errorf("%d calls are under way when all have ended", n)
 	}
 	if diff := cmp.Diff([]string{"quota.Service/Ill: off by one", "quota.Service/Follow: off by two"}, told); diff != "" {
 		t.Error(diff)
