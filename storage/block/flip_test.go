@@ -59,7 +59,7 @@ func askAll(t *testing.T, s *Store, ids []telemetry.TraceID, searches []telemetr
 }
 
 // TestFlippedBytes turns bytes of a block, one at a time, anywhere in its files. Whatever is asked then, the answer is the right
-// one, or says that something is missing; Verify finds every one of them.
+// one, or says that something is missing; Verify finds every one of them. With BINNACLE_EVERY_BYTE set each byte has its turn.
 func TestFlippedBytes(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -113,7 +113,11 @@ func TestFlippedBytes(t *testing.T) {
 		size += len(b)
 	}
 	r := rand.New(rand.NewPCG(7, 7))
-	const flips = 1000
+	flips := 1000
+	every := os.Getenv("BINNACLE_EVERY_BYTE") != "" // each byte in its turn, and not some by chance
+	if every {
+		flips = size
+	}
 	refused, marked, right := 0, 0, 0
 	for n := range flips {
 		f := spansFile
@@ -123,6 +127,12 @@ func TestFlippedBytes(t *testing.T) {
 		at, with := r.IntN(len(files[f])), byte(1+r.IntN(255))
 		if n%3 == 0 { // the end, where the indexes and the footer are, is as much at risk as the pages
 			at = len(files[f]) - 1 - r.IntN(min(len(files[f]), 9000))
+		}
+		if every {
+			f, at = spansFile, n
+			if spans := len(files[spansFile]); n >= spans {
+				f, at = requestsFile, n-spans
+			}
 		}
 		damaged := t.TempDir()
 		if err := os.Mkdir(filepath.Join(damaged, name), 0o700); err != nil {
