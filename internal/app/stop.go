@@ -41,6 +41,11 @@ func (a *App) stop(wg *sync.WaitGroup) error {
 		select {
 		case err := <-closed:
 			next.Stop()
+			if err != nil { // what each room says of a disk that does not work is said once
+				if cause := answers(a.cfg.Data, answerWithin); cause != nil {
+					return unwritten(cause)
+				}
+			}
 			return err
 		case <-next.C:
 		}
@@ -59,6 +64,10 @@ func (a *App) leaveBehind(closed <-chan error, cause error) error {
 	case <-closed: // what it says has the same cause
 	case <-last.C:
 	}
+	return unwritten(cause)
+}
+
+func unwritten(cause error) error {
 	return fmt.Errorf("stopped without writing what was in memory: %w; what was acknowledged is in the log, and the next start goes on from there", cause)
 }
 

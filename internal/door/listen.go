@@ -56,6 +56,10 @@ type listener struct {
 	port  portMetrics
 }
 
+// kernelBuffer is how many bytes the kernel holds of a connection, each way, which were not read yet. Left to itself it grows them to many
+// megabytes for each: those of a thousand connections that stand still would be gigabytes of the container's memory, in nobody's account.
+const kernelBuffer = 512 << 10
+
 // Accept is the next connection that there is room for.
 func (l *listener) Accept() (net.Conn, error) {
 	for {
@@ -68,6 +72,10 @@ func (l *listener) Accept() (net.Conn, error) {
 			l.port.refused(full)
 			_ = c.Close()
 			continue
+		}
+		if t, ok := c.(*net.TCPConn); ok {
+			_ = t.SetReadBuffer(kernelBuffer) // without it the connection is as good, and the kernel's own bound holds
+			_ = t.SetWriteBuffer(kernelBuffer)
 		}
 		l.port.connections.Inc()
 		return &conn{Conn: c, port: l.port, leave: func() {
