@@ -67,3 +67,15 @@ func isAddress(host string) bool {
 	}
 	return true
 }
+
+// URLHost is the host and port of an absolute URL, "" if it has none.
+func URLHost(url string) string {
+	_, rest, ok := strings.Cut(url, "://")
+	if !ok {
+		return ""
+	}
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		rest = rest[:i]
+	}
+	return rest[strings.LastIndexByte(rest, '@')+1:]
+}

@@ -71,6 +71,14 @@ const (
 	KeyURLScheme
 	KeyRPCSystemName
 	KeyComponent
+	KeyServicePeerName
+	KeyServicePeerNamespace
+	KeyNetPeerIP
+	KeyNetSockPeerName
+	KeyPeerHostname
+	KeyMessageBusDestination
+	KeyDBType
+	KeyDBInstance
 	numWellKnown
 )
 
@@ -137,6 +145,14 @@ var wellKnown = [numWellKnown]string{ //nolint:gochecknoglobals // immutable
 	KeyURLScheme:                "url.scheme",
 	KeyRPCSystemName:            "rpc.system.name",
 	KeyComponent:                "component",
+	KeyServicePeerName:          "service.peer.name",
+	KeyServicePeerNamespace:     "service.peer.namespace",
+	KeyNetPeerIP:                "net.peer.ip",
+	KeyNetSockPeerName:          "net.sock.peer.name",
+	KeyPeerHostname:             "peer.hostname",
+	KeyMessageBusDestination:    "message_bus.destination",
+	KeyDBType:                   "db.type",
+	KeyDBInstance:               "db.instance",
 }
 
 // FinishSpan reads the attributes of span i, once they are all in the batch,
@@ -158,9 +174,10 @@ func (b *Batch) FinishSpan(i int) {
 	case f.dbSystem != 0:
 		s.Protocol, s.PeerKind, s.PeerSys = ProtocolDatabase, NodeDatabase, f.dbSystem
 		s.Peer = first(f.peerService, f.host, f.address, f.dbName, f.dbSystem)
-	case f.mqSystem != 0:
+	case f.mqSystem != 0 || s.Kind >= KindProducer && first(f.mqDest, f.peerService) != 0:
+		// What a producer or consumer calls its peer is the broker, whatever the convention.
 		s.Protocol, s.PeerSys = ProtocolMessaging, f.mqSystem
-		if s.Peer = first(f.mqDest, f.peerService, f.host, f.mqSystem); s.Kind == KindProducer || s.Kind == KindConsumer || s.Kind == KindClient {
+		if s.Peer = first(f.mqDest, f.peerService, f.host, f.mqSystem); s.Kind >= KindServer || s.Kind == KindUnspecified {
 			s.PeerKind = NodeQueue
 		}
 	case f.isGRPC || f.grpc >= 0:
@@ -168,8 +185,12 @@ func (b *Batch) FinishSpan(i int) {
 	case f.isHTTP || f.http >= 0:
 		s.Protocol, s.Code = ProtocolHTTP, f.http
 	}
-	if s.PeerKind == NodeUnknown && (s.Kind == KindClient || s.Kind == KindProducer) {
+	switch {
+	case s.PeerKind != NodeUnknown:
+	case s.Kind == KindClient || s.Kind == KindProducer:
 		b.namePeer(s, &f)
+	case s.Kind != KindInternal && f.peerService != 0:
+		b.namePeer(s, &f) // a server's span says by whom it was called; one of no kind, whom it calls
 	}
 	s.Outcome = spanOutcome(s, &f)
 }
@@ -180,15 +201,21 @@ func (b *Batch) namePeer(s *Span, f *spanFacts) {
 	switch {
 	case f.peerService != 0:
 		s.Peer = f.peerService
-		if name, ns, ok := SplitServiceHost(b.Str(first(f.host, f.peerService))); ok && name == b.Str(f.peerService) {
+		if f.peerNamespace != 0 {
+			s.PeerNamespace, s.PeerKind = f.peerNamespace, NodeService
+		} else if name, ns, ok := SplitServiceHost(b.Str(first(f.host, f.peerService))); ok && name == b.Str(f.peerService) {
 			s.PeerNamespace, s.PeerKind = b.InternString(ns), NodeService
 		}
 	case f.cluster != 0:
 		c := ParseClusterName(b.Str(f.cluster))
 		s.Peer, s.PeerNamespace, s.PeerKind = b.peerHost(c.Host)
 	default:
-		if h := first(f.host, f.address); h != 0 {
-			s.Peer, s.PeerNamespace, s.PeerKind = b.peerHost(b.Str(h))
+		host := b.Str(first(f.host, f.address))
+		if host == "" && f.url != 0 {
+			host = URLHost(b.Str(f.url))
+		}
+		if host != "" {
+			s.Peer, s.PeerNamespace, s.PeerKind = b.peerHost(host)
 		}
 	}
 }
@@ -207,7 +234,8 @@ func (b *Batch) peerHost(host string) (name, namespace StrID, kind NodeKind) {
 
 // spanFacts is what one walk over a span's attributes finds.
 type spanFacts struct {
-	peerService, host, address         StrID
+	peerService, host, address, url    StrID
+	peerNamespace                      StrID
 	dbSystem, dbName, mqSystem, mqDest StrID
 	cluster                            StrID
 	http, grpc                         int32
@@ -217,14 +245,22 @@ type spanFacts struct {
 
 func (f *spanFacts) note(b *Batch, a Attr) {
 	switch a.Key {
+	case KeyServicePeerName:
+		f.peerService = first(text(a), f.peerService)
 	case KeyPeerService:
-		f.peerService = text(a)
+		f.peerService = first(f.peerService, text(a))
+	case KeyServicePeerNamespace:
+		f.peerNamespace = text(a)
 	case KeyServerAddress:
-		f.host = text(a)
-	case KeyNetPeerName, KeyHTTPHost:
+		f.host = first(text(a), f.host)
+	case KeyNetPeerName, KeyHTTPHost, KeyNetSockPeerName, KeyPeerHostname:
 		f.host = first(f.host, text(a))
-	case KeyNetworkPeerAddress, KeyNetSockPeerAddr:
+	case KeyNetworkPeerAddress:
 		f.address = first(text(a), f.address)
+	case KeyNetSockPeerAddr, KeyNetPeerIP:
+		f.address = first(f.address, text(a))
+	case KeyURLFull, KeyHTTPURL:
+		f.url = first(f.url, text(a))
 	case KeyHTTPRequestMethod, KeyHTTPMethod:
 		f.isHTTP = true
 	case KeyHTTPResponseStatusCode, KeyHTTPStatusCode:
@@ -237,14 +273,18 @@ func (f *spanFacts) note(b *Batch, a Attr) {
 		f.isGRPC = true
 	case KeyDBSystemName:
 		f.dbSystem = text(a)
-	case KeyDBSystem:
+	case KeyDBSystem, KeyDBType:
 		f.dbSystem = first(f.dbSystem, text(a))
-	case KeyDBNamespace, KeyDBName:
-		f.dbName = text(a)
+	case KeyDBNamespace:
+		f.dbName = first(text(a), f.dbName)
+	case KeyDBName, KeyDBInstance:
+		f.dbName = first(f.dbName, text(a))
 	case KeyMessagingSystem:
 		f.mqSystem = text(a)
-	case KeyMessagingDestinationName, KeyMessagingDestination:
-		f.mqDest = text(a)
+	case KeyMessagingDestinationName:
+		f.mqDest = first(text(a), f.mqDest)
+	case KeyMessagingDestination, KeyMessageBusDestination:
+		f.mqDest = first(f.mqDest, text(a))
 	case KeyUpstreamClusterName, KeyUpstreamCluster:
 		f.cluster = first(text(a), f.cluster)
 	case KeyResponseFlags:

@@ -24,6 +24,11 @@ func (t *Topology) clientSpan(s *telemetry.Span, k *keys) {
 		return
 	}
 	near := t.scratch.own[s.Resource]
+	if t.faceless(near) {
+		if above := t.above(k.refers); above != nowhere {
+			near = above
+		}
+	}
 	h := half(s, telemetry.ClientSpan, t.tick)
 	if s.PeerKind == telemetry.NodeDatabase || s.PeerKind == telemetry.NodeQueue {
 		h.Set(pair.Named)
@@ -39,6 +44,12 @@ func (t *Topology) clientSpan(s *telemetry.Span, k *keys) {
 		t.stats.LeftOut.Duplicates++
 		return
 	}
+	if first != 0 {
+		t.enter(near, first)
+	}
+	if refers != 0 {
+		t.clientAbove(&h, near, refers)
+	}
 	void := t.coveredByChild(&h, near, first)
 	if refers != 0 && t.coveredByParent(&h, near, refers) {
 		void = true
@@ -51,12 +62,14 @@ func (t *Topology) clientSpan(s *telemetry.Span, k *keys) {
 	}
 
 	p := h.Protocol()
-	if callee := t.answered(&h, owner, first); callee != 0 {
+	if callee := t.answered(&h, near, owner, first); callee != 0 && s.PeerKind != telemetry.NodeQueue {
 		c := tb.At(callee)
-		p = t.spoken(c, p)
 		far := t.near(c)
-		if c.Has(pair.Named) {
-			far = t.far(c) // the queue between us
+		if c.Witness().Side() == telemetry.SideServer {
+			p = t.spoken(c, p)
+			if c.Has(pair.Named) {
+				far = t.far(c) // the queue between us
+			}
 		}
 		t.count(&h, t.route(near, far, p))
 		t.pairUp(&h)
@@ -72,37 +85,34 @@ func (t *Topology) clientSpan(s *telemetry.Span, k *keys) {
 	t.push(&h, key, refers)
 }
 
-// callee is whom a client span says it calls. A service that names itself
-// names nobody: a call to itself is believed when both halves say so.
+// callee is whom a client span says it calls. A proxy that names its own service
+// names nobody (it stands on the callee's side): a call to itself is believed when both halves say so.
 func (t *Topology) callee(s *telemetry.Span, near endpointID) endpointID {
 	c := claim{kind: s.PeerKind, system: s.PeerSys}
 	c.id.Service, c.id.Namespace = s.Peer, s.PeerNamespace
-	if far := t.claimed(&c, s.Resource); far != nowhere && !t.same(near, far) {
+	if far := t.claimed(&c, s.Resource); far != nowhere && (s.Cluster == 0 || !t.same(near, far)) {
 		return far
 	}
 	return t.unknown()
 }
 
-// coveredByChild looks among those who refer to h for client spans of its own
+// coveredByChild looks among those who refer to h, be it through inner spans, for client spans of its own
 // service.
 func (t *Topology) coveredByChild(h *pair.Half, near endpointID, first pair.Ref) (void bool) {
-	for _, o := range t.pending.Kin(first) {
-		if o.Witness() != telemetry.ClientSpan || !t.same(near, t.near(o)) {
-			continue
-		}
+	t.callsBelow(near, first, maxInner, func(o *pair.Half) {
 		childVoid, parentVoid := covers(o, h)
 		if childVoid && !o.Has(pair.Void) && !o.Has(pair.Paired) {
 			t.void(o)
 		}
 		void = void || parentVoid
-	}
+	})
 	return void
 }
 
 // coveredByParent looks at h's parent: if it is a client span of the same
 // service, one of the two is void.
 func (t *Topology) coveredByParent(h *pair.Half, near endpointID, refers uint64) (void bool) {
-	r, _ := t.pending.Look(refers)
+	r := t.callAbove(near, refers)
 	if r == 0 {
 		return false
 	}
@@ -117,31 +127,38 @@ func (t *Topology) coveredByParent(h *pair.Half, near endpointID, refers uint64)
 	return childVoid
 }
 
-// answered is the server half that a client half with these kin has met: the
-// span of least id where there are several, whatever came first.
-func (t *Topology) answered(h *pair.Half, owner, first pair.Ref) pair.Ref {
+// answered is the half by which client half h of near's, with these kin, is known to have been answered: the server span of least id
+// where there are several, whatever came first, or else a log entry, or a call that another service made below it.
+func (t *Topology) answered(h *pair.Half, near endpointID, owner, first pair.Ref) pair.Ref {
 	if owner != 0 && hop(t.pending.At(owner), telemetry.ServerSpan) {
 		return owner
 	}
-	var span, log pair.Ref
+	var span, log, call pair.Ref
+	least := func(at *pair.Ref, r pair.Ref, o *pair.Half) {
+		if *at == 0 || string(o.Span[:]) < string(t.pending.At(*at).Span[:]) {
+			*at = r
+		}
+	}
 	for r, o := range t.pending.Kin(first) {
 		switch {
 		case hop(o, telemetry.ServerSpan):
-			if span == 0 || string(o.Span[:]) < string(t.pending.At(span).Span[:]) {
-				span = r
-			}
+			least(&span, r, o)
 		case hop(o, telemetry.ServerLog):
 			log = r
+		case o.Witness() == telemetry.ClientSpan && !t.faceless(t.near(o)) && !t.same(near, t.near(o)):
+			least(&call, r, o)
 		default:
 		}
 	}
-	if h.Has(pair.Named) && span != 0 && t.pending.At(span).Has(pair.Named) {
-		return 0 // producer and consumer name their queue, each for itself
+	if span == 0 && !h.Has(pair.Named) {
+		span = t.enteredBelow(near, first, maxInner)
 	}
-	if span != 0 {
-		return span
+	for _, r := range [...]pair.Ref{span, log, call} {
+		if r != 0 {
+			return r
+		}
 	}
-	return log
+	return 0
 }
 
 // meetServers settles those who have waited for client half h, their caller. h is

@@ -8,7 +8,7 @@
 //   - identity: each resource and each named peer becomes an endpoint of a node,
 //     once a batch (report.go, peer.go, node.go, adopt.go);
 //   - hop: each span and log entry becomes a half, meets its other halves, and is
-//     counted on an edge under its own witness (client.go, server.go and request.go by
+//     counted on an edge under its own witness (client.go, server.go, inner.go and request.go by
 //     what came; hop.go and logs.go for what they have in common);
 //   - edge: counters and sliding windows, and moving what was counted before all was
 //     known (edge.go, route.go, count.go, and package signal);

@@ -30,6 +30,9 @@ func (t *Topology) expire(tick int64) {
 // finish makes a half final.
 func (t *Topology) finish(h *pair.Half) {
 	if h.Has(pair.Void) {
+		if h.Has(pair.Inner) {
+			t.stats.Inner++
+		}
 		return
 	}
 	if h.Witness().Side() == telemetry.SideServer && (t.far(h) == nowhere || h.Has(pair.Presumed)) {

@@ -109,7 +109,20 @@ func (m *model) server(trace telemetry.TraceID, caller string, parent telemetry.
 	}
 }
 
+// inner tells of up to two internal spans of service below parent, and returns the lowest.
+func (m *model) inner(trace telemetry.TraceID, service string, parent telemetry.SpanID) telemetry.SpanID {
+	for range rapid.IntRange(1, 2).Draw(m.rt, "inner spans") {
+		id := m.id()
+		m.span(service, telemetry.Span{TraceID: trace, SpanID: id, ParentID: parent, Kind: rapid.SampledFrom([]telemetry.SpanKind{telemetry.KindUnspecified, telemetry.KindInternal}).Draw(m.rt, "kind")})
+		parent = id
+	}
+	return parent
+}
+
 func (m *model) call(trace telemetry.TraceID, service string, parent telemetry.SpanID, depth int) {
+	if rapid.IntRange(0, 3).Draw(m.rt, "inner before") == 0 {
+		parent = m.inner(trace, service, parent)
+	}
 	failed := rapid.IntRange(0, 3).Draw(m.rt, "failed") == 0
 	if rapid.IntRange(0, 4).Draw(m.rt, "database") == 0 {
 		m.count("shop/"+service, "database:db", telemetry.ClientSpan, failed)
@@ -169,6 +182,9 @@ func (m *model) call(trace telemetry.TraceID, service string, parent telemetry.S
 		if rapid.IntRange(0, 5).Draw(m.rt, "outer") == 0 {
 			outer = m.id()
 			m.span(service, telemetry.Span{TraceID: trace, SpanID: outer, ParentID: parent, Kind: telemetry.KindClient, Protocol: telemetry.ProtocolHTTP})
+			if rapid.Bool().Draw(m.rt, "inner within") {
+				outer = m.inner(trace, service, outer)
+			}
 		}
 		m.known[service] = true
 		m.events = append(m.events, func(b *telemetry.Batch, resource func(string) uint32) {
@@ -191,7 +207,9 @@ func (m *model) call(trace telemetry.TraceID, service string, parent telemetry.S
 		}[claim], failed)
 	}
 	caller := "shop/" + service
-	if !client {
+	if !w[telemetry.ClientLog] && !w[telemetry.ServerLog] && rapid.IntRange(0, 3).Draw(m.rt, "inner after") == 0 {
+		id = m.inner(trace, service, id) // by which the caller is known, whatever else is
+	} else if !client {
 		caller = "?"
 	}
 	m.server(trace, caller, id, target, w, failed, depth)

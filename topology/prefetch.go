@@ -16,9 +16,6 @@ func (t *Topology) prefetchSpans(spans []telemetry.Span) {
 	var sum uint64
 	for i := range spans {
 		s := &spans[i]
-		if s.Kind <= telemetry.KindInternal {
-			continue
-		}
 		k := &t.scratch.keys[i]
 		k.own, k.refers = t.pending.Key(&s.TraceID, s.SpanID), 0
 		sum += t.pending.Prefetch(k.own)

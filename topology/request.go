@@ -25,6 +25,9 @@ func (t *Topology) request(r *telemetry.Request, named uint64) {
 	owner, first := pair.Ref(0), pair.Ref(0)
 	if key != 0 {
 		owner, first = t.pending.Look(key)
+		if owner != 0 && t.pending.At(owner).Has(pair.Inner) {
+			owner = 0 // it says nothing of either side
+		}
 		// Envoy logs no cluster for a request that it refused itself, so its side
 		// cannot be told; the span that it names can.
 		if side == telemetry.SideClient && far == nowhere && owner != 0 {

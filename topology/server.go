@@ -35,6 +35,7 @@ func (t *Topology) serverSpan(s *telemetry.Span, k *keys) {
 	}
 	if s.PeerKind == telemetry.NodeQueue {
 		t.consumer(s, &h, near, parent, key, refers)
+		t.below(near, first, maxInner)
 		return
 	}
 	if t.shareTwice(near, owner, siblings, &s.SpanID) {
@@ -44,11 +45,18 @@ func (t *Topology) serverSpan(s *telemetry.Span, k *keys) {
 	if owner == 0 && parent != 0 && tb.At(parent).Witness() == telemetry.ServerSpan && t.same(near, t.near(tb.At(parent))) {
 		h.MakeVoid(near)
 		t.stats.Void++
+		t.below(near, first, maxInner)
 		t.push(&h, key, refers)
 		return
 	}
 
+	if parent != 0 && t.pending.At(parent).Has(pair.Inner) && t.faceless(t.near(t.pending.At(parent))) {
+		parent = 0 // whose it is will be known by its own parent
+	}
 	c := t.callerOf(&h, near, owner, parent, siblings, first)
+	if by := t.calledBy(s); by != nowhere && !c.sure && (c.src == nowhere || c.src == t.anyone()) {
+		c.src = by
+	}
 	src := c.src
 	if src == nowhere {
 		src = t.presumed(&h, near)
@@ -70,7 +78,8 @@ func (t *Topology) serverSpan(s *telemetry.Span, k *keys) {
 		t.settleRefusedLogs(c.src, near, siblings, c.p)
 	}
 	if first != 0 {
-		t.meetInner(&h, c, first)
+		t.below(near, first, maxInner)
+		t.meetLogs(&h, c, first)
 	}
 	if owner != 0 {
 		key = 0 // the client's half goes on to own the id that they share
@@ -90,6 +99,16 @@ func (t *Topology) shareTwice(near endpointID, owner, siblings pair.Ref, id *tel
 		}
 	}
 	return false
+}
+
+// calledBy is the service by which a server's span says that it was called, nowhere if it does not.
+func (t *Topology) calledBy(s *telemetry.Span) endpointID {
+	if s.Peer == 0 || s.PeerKind == telemetry.NodeDatabase || s.PeerKind == telemetry.NodeQueue || s.Kind < telemetry.KindServer {
+		return nowhere
+	}
+	c := claim{kind: s.PeerKind}
+	c.id.Service, c.id.Namespace = s.Peer, s.PeerNamespace
+	return t.claimed(&c, s.Resource)
 }
 
 // consumedFrom is the queue that a span names, or else what is given.
@@ -125,8 +144,15 @@ func (t *Topology) callerOf(h *pair.Half, near endpointID, owner, parent, siblin
 	tb := t.pending
 	p := h.Protocol()
 	client := owner
-	if client == 0 && parent != 0 && tb.At(parent).Witness() == telemetry.ClientSpan {
-		client = parent
+	if client == 0 && parent != 0 {
+		if at := t.near(tb.At(parent)); tb.At(parent).Has(pair.Inner) {
+			client = t.callAbove(at, t.pending.Key(&h.Trace, h.Refers))
+		} else {
+			client = parent
+		}
+		if client != 0 && tb.At(client).Witness() != telemetry.ClientSpan {
+			client = 0
+		}
 	}
 	if client != 0 {
 		o := tb.At(client)
@@ -172,37 +198,16 @@ func (t *Topology) answer(c *pair.Half, near endpointID, siblings pair.Ref, p te
 	}
 }
 
-// meetInner settles those who refer to server span h, which is not in the table
-// yet: an inner span of the same service is the same hop again, another service's
-// span was called by h's, and the own proxy's log has h's caller.
-func (t *Topology) meetInner(h *pair.Half, c caller, first pair.Ref) {
+// meetLogs gives the own proxy's entries, which name server span h, its caller.
+func (t *Topology) meetLogs(h *pair.Half, c caller, first pair.Ref) {
 	near := t.near(h)
 	for _, o := range t.pending.Kin(first) {
-		if o.Has(pair.Void) || o.Has(pair.Named) {
-			continue
-		}
-		switch o.Witness() {
-		case telemetry.ServerSpan:
-			if o.Has(pair.Paired) {
-				continue
-			}
-			if t.same(near, t.near(o)) {
-				t.void(o)
-				continue
-			}
-			dst := t.near(o)
-			t.settle(o, near, dst, o.Protocol())
-			t.settleServerLogs(o, near, o.Protocol())
-			t.settleClientLogs(near, dst, first, o.Protocol())
-		case telemetry.ServerLog:
-			switch {
-			case !t.same(near, t.near(o)) || o.Has(pair.Paired):
-			case c.sure:
-				t.settle(o, c.src, t.near(o), c.p)
-			case c.src != nowhere:
-				t.move(o, t.route(c.src, t.near(o), c.p))
-			}
-		default:
+		switch {
+		case !hop(o, telemetry.ServerLog) || !t.same(near, t.near(o)) || o.Has(pair.Paired):
+		case c.sure:
+			t.settle(o, c.src, t.near(o), c.p)
+		case c.src != nowhere:
+			t.move(o, t.route(c.src, t.near(o), c.p))
 		}
 	}
 }

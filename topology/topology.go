@@ -108,6 +108,12 @@ func (t *Topology) Consume(e telemetry.Entry) telemetry.Observed {
 			t.clientSpan(s, k)
 		case telemetry.KindServer, telemetry.KindConsumer:
 			t.serverSpan(s, k)
+		case telemetry.KindUnspecified, telemetry.KindInternal:
+			if s.Kind == telemetry.KindUnspecified && s.Peer != 0 {
+				t.clientSpan(s, k) // nobody else names whom it calls
+			} else {
+				t.innerSpan(s, k)
+			}
 		default:
 			// Not a hop.
 		}

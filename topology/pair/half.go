@@ -42,6 +42,7 @@ const (
 	Named                            // its far end is a queue or database, and needs no other half
 	owner                            // Table.Look finds it as the owner of its span id
 	Presumed                         // its far end is a guess, which any word replaces
+	Inner                            // void, and of no side: it is a hop only if its parent is another service's
 )
 
 const maxTook = 1<<48 - 1
