@@ -24,11 +24,6 @@ func (t *Topology) clientSpan(s *telemetry.Span, k *keys) {
 		return
 	}
 	near := t.scratch.own[s.Resource]
-	if t.faceless(near) {
-		if above := t.above(k.refers); above != nowhere {
-			near = above
-		}
-	}
 	h := half(s, telemetry.ClientSpan, t.tick)
 	if s.PeerKind == telemetry.NodeDatabase || s.PeerKind == telemetry.NodeQueue {
 		h.Set(pair.Named)
@@ -44,15 +39,20 @@ func (t *Topology) clientSpan(s *telemetry.Span, k *keys) {
 		t.stats.LeftOut.Duplicates++
 		return
 	}
-	if first != 0 {
+	parent := t.parent(refers)
+	if parent != 0 && t.faceless(near) {
+		if above := t.above(parent); above != nowhere {
+			near = above
+		}
+	}
+	void := false
+	if first != 0 && t.moreThanServers(first) {
 		t.enter(near, first)
+		void = t.coveredByChild(&h, near, first)
 	}
-	if refers != 0 {
-		t.clientAbove(&h, near, refers)
-	}
-	void := t.coveredByChild(&h, near, first)
-	if refers != 0 && t.coveredByParent(&h, near, refers) {
-		void = true
+	if parent != 0 {
+		t.clientAbove(&h, near, tb.At(parent))
+		void = t.coveredByParent(&h, near, parent) || void
 	}
 	if void {
 		h.MakeVoid(near)
@@ -111,8 +111,8 @@ func (t *Topology) coveredByChild(h *pair.Half, near endpointID, first pair.Ref)
 
 // coveredByParent looks at h's parent: if it is a client span of the same
 // service, one of the two is void.
-func (t *Topology) coveredByParent(h *pair.Half, near endpointID, refers uint64) (void bool) {
-	r := t.callAbove(near, refers)
+func (t *Topology) coveredByParent(h *pair.Half, near endpointID, parent pair.Ref) (void bool) {
+	r := t.callAbove(near, parent)
 	if r == 0 {
 		return false
 	}
@@ -150,7 +150,7 @@ func (t *Topology) answered(h *pair.Half, near endpointID, owner, first pair.Ref
 		default:
 		}
 	}
-	if span == 0 && !h.Has(pair.Named) {
+	if span == 0 && first != 0 && !h.Has(pair.Named) {
 		span = t.enteredBelow(near, first, maxInner)
 	}
 	for _, r := range [...]pair.Ref{span, log, call} {

@@ -39,7 +39,8 @@ func (t *Topology) innerSpan(s *telemetry.Span, k *keys) {
 		return
 	}
 	near := t.scratch.own[s.Resource]
-	if above := t.above(k.refers); above != nowhere {
+	parent := t.parent(k.refers)
+	if above := t.above(parent); above != nowhere {
 		if t.faceless(near) {
 			near = above
 		} else if !t.same(near, above) {
@@ -52,23 +53,26 @@ func (t *Topology) innerSpan(s *telemetry.Span, k *keys) {
 	h.Set(pair.Inner)
 	if first != 0 && !t.faceless(near) {
 		t.below(near, first, maxInner)
-		if k.refers != 0 {
-			t.bridge(near, k.refers, first)
-		}
+		t.bridge(near, parent, first)
 	}
 	t.push(&h, k.own, k.refers)
 }
 
-// above is who reported the span that others refer to by a key, if it is known and has a name.
-func (t *Topology) above(refers uint64) endpointID {
+// parent is the half that owns the id to which a span refers, 0 if there is none.
+func (t *Topology) parent(refers uint64) pair.Ref {
 	if refers == 0 {
-		return nowhere
+		return 0
 	}
 	r, _ := t.pending.Look(refers)
-	if r == 0 {
+	return r
+}
+
+// above is who reported a span's parent, if it is known and has a name.
+func (t *Topology) above(parent pair.Ref) endpointID {
+	if parent == 0 {
 		return nowhere
 	}
-	if near := t.near(t.pending.At(r)); !t.faceless(near) {
+	if near := t.near(t.pending.At(parent)); !t.faceless(near) {
 		return near
 	}
 	return nowhere
@@ -76,7 +80,11 @@ func (t *Topology) above(refers uint64) endpointID {
 
 // faceless says that an endpoint is that of senders who do not say who they are.
 func (t *Topology) faceless(ep endpointID) bool {
-	return ep == nowhere || t.nodes.of(ep).key == unknownNode()
+	if ep == nowhere {
+		return true
+	}
+	n := t.nodes.of(ep)
+	return n.key.Kind == telemetry.NodeUnknown && n.key == unknownNode()
 }
 
 // below settles those who refer to an inner or server span of near's, first the latest of them, as far as it has called them: spans of
@@ -155,21 +163,26 @@ func (t *Topology) implied(src, dst endpointID, c *pair.Half) {
 	t.alone(&h, src, dst)
 }
 
-// clientAbove settles what the parent of client half h of near's, which is not in the table yet, learns by it, if it is another service's.
-func (t *Topology) clientAbove(h *pair.Half, near endpointID, refers uint64) {
-	r, _ := t.pending.Look(refers)
-	if r == 0 || t.faceless(near) {
-		return
-	}
-	o := t.pending.At(r)
+// clientAbove settles what o, the parent of client half h of near's, learns by it, if it is another service's.
+func (t *Topology) clientAbove(h *pair.Half, near endpointID, o *pair.Half) {
 	switch at := t.near(o); {
-	case t.faceless(at) || t.same(near, at):
+	case t.same(near, at) || t.faceless(at) || t.faceless(near):
 	case o.Witness() == telemetry.ServerSpan:
 		t.implied(at, near, h)
 	case hop(o, telemetry.ClientSpan) && !o.Has(pair.Paired) && !o.Has(pair.Named):
 		t.settle(o, at, near, o.Protocol())
 	default:
 	}
+}
+
+// moreThanServers says that inner or client's spans are among those who refer to an id, of which first is the latest.
+func (t *Topology) moreThanServers(first pair.Ref) bool {
+	for _, o := range t.pending.Kin(first) {
+		if o.Has(pair.Inner) || o.Witness() == telemetry.ClientSpan {
+			return true
+		}
+	}
+	return false
 }
 
 // enter makes hops of the inner spans that client half h of near's has entered, of which first is the latest.
@@ -188,10 +201,9 @@ func (t *Topology) enter(near endpointID, first pair.Ref) {
 	}
 }
 
-// callAbove is the nearest half above those who refer to a key that is no inner span of near's; 0 if there is none.
-func (t *Topology) callAbove(near endpointID, refers uint64) pair.Ref {
+// callAbove is r, or the nearest half above it that is no inner span of near's; 0 if there is none.
+func (t *Topology) callAbove(near endpointID, r pair.Ref) pair.Ref {
 	for range maxInner {
-		r, _ := t.pending.Look(refers)
 		if r == 0 {
 			return 0
 		}
@@ -202,7 +214,7 @@ func (t *Topology) callAbove(near endpointID, refers uint64) pair.Ref {
 		if o.Refers.IsZero() {
 			return 0
 		}
-		refers = t.pending.Key(&o.Trace, o.Refers)
+		r, _ = t.pending.Look(t.pending.Key(&o.Trace, o.Refers))
 	}
 	return 0
 }
@@ -252,23 +264,23 @@ func (t *Topology) enteredBelow(near endpointID, first pair.Ref, depth int) (fou
 }
 
 // bridge joins the client's spans above an inner span of near's, which is not in the table yet, and below it.
-func (t *Topology) bridge(near endpointID, refers uint64, first pair.Ref) {
-	r := t.callAbove(near, refers)
+func (t *Topology) bridge(near endpointID, parent, first pair.Ref) {
+	r := t.callAbove(near, parent)
 	if r == 0 {
 		return
 	}
-	parent := t.pending.At(r)
-	if parent.Witness() != telemetry.ClientSpan || !t.same(near, t.near(parent)) {
+	above := t.pending.At(r)
+	if above.Witness() != telemetry.ClientSpan || !t.same(near, t.near(above)) {
 		return
 	}
-	t.answerAbove(parent, near, first)
+	t.answerAbove(above, near, first)
 	t.callsBelow(near, first, maxInner, func(child *pair.Half) {
-		childVoid, parentVoid := covers(child, parent)
+		childVoid, parentVoid := covers(child, above)
 		if childVoid && !child.Has(pair.Void) && !child.Has(pair.Paired) {
 			t.void(child)
 		}
-		if parentVoid && !parent.Has(pair.Void) && !parent.Has(pair.Paired) {
-			t.void(parent)
+		if parentVoid && !above.Has(pair.Void) && !above.Has(pair.Paired) {
+			t.void(above)
 		}
 	})
 }

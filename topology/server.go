@@ -146,7 +146,7 @@ func (t *Topology) callerOf(h *pair.Half, near endpointID, owner, parent, siblin
 	client := owner
 	if client == 0 && parent != 0 {
 		if at := t.near(tb.At(parent)); tb.At(parent).Has(pair.Inner) {
-			client = t.callAbove(at, t.pending.Key(&h.Trace, h.Refers))
+			client = t.callAbove(at, parent)
 		} else {
 			client = parent
 		}
