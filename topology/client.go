@@ -54,15 +54,15 @@ func (t *Topology) clientSpan(s *telemetry.Span, k *keys) {
 		t.clientAbove(&h, near, tb.At(parent))
 		void = t.coveredByParent(&h, near, parent) || void
 	}
-	if void {
+	callee := t.answered(&h, near, owner, first)
+	if void && (callee == 0 || h.Has(pair.Named) || tb.At(callee).Witness() != telemetry.ServerSpan) {
 		h.MakeVoid(near)
-		t.stats.Void++
 		t.push(&h, key, refers)
 		return
 	}
 
 	p := h.Protocol()
-	if callee := t.answered(&h, near, owner, first); callee != 0 && s.PeerKind != telemetry.NodeQueue {
+	if callee != 0 && s.PeerKind != telemetry.NodeQueue {
 		c := tb.At(callee)
 		far := t.near(c)
 		if c.Witness().Side() == telemetry.SideServer {

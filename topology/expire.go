@@ -32,6 +32,8 @@ func (t *Topology) finish(h *pair.Half) {
 	if h.Has(pair.Void) {
 		if h.Has(pair.Inner) {
 			t.stats.Inner++
+		} else {
+			t.stats.Void++
 		}
 		return
 	}

@@ -18,11 +18,12 @@ import (
 //	refused the request before it had a span to name.
 //	The source is what the client side says of itself, the target what the server side
 //	says of itself. What either says of the other stands until then.
-//	A client span whose child is a client span of the same service, and a server span
+//	A client span whose child is a client span of the same service and which no server's span has for its parent, and a server span
 //	whose parent is a server span of the same service, is the same hop seen
 //	once more, further from the wire: it is void.
 //	A server span whose parent is another service's server span is a hop whose
 //	caller has a single span for both sides.
+//	What is of neither side, and services that are known only by it: see inner.go; consumers that link to what they consume: links.go.
 //
 // When a half comes, it is counted where it belongs by what is known; those
 // that have waited for it are moved; both are then final (settle).
@@ -110,7 +111,15 @@ func (t *Topology) void(h *pair.Half) {
 	near := t.near(h)
 	t.uncount(h)
 	h.MakeVoid(near)
-	t.stats.Void++
+}
+
+// revive says that a void client half is a hop of its own after all: dst has answered it, and not the span that was taken for its
+// like nearer the wire. So whether it is void does not depend on what came first.
+func (t *Topology) revive(h *pair.Half, dst endpointID, p telemetry.Protocol) {
+	near := h.Reporter()
+	h.Clear(pair.Void | pair.Emitted)
+	h.SetRoute(t.route(near, dst, p))
+	t.countPast(h)
 }
 
 // alone counts a half that nothing can meet, and is done with it.

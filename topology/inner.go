@@ -288,7 +288,7 @@ func (t *Topology) bridge(near endpointID, parent, first pair.Ref) {
 // answerAbove settles client half parent of near's, between which and the halves that refer to an id are inner spans of near's alone, if one of
 // these is the callee's.
 func (t *Topology) answerAbove(parent *pair.Half, near endpointID, first pair.Ref) {
-	if !hop(parent, telemetry.ClientSpan) || parent.Has(pair.Paired) || parent.Has(pair.Named) {
+	if parent.Has(pair.Paired) || parent.Has(pair.Named) {
 		return
 	}
 	var found pair.Ref
@@ -303,6 +303,9 @@ func (t *Topology) answerAbove(parent *pair.Half, near endpointID, first pair.Re
 	}
 	if found != 0 {
 		s := t.pending.At(found)
+		if parent.Has(pair.Void) {
+			t.revive(parent, t.near(s), s.Protocol())
+		}
 		t.settle(parent, t.near(parent), t.near(s), s.Protocol())
 	}
 }

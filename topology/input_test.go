@@ -88,6 +88,16 @@ func addSpan(t *testing.T, b *telemetry.Batch, resources map[string]uint32, f ma
 	if d := take(f, "took"); d != "" {
 		s.Duration = int64(duration(t, d))
 	}
+	if link := take(f, "link"); link != "" {
+		for l := range strings.SplitSeq(link, ",") {
+			trace, id, _ := strings.Cut(l, ":")
+			if s.Links.Len == 0 {
+				s.Links.Start = uint32(len(b.Links))
+			}
+			b.Links = append(b.Links, telemetry.Link{TraceID: traceID(trace), SpanID: spanID(id)})
+			s.Links.Len++
+		}
+	}
 	if take(f, "status") == "error" {
 		s.Status = telemetry.StatusError
 	}

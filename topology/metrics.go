@@ -12,6 +12,7 @@ type Stats struct {
 	Lone         uint64 // halves that became final without
 	Void         uint64 // spans that reported a hop once more
 	Inner        uint64 // spans that turned out to be on no hop
+	Linked       uint64 // messages that consumers' spans link to, each a half
 	Implied      uint64 // callee's halves that only a call further down tells of
 	Early        uint64 // halves made final before their time, for want of room
 	Observations uint64
@@ -54,7 +55,7 @@ func (t *Topology) Register(r prometheus.Registerer) error {
 	return r.Register(collector{
 		t: t,
 		halves: prometheus.NewDesc("binnacle_topology_halves_total",
-			"Halves of hops by what became of them: paired, lone, void (the same hop once more), inner (a span on no hop), implied (the callee's, told of by a call further down), early (final for want of room).", []string{"fate"}, nil),
+			"Halves of hops by what became of them: paired, lone, void (the same hop once more), inner (a span on no hop), linked (a message that a consumer links to), implied (the callee's, told of by a call further down), early (final for want of room).", []string{"fate"}, nil),
 		observations: prometheus.NewDesc("binnacle_topology_observations_total", "Requests passed on to the aggregator.", nil, nil),
 		pending:      prometheus.NewDesc("binnacle_topology_pending_halves", "Halves that wait for their other half.", nil, nil),
 		edges:        prometheus.NewDesc("binnacle_topology_edges", "Edges of the live graph.", nil, nil),
@@ -94,6 +95,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	count(c.halves, s.Lone, "lone")
 	count(c.halves, s.Void, "void")
 	count(c.halves, s.Inner, "inner")
+	count(c.halves, s.Linked, "linked")
 	count(c.halves, s.Implied, "implied")
 	count(c.halves, s.Early, "early")
 	count(c.observations, s.Observations)

@@ -34,43 +34,63 @@ func (t *Topology) serverSpan(s *telemetry.Span, k *keys) {
 		parent, siblings = tb.Look(refers)
 	}
 	if s.PeerKind == telemetry.NodeQueue {
-		t.consumer(s, &h, near, parent, key, refers)
 		t.below(near, first, maxInner)
+		t.consumer(s, &h, near, parent, key, refers)
+		return
+	}
+	if s.Kind == telemetry.KindConsumer && s.Links.Len > 0 && t.linked(s, near, key, first) {
 		return
 	}
 	if t.shareTwice(near, owner, siblings, &s.SpanID) {
 		t.stats.LeftOut.Duplicates++
 		return
 	}
-	if owner == 0 && parent != 0 && tb.At(parent).Witness() == telemetry.ServerSpan && t.same(near, t.near(tb.At(parent))) {
+	if owner == 0 && parent != 0 && t.within(near, tb.At(parent)) {
 		h.MakeVoid(near)
-		t.stats.Void++
 		t.below(near, first, maxInner)
 		t.push(&h, key, refers)
 		return
 	}
 
+	t.serve(&h, near, owner, parent, siblings, first, t.calledBy(s))
+	if owner != 0 {
+		key = 0 // the client's half goes on to own the id that they share
+	}
+	t.push(&h, key, refers)
+}
+
+// within says that what refers to o, and is near's, is part of what o reports: a server's or inner span of the same service.
+func (t *Topology) within(near endpointID, o *pair.Half) bool {
+	return o.Witness() == telemetry.ServerSpan && t.same(near, t.near(o))
+}
+
+// serve counts server half h of near's, with these kin, which is not in the table yet, where it belongs, and settles those who have waited for it. by
+// is who it says that it was called by.
+func (t *Topology) serve(h *pair.Half, near endpointID, owner, parent, siblings, first pair.Ref, by endpointID) {
 	if parent != 0 && t.pending.At(parent).Has(pair.Inner) && t.faceless(t.near(t.pending.At(parent))) {
 		parent = 0 // whose it is will be known by its own parent
 	}
-	c := t.callerOf(&h, near, owner, parent, siblings, first)
-	if by := t.calledBy(s); by != nowhere && !c.sure && (c.src == nowhere || c.src == t.anyone()) {
+	c := t.callerOf(h, near, owner, parent, siblings, first)
+	if by != nowhere && !c.sure && (c.src == nowhere || c.src == t.anyone()) {
 		c.src = by
 	}
 	src := c.src
 	if src == nowhere {
-		src = t.presumed(&h, near)
+		src = t.presumed(h, near)
 	}
-	t.count(&h, t.route(src, near, c.p))
+	t.count(h, t.route(src, near, c.p))
 	if c.sure {
-		t.pairUp(&h)
-		t.emit(&h)
+		t.pairUp(h)
+		t.emit(h)
 	}
 	switch {
 	case c.client != 0:
-		t.answer(tb.At(c.client), near, siblings, c.p, owner != 0, first)
+		if o := t.pending.At(c.client); o.Has(pair.Void) {
+			t.revive(o, near, c.p)
+		}
+		t.answer(t.pending.At(c.client), near, siblings, c.p, owner != 0, first)
 	case c.log != 0:
-		l := tb.At(c.log)
+		l := t.pending.At(c.log)
 		t.settle(l, t.near(l), near, c.p)
 	default:
 	}
@@ -79,12 +99,8 @@ func (t *Topology) serverSpan(s *telemetry.Span, k *keys) {
 	}
 	if first != 0 {
 		t.below(near, first, maxInner)
-		t.meetLogs(&h, c, first)
+		t.meetLogs(h, c, first)
 	}
-	if owner != 0 {
-		key = 0 // the client's half goes on to own the id that they share
-	}
-	t.push(&h, key, refers)
 }
 
 // shareTwice says that a server span which shares its client's id has come
@@ -158,8 +174,9 @@ func (t *Topology) callerOf(h *pair.Half, near endpointID, owner, parent, siblin
 		o := tb.At(client)
 		c := caller{src: t.near(o), sure: true, client: client, p: t.spoken(o, p)}
 		switch {
-		case o.Has(pair.Void):
+		case o.Has(pair.Void | pair.Named):
 			c.client = 0
+		case o.Has(pair.Void): // and will be revived
 		case o.Has(pair.Named) && t.nodes.of(t.far(o)).key.Kind == telemetry.NodeQueue:
 			c.src, c.client = t.far(o), 0
 		default:

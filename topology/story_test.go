@@ -112,6 +112,12 @@ func (s *story) configure(t *testing.T, d *datadriven.TestData) string {
 
 func (s *story) batch(t *testing.T, at time.Duration, input string) {
 	t.Helper()
+	s.batchOf(t, at, input, func(*telemetry.Batch) {})
+}
+
+// batchOf has the batch changed before it is consumed.
+func (s *story) batchOf(t *testing.T, at time.Duration, input string, change func(*telemetry.Batch)) {
+	t.Helper()
 	b := telemetry.NewBatch()
 	b.Received = storyStart + int64(at)
 	resources := map[string]uint32{}
@@ -147,6 +153,7 @@ func (s *story) batch(t *testing.T, at time.Duration, input string) {
 			}
 		}
 	}
+	change(b)
 	s.position++
 	s.observe(s.t.Consume(telemetry.Entry{Position: s.position, Batch: b}))
 }
