@@ -72,6 +72,7 @@ func (d *Dialect) Error(status int, detail string) api.Answer { return api.Probl
 func (d *Dialect) Routes() []api.Route {
 	return []api.Route{
 		{Pattern: "GET /api/v1/graph", CostOf: graphCost, Answer: d.graph},
+		{Pattern: "GET /api/v1/graph/find", Answer: d.find},
 		{Pattern: "GET /api/v1/graph/stream", Cost: api.Endless, Serve: d.stream},
 		{Pattern: "GET /api/v1/traces", Cost: api.Search, Answer: d.searchTraces},
 		{Pattern: "GET /api/v1/traces/{trace_id}", Cost: api.Search, Answer: d.trace},

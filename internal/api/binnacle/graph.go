@@ -22,6 +22,10 @@ func (d *Dialect) graph(r *http.Request) (api.Answer, error) {
 	p := params.Of(r.URL)
 	from := p.Moment(time.Time{}, "from")
 	to := p.Moment(time.Time{}, "to")
+	v, folds, err := viewportOf(r.URL)
+	if err != nil {
+		return api.Answer{}, err
+	}
 	if from.IsZero() && !to.IsZero() {
 		p.Fail("from", "a range that ends needs a beginning")
 	}
@@ -29,7 +33,7 @@ func (d *Dialect) graph(r *http.Request) (api.Answer, error) {
 	case p.Err() != nil:
 		return api.Answer{}, p.Err()
 	case from.IsZero():
-		return d.liveGraph(r), nil
+		return d.liveGraph(r, v, folds), nil
 	case to.IsZero():
 		to = d.now()
 	}
@@ -37,11 +41,17 @@ func (d *Dialect) graph(r *http.Request) (api.Answer, error) {
 	if err != nil {
 		return api.Answer{}, err
 	}
+	if folds && large(g) {
+		return api.JSON(appendFolded(nil, fold(g, v))), nil
+	}
 	return api.JSON(appendGraph(nil, g)), nil
 }
 
-func (d *Dialect) liveGraph(r *http.Request) api.Answer {
+func (d *Dialect) liveGraph(r *http.Request, v viewport, folds bool) api.Answer {
 	g := d.deps.Query.Live().Snapshot()
+	if folds && large(g) {
+		return api.JSON(appendFolded(nil, fold(g, v)))
+	}
 	// Versions begin anew with the process; the time tells two lives apart.
 	a := api.Answer{Cache: "no-cache", ETag: fmt.Sprintf(`W/"%d-%d"`, g.Version, g.Time/1e6)}
 	if !api.Has(r, a.ETag) {

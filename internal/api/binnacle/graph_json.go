@@ -46,21 +46,30 @@ func appendDelta(b []byte, d *telemetry.GraphDelta) []byte {
 
 func writeNode(j *jsonout.Writer, n *telemetry.GraphNode) {
 	j.Open('{')
+	writeNodeFields(j, n, n.Kind.String())
+	j.Close('}')
+}
+
+func writeNodeFields(j *jsonout.Writer, n *telemetry.GraphNode, kind string) {
 	j.Field("id", n.ID)
 	j.Field("name", n.Name)
 	j.Field("namespace", n.Namespace)
 	j.Field("cluster", n.Cluster)
-	j.Field("kind", n.Kind.String())
+	j.Field("kind", kind)
 	j.Field("system", n.System)
 	j.Key("versions").Texts(n.Versions)
 	j.Field("health", n.Health.String())
 	writeWindows(j.Key("windows"), n.Windows)
 	j.Key("last_seen").Millisecond(n.LastSeen)
-	j.Close('}')
 }
 
 func writeEdge(j *jsonout.Writer, e *telemetry.GraphEdge) {
 	j.Open('{')
+	writeEdgeFields(j, e)
+	j.Close('}')
+}
+
+func writeEdgeFields(j *jsonout.Writer, e *telemetry.GraphEdge) {
 	j.Field("id", e.ID)
 	j.Field("source", e.Source)
 	j.Field("target", e.Target)
@@ -80,7 +89,6 @@ func writeEdge(j *jsonout.Writer, e *telemetry.GraphEdge) {
 	}
 	j.Key("first_seen").Millisecond(e.FirstSeen)
 	j.Key("last_seen").Millisecond(e.LastSeen)
-	j.Close('}')
 }
 
 func writeTotals(j *jsonout.Writer, t *telemetry.Totals) {

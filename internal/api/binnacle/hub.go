@@ -44,6 +44,7 @@ type hub struct {
 	mu        sync.Mutex // a leaf, but for the source's own
 	closed    bool
 	listeners int
+	wanted    int                // listeners that want frames; the others fold the graph as they see it
 	from      map[netip.Addr]int // listeners by their clients' addresses
 	stop      chan struct{}      // ends the pump; nil while none runs
 	seq       uint64
@@ -130,6 +131,20 @@ func (h *hub) snapshot() (*telemetry.Graph, uint64) {
 	return h.graph, h.seq
 }
 
+// now is the graph as it is, nil when nobody listens; wake is closed when there is another.
+func (h *hub) now() (g *telemetry.Graph, wake <-chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.graph, h.wake
+}
+
+// want says that one more listener (by 1), or one less (by -1), wants frames: without any, none are made.
+func (h *hub) want(by int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.wanted += by
+}
+
 // after is the frames after n, oldest first. late says that some are gone. wake
 // is closed when there is one more.
 func (h *hub) after(n uint64) (frames [][]byte, late bool, wake <-chan struct{}) {
@@ -190,6 +205,12 @@ func (h *hub) publish(stop <-chan struct{}) (changed bool) {
 	if now == nil || next == now {
 		return false
 	}
+	h.mu.Lock()
+	wanted := h.wanted > 0
+	h.mu.Unlock()
+	if !wanted {
+		return h.skip(stop, next)
+	}
 	d := query.Diff(now, next)
 	changed = !query.Empty(&d)
 	var frame []byte
@@ -211,6 +232,20 @@ func (h *hub) publish(stop <-chan struct{}) (changed bool) {
 		h.wake = make(chan struct{})
 	}
 	return changed
+}
+
+// skip takes the graph as it is without a frame that leads to it.
+func (h *hub) skip(stop <-chan struct{}, next *telemetry.Graph) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stop != stop {
+		return false
+	}
+	h.graph = next
+	h.seq += ringSize + 1 // whoever wants frames from here on begins with a snapshot
+	close(h.wake)
+	h.wake = make(chan struct{})
+	return true
 }
 
 // appendEvent begins a server-sent event; its data follow, and an empty line.

@@ -27,6 +27,10 @@ var errMemory = errors.New("no memory for a snapshot")
 // snapshot, then deltas. A client that comes back with Last-Event-ID gets a snapshot as
 // well, for what it missed is not kept.
 func (d *Dialect) stream(w http.ResponseWriter, r *http.Request) error {
+	v, folds, err := viewportOf(r.URL)
+	if err != nil {
+		return err
+	}
 	from := door.Client(r.RemoteAddr)
 	if err := d.hub.join(from, d.deps.MaxStreams, d.deps.MaxStreamsPerAddress); err != nil {
 		return &api.Error{Status: http.StatusServiceUnavailable, Detail: err.Error(), Refused: "streams", RetryAfter: 5}
@@ -39,7 +43,10 @@ func (d *Dialect) stream(w http.ResponseWriter, r *http.Request) error {
 	w.WriteHeader(http.StatusOK)
 	if r.Method != http.MethodHead {
 		s := &streamWriter{w: w, rc: http.NewResponseController(w)}
-		d.follow(r.Context(), s)
+		s.write([]byte("retry: 1000\n\n"))
+		if d.follow(r.Context(), s, folds) {
+			d.followFolded(r.Context(), s, v)
+		}
 		if errors.Is(s.err, os.ErrDeadlineExceeded) {
 			d.metrics.ended.WithLabelValues("unread").Inc()
 		}
@@ -47,14 +54,22 @@ func (d *Dialect) stream(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// follow writes a stream's events until the client, the server or ctx ends it.
-func (d *Dialect) follow(ctx context.Context, s *streamWriter) {
-	s.write([]byte("retry: 1000\n\n"))
+// follow writes a stream's events until the client, the server or ctx ends it; or, for who folds, until the graph is so large
+// that it is to be folded from here on: then it returns true.
+func (d *Dialect) follow(ctx context.Context, s *streamWriter, folds bool) (outgrown bool) {
+	d.hub.want(1)
+	defer d.hub.want(-1)
+	if g, _ := d.hub.now(); folds && g != nil && large(g) {
+		return true
+	}
 	seen := d.sendSnapshot(s, "join")
 	idle := time.NewTimer(keepAlive)
 	defer idle.Stop()
 	for s.err == nil {
 		frames, late, wake := d.hub.after(seen)
+		if g, _ := d.hub.now(); folds && g != nil && large(g) {
+			return true
+		}
 		switch {
 		case late:
 			seen = d.sendSnapshot(s, "slow")
@@ -70,11 +85,12 @@ func (d *Dialect) follow(ctx context.Context, s *streamWriter) {
 		case <-idle.C:
 			s.write([]byte(": still here\n\n"))
 		case <-ctx.Done():
-			return
+			return false
 		case <-d.hub.done:
-			return
+			return false
 		}
 	}
+	return false
 }
 
 // sendSnapshot sends the whole graph and returns the frame it stands for.
@@ -82,15 +98,20 @@ func (d *Dialect) sendSnapshot(s *streamWriter, reason string) uint64 {
 	g, seq := d.hub.snapshot()
 	e := d.graphs.hold(g)
 	if e == nil {
-		d.metrics.ended.WithLabelValues("memory").Inc()
-		s.write(appendEvent(nil, "end", g.Version), []byte(`"no memory for another snapshot now: others do not read theirs"`), []byte("\n\n"))
-		s.err = cmp.Or(s.err, errMemory)
+		d.refuseSnapshot(s, g.Version)
 		return seq
 	}
 	defer d.graphs.letGo(e)
 	s.write(appendEvent(nil, "snapshot", g.Version), e.json, []byte("\n\n"))
 	d.metrics.snapshots.WithLabelValues(reason).Inc()
 	return seq
+}
+
+// refuseSnapshot ends a stream for whose next event there is no memory.
+func (d *Dialect) refuseSnapshot(s *streamWriter, version uint64) {
+	d.metrics.ended.WithLabelValues("memory").Inc()
+	s.write(appendEvent(nil, "end", version), []byte(`"no memory for another snapshot now: others do not read theirs"`), []byte("\n\n"))
+	s.err = cmp.Or(s.err, errMemory)
 }
 
 // A streamWriter writes and flushes, each time within writeWithin, until the

@@ -1,6 +1,6 @@
 import { list, num, object, or, record, ShapeError, text, type Check } from './check';
 import * as shapes from './shapes';
-import type { Graph, Quotas, ServiceEntry, Status, Trace, TraceSearch } from './types';
+import type { Found, Graph, Quotas, ServiceEntry, Status, Trace, TraceSearch } from './types';
 
 /** What went wrong with a request, in words for a person: the server's problem detail where it gave one. */
 export class ApiError extends Error {
@@ -86,12 +86,20 @@ export interface Range {
   to: number;
 }
 
-export function fetchGraph(range: Range | undefined, signal?: AbortSignal): Promise<Graph> {
-  const q =
-    range === undefined
-      ? undefined
-      : new URLSearchParams({ from: String(Math.round(range.from)), to: String(Math.round(range.to)) });
+export function fetchGraph(range: Range, view: URLSearchParams, signal?: AbortSignal): Promise<Graph> {
+  const q = new URLSearchParams(view);
+  q.set('from', String(Math.round(range.from)));
+  q.set('to', String(Math.round(range.to)));
   return get('/api/v1/graph', q, shapes.graph, signal);
+}
+
+/** Nodes whose name, namespace or health is like `text`, the best first, and how many there are. */
+export function findNodes(
+  text: string,
+  limit: number,
+  signal?: AbortSignal,
+): Promise<{ found: number; nodes: Found[] }> {
+  return get('/api/v1/graph/find', new URLSearchParams({ q: text, limit: String(limit) }), shapes.found, signal);
 }
 
 export function fetchTraces(query: URLSearchParams, signal?: AbortSignal): Promise<TraceSearch> {

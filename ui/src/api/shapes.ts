@@ -5,11 +5,14 @@ import type {
   Exemplar,
   Finding,
   Follower,
+  Found,
   Graph,
   GraphDelta,
   GraphEdge,
   GraphNode,
+  GroupInfo,
   Health,
+  NodeKind,
   QuotaKey,
   QuotaRule,
   Quotas,
@@ -37,17 +40,35 @@ const signals = object<Signals>({
   p99: or(num, undefined),
 });
 
+const nodeKind: Check<NodeKind> = or(word<NodeKind>(['service', 'database', 'queue', 'external', 'client', 'group'], 'service'), 'service');
+
+const group = object<GroupInfo>({
+  members: zero,
+  shown: zero,
+  open: or(flag, false),
+  failing: zero,
+  degraded: zero,
+  inner: record(signals),
+});
+
 const node = object<GraphNode>({
   id: text,
   name: text,
   namespace: str,
   cluster: str,
-  kind: or(word(['service', 'database', 'queue', 'external', 'client'], 'service'), 'service'),
+  kind: nodeKind,
   system: str,
   versions: list(text),
   health,
   windows: record(signals),
   last_seen: zero,
+  within: or(text, undefined),
+  group: or(group, undefined),
+});
+
+export const found: Check<{ found: number; nodes: Found[] }> = object({
+  found: zero,
+  nodes: list(object<Found>({ id: text, name: str, namespace: str, kind: nodeKind, health, group: str })),
 });
 
 const exemplar = object<Exemplar>({ trace_id: text, span_id: str, duration: zero, error: or(flag, false), time: zero });
@@ -71,6 +92,7 @@ const edge = object<GraphEdge>({
   exemplars: list(exemplar),
   first_seen: zero,
   last_seen: zero,
+  bundle: or(num, undefined),
 });
 
 export const graph: Check<Graph> = object<Graph>({

@@ -28,8 +28,24 @@ export function backoff(attempt: number, spread: number): number {
   return Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1)) * (1 + spread * 0.2);
 }
 
+/** What part of a large graph a page shows; a small graph is sent whole whatever is asked. */
+export interface Viewport {
+  /** Groups whose members are shown. */
+  open: readonly string[];
+  /** A node that must be among what is shown, whatever is folded. */
+  show: string | undefined;
+  window: string;
+}
+
+export function viewportQuery(v: Viewport): URLSearchParams {
+  const q = new URLSearchParams({ fold: 'auto', window: v.window });
+  for (const id of v.open) q.append('open', id);
+  if (v.show !== undefined) q.set('show', v.show);
+  return q;
+}
+
 /** Opens the stream and keeps it open; call the result to close it for good. */
-export function openStream(handlers: StreamHandlers): () => void {
+export function openStream(view: URLSearchParams, handlers: StreamHandlers): () => void {
   let source: EventSource | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let attempt = 0;
@@ -66,7 +82,7 @@ export function openStream(handlers: StreamHandlers): () => void {
 
   function connect(): void {
     handlers.state(attempt === 0 ? { kind: 'connecting' } : { kind: 'waiting', attempt, retryAt: Date.now() });
-    const s = new EventSource('/api/v1/graph/stream');
+    const s = new EventSource(`/api/v1/graph/stream?${view.toString()}`);
     source = s;
     timer = setTimeout(fail, SNAPSHOT_TIMEOUT);
     s.addEventListener('snapshot', (e) => {

@@ -1,7 +1,7 @@
 // What docs/api/http.md says, as types. Times are Unix ms, durations ms.
 
 export type Health = 'ok' | 'degraded' | 'failing' | 'idle';
-export type NodeKind = 'service' | 'database' | 'queue' | 'external' | 'client';
+export type NodeKind = 'service' | 'database' | 'queue' | 'external' | 'client' | 'group';
 export type Protocol = 'http' | 'grpc' | 'tcp' | 'database' | 'messaging' | 'unknown';
 export const WINDOWS = ['1s', '10s', '1m', '5m'] as const;
 export type LiveWindow = (typeof WINDOWS)[number];
@@ -28,6 +28,32 @@ export interface GraphNode {
   health: Health;
   windows: Windows;
   last_seen: number;
+  /** The group, shown open, in which the node lies; only in a folded graph. */
+  within?: string | undefined;
+  /** Only of kind `group`: nodes that are folded into one. */
+  group?: GroupInfo | undefined;
+}
+
+/** What a group holds. The group's own windows are what comes into it from outside; quantiles are its parts' highest. */
+export interface GroupInfo {
+  members: number;
+  /** How many of them are shown by themselves: none of a folded group, the most telling ones of a large open one. */
+  shown: number;
+  open: boolean;
+  failing: number;
+  degraded: number;
+  /** Requests between its members. */
+  inner: Windows;
+}
+
+/** A node that was found by its name, and the group that must be open for it to be seen; empty where nothing is folded. */
+export interface Found {
+  id: string;
+  name: string;
+  namespace: string;
+  kind: NodeKind;
+  health: Health;
+  group: string;
 }
 
 export interface Exemplar {
@@ -60,6 +86,8 @@ export interface GraphEdge {
   exemplars: Exemplar[];
   first_seen: number;
   last_seen: number;
+  /** How many edges of the graph this one stands for, where an end is folded; else 0. */
+  bundle?: number | undefined;
 }
 
 export interface Graph {

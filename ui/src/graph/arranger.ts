@@ -1,7 +1,7 @@
-import type { Point } from '../base/geometry';
+import type { Point, Rect } from '../base/geometry';
 import type { GraphModel } from '../model/graph';
 import type { Arrangement, ArrangeRequest } from './layout.worker';
-import { rememberedPlaces, rememberPlaces } from './memory';
+import { rememberedPlaces, rememberedRegions, rememberPlaces, rememberRegions } from './memory';
 
 // Asks the worker where everything stands, whenever the shape of the graph changes.
 //
@@ -11,6 +11,7 @@ export class Arranger {
   private readonly worker = new Worker(new URL('./layout.worker.ts', import.meta.url), { type: 'module' });
   /** Where nodes have stood; they stay there until the user asks for a fresh drawing. */
   private readonly places = rememberedPlaces();
+  private readonly rects = rememberedRegions();
   private wanted = false;
   private busy = false;
   private drawn = false;
@@ -18,6 +19,7 @@ export class Arranger {
   constructor(
     private readonly model: GraphModel,
     private readonly arranged: (a: Arrangement) => void,
+    private readonly aspect: () => number,
   ) {
     this.worker.onmessage = (e: MessageEvent<Arrangement>) => this.answered(e.data);
   }
@@ -31,6 +33,7 @@ export class Arranger {
   /** Lets all nodes take fresh places. */
   forget(): void {
     this.places.clear();
+    this.rects.clear();
     this.ask();
   }
 
@@ -43,7 +46,13 @@ export class Arranger {
     if (this.busy || !this.wanted || (model.nodes.size === 0 && !this.drawn)) return;
     this.wanted = false;
     this.busy = true;
-    const nodes = [...model.nodes.values()].map((n) => ({ id: n.id, group: n.namespace, kind: n.kind }));
+    const nodes = [...model.nodes.values()].map((n) => ({
+      id: n.id,
+      group: n.namespace,
+      kind: n.kind,
+      within: n.within,
+      members: n.group?.members,
+    }));
     const edges = [...model.edges.values()]
       .filter((e) => model.complete(e))
       .map((e) => ({ id: e.id, source: e.source, target: e.target }));
@@ -51,7 +60,11 @@ export class Arranger {
       const p = this.places.get(n.id);
       return p === undefined ? [] : [[n.id, p]];
     });
-    const request: ArrangeRequest = { nodes, edges, pinned };
+    const rects = nodes.flatMap((n): [string, Rect][] => {
+      const r = this.rects.get(n.id);
+      return r === undefined ? [] : [[n.id, r]];
+    });
+    const request: ArrangeRequest = { nodes, edges, pinned, rects, aspect: this.aspect() };
     this.worker.postMessage(request);
   }
 
@@ -60,11 +73,19 @@ export class Arranger {
     this.drawn = a.places.length > 0;
     let fresh = false;
     for (const [id, p] of a.places) {
+      if (a.rects.length > 0) {
+        // A region that had to grow has moved its cells: the worker's word is the newer one.
+        this.places.set(id, p);
+        fresh = true;
+        continue;
+      }
       if (this.places.has(id)) continue;
       this.places.set(id, p);
       fresh = true;
     }
     if (fresh) rememberPlaces(this.places);
+    for (const [id, r] of a.rects) this.rects.set(id, r);
+    if (a.rects.length > 0) rememberRegions(this.rects);
     this.arranged(a);
     this.next();
   }

@@ -21,16 +21,18 @@ export interface Ink {
   icon?: Icon;
 }
 
-export type Icon = 'lock' | 'unlock' | 'gate' | 'spike';
+export type Icon = 'lock' | 'unlock' | 'gate' | 'spike' | 'clock';
 
 const SIZE = 2048;
 const PAD = 1;
+const MAX_SIZES = 20_000;
 
 export class Atlas {
   generation = 0;
   private readonly scratch: HTMLCanvasElement;
   private readonly pen: CanvasRenderingContext2D;
   private readonly regions = new Map<string, Region>();
+  private readonly sizes = new Map<string, { w: number; h: number }>();
   private x = 0;
   private y = 0;
   private shelf = 0;
@@ -50,12 +52,30 @@ export class Atlas {
   clear(dpr = this.dpr): void {
     this.dpr = dpr;
     this.regions.clear();
+    this.sizes.clear();
     this.x = this.y = this.shelf = 0;
     this.generation++;
   }
 
+  has(words: string, ink: Ink): boolean {
+    return this.regions.has(keyOf(words, ink));
+  }
+
+  /** How large words will be, without drawing them. */
+  size(words: string, ink: Ink): { w: number; h: number } {
+    const key = `${ink.font}|${ink.plate === undefined ? '' : 'p'}|${ink.icon === undefined ? '' : 'i'}|${words}`;
+    const known = this.sizes.get(key);
+    if (known !== undefined) return known;
+    this.pen.font = ink.font;
+    this.pen.letterSpacing = ink.spacing ?? '0px';
+    const { w, h } = measure(this.pen, words, ink, this.dpr);
+    if (this.sizes.size > MAX_SIZES) this.sizes.clear();
+    this.sizes.set(key, { w, h });
+    return { w, h };
+  }
+
   get(words: string, ink: Ink): Region {
-    const key = `${ink.font}|${ink.color}|${ink.rim ?? ''}|${ink.plate ?? ''}|${ink.icon ?? ''}|${words}`;
+    const key = keyOf(words, ink);
     const known = this.regions.get(key);
     if (known !== undefined) return known;
     const size = this.draw(words, ink);
@@ -87,12 +107,7 @@ export class Atlas {
       p.textBaseline = 'alphabetic';
     };
     setUp();
-    const m = words === '' ? undefined : p.measureText(words);
-    const px = Number(/(\d+(\.\d+)?)px/.exec(ink.font)?.[1] ?? 12);
-    const margin = ink.plate !== undefined ? 6 : 3;
-    const icon = ink.icon === undefined ? 0 : px + (words === '' ? 0 : 3);
-    const w = Math.min(SIZE / this.dpr - 2, Math.ceil((m?.width ?? 0) + icon + margin * 2));
-    const h = Math.ceil(px * 1.2 + (ink.plate !== undefined ? 4 : 4));
+    const { w, h, px, margin, icon } = measure(p, words, ink, this.dpr);
     this.scratch.width = Math.ceil(w * this.dpr);
     this.scratch.height = Math.ceil(h * this.dpr);
     p.scale(this.dpr, this.dpr);
@@ -124,6 +139,30 @@ export class Atlas {
   }
 }
 
+function keyOf(words: string, ink: Ink): string {
+  return `${ink.font}|${ink.color}|${ink.rim ?? ''}|${ink.plate ?? ''}|${ink.icon ?? ''}|${words}`;
+}
+
+/** The size of a picture and of its parts; the pen has the font. */
+function measure(
+  p: CanvasRenderingContext2D,
+  words: string,
+  ink: Ink,
+  dpr: number,
+): { w: number; h: number; px: number; margin: number; icon: number } {
+  const px = Number(/(\d+(\.\d+)?)px/.exec(ink.font)?.[1] ?? 12);
+  const margin = ink.plate !== undefined ? 6 : 3;
+  const icon = ink.icon === undefined ? 0 : px + (words === '' ? 0 : 3);
+  const text = words === '' ? 0 : p.measureText(words).width;
+  return {
+    w: Math.min(SIZE / dpr - 2, Math.ceil(text + icon + margin * 2)),
+    h: Math.ceil(px * 1.2 + 4),
+    px,
+    margin,
+    icon,
+  };
+}
+
 function drawIcon(p: CanvasRenderingContext2D, icon: Icon, x: number, cy: number, px: number, ink: Ink): void {
   const s = px / 12;
   p.save();
@@ -144,6 +183,12 @@ function drawIcon(p: CanvasRenderingContext2D, icon: Icon, x: number, cy: number
     p.lineTo(icon === 'lock' ? 2.3 : 4.3, -0.6);
     p.moveTo(-2.3 + (icon === 'lock' ? 0 : 2.2), -1.4);
     p.lineTo(-2.3 + (icon === 'lock' ? 0 : 2.2), -0.6);
+    p.stroke();
+  } else if (icon === 'clock') {
+    p.arc(0, 0, 4.4, 0, Math.PI * 2);
+    p.moveTo(0, -2.6);
+    p.lineTo(0, 0);
+    p.lineTo(2, 1.2);
     p.stroke();
   } else if (icon === 'gate') {
     p.arc(0, 0, 4.4, 0, Math.PI * 2);

@@ -9,7 +9,9 @@ export interface View {
   zoom: number;
 }
 
+/** Nobody zooms out further than this, or than half of what shows all. */
 const MIN_ZOOM = 0.08;
+const LEAST_ZOOM = 0.002;
 const MAX_ZOOM = 3;
 const FLIGHT = 420;
 
@@ -17,6 +19,7 @@ export class Camera {
   view: View = { x: 0, y: 0, zoom: 1 };
   width = 1;
   height = 1;
+  private least = MIN_ZOOM;
   private flight: { from: View; to: View; start: number } | undefined;
 
   toScreen(p: Point): Point {
@@ -42,15 +45,20 @@ export class Camera {
   zoomAt(at: Point, factor: number): void {
     this.flight = undefined;
     const before = this.toWorld(at);
-    const zoom = clamp(this.view.zoom * factor, MIN_ZOOM, MAX_ZOOM);
+    const zoom = clamp(this.view.zoom * factor, this.least, MAX_ZOOM);
     this.view = { x: before.x - (at.x - this.width / 2) / zoom, y: before.y - (at.y - this.height / 2) / zoom, zoom };
+  }
+
+  /** Lets the whole of a rectangle be seen, and no more than as much again around it. */
+  reach(r: Rect): void {
+    this.least = Math.min(MIN_ZOOM, Math.min(this.width / Math.max(r.w, 1), this.height / Math.max(r.h, 1)) * 0.5);
   }
 
   /** The view that shows a rectangle whole within the given insets. */
   fitView(r: Rect, inset: { left: number; right: number; top: number; bottom: number }, maxZoom = 1.15): View {
     const w = Math.max(80, this.width - inset.left - inset.right);
     const h = Math.max(80, this.height - inset.top - inset.bottom);
-    const zoom = clamp(Math.min(w / Math.max(r.w, 1), h / Math.max(r.h, 1)), MIN_ZOOM, maxZoom);
+    const zoom = clamp(Math.min(w / Math.max(r.w, 1), h / Math.max(r.h, 1)), LEAST_ZOOM, maxZoom);
     return {
       x: r.x + r.w / 2 - (inset.left - inset.right) / 2 / zoom,
       y: r.y + r.h / 2 - (inset.top - inset.bottom) / 2 / zoom,

@@ -81,7 +81,7 @@ function prepare(nodes: LayoutNode[], edges: LayoutEdge[]): Work {
 }
 
 /** Longest path from the sources; links that close a cycle, met in a fixed order, do not count. */
-function layers(out: number[][], into: number[][]): number[] {
+export function layers(out: number[][], into: number[][]): number[] {
   const n = out.length;
   const state = new Uint8Array(n);
   const forward: number[][] = out.map(() => []);

@@ -1,24 +1,38 @@
-import type { Curve, Point } from '../base/geometry';
+import type { Curve, Point, Rect } from '../base/geometry';
 import { areaAround, type Area } from './area';
+import { arrangeFolded } from './folded';
 import { areaOf, layout, type LayoutEdge, type LayoutNode } from './layout';
 import { Neighbours, route } from './route';
 
 // Everything that is computed once per shape of the graph, off the main thread: where the nodes stand, how the
 // edges run, and what areas the namespaces take.
 
+export interface ArrangedNode extends LayoutNode {
+  /** In a folded graph: the open group of a node, and how many a group holds. */
+  within?: string | undefined;
+  members?: number | undefined;
+}
+
 export interface ArrangeRequest {
-  nodes: LayoutNode[];
+  nodes: ArrangedNode[];
   edges: (LayoutEdge & { id: string })[];
   pinned: [string, Point][];
+  /** Where groups stand already. */
+  rects: [string, Rect][];
+  /** Width to height of what is to be filled. */
+  aspect: number;
 }
 
 export interface Arrangement {
   places: [string, Point][];
   curves: [string, Curve][];
   areas: Area[];
+  /** Of the groups, open or folded, where the graph is folded. */
+  rects: [string, Rect][];
 }
 
 export function arrange(r: ArrangeRequest): Arrangement {
+  if (r.nodes.some((n) => n.kind === 'group')) return arrangeFolded(r);
   const places = layout({ nodes: r.nodes, edges: r.edges, pinned: new Map(r.pinned) });
   const around = new Neighbours(places.values());
   const seen = new Map<string, number>();
@@ -45,6 +59,7 @@ export function arrange(r: ArrangeRequest): Arrangement {
     places: [...places],
     curves,
     areas: [...groups].map(([g, points]) => areaAround(g, points, all)),
+    rects: [],
   };
 }
 

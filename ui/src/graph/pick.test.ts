@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { GraphNode } from '../api/types';
-import type { Curve, Point } from '../base/geometry';
+import type { Curve, Point, Rect } from '../base/geometry';
 import { boundsOf, hitAt, nodeTowards } from './pick';
 
 const node = (id: string): GraphNode => ({
@@ -21,7 +21,8 @@ const places = new Map<string, Point>([
   ['below', { x: 0, y: 300 }],
 ]);
 const straight: Curve = [0, 0, 130, 0, 270, 0, 400, 0];
-const placed = { places, curves: new Map([['left>right', straight]]) };
+const none = new Map<string, Rect>();
+const placed = { places, curves: new Map([['left>right', straight]]), rects: none };
 const nodes = new Map([...places.keys()].map((id) => [id, node(id)]));
 
 test('a node comes before an edge, an edge before nothing', () => {
@@ -47,7 +48,7 @@ test('arrow keys go to who stands that way', () => {
 });
 
 test('bounds hold all that is named, and nothing has none', () => {
-  expect(boundsOf(places)).toEqual({ x: -70, y: -84, w: 540, h: 468 });
-  expect(boundsOf(places, ['below', 'gone'])).toEqual({ x: -70, y: 216, w: 140, h: 168 });
-  expect(boundsOf(new Map())).toBeUndefined();
+  expect(boundsOf(places, none)).toEqual({ x: -70, y: -84, w: 540, h: 468 });
+  expect(boundsOf(places, none, ['below', 'gone'])).toEqual({ x: -70, y: 216, w: 140, h: 168 });
+  expect(boundsOf(new Map(), none)).toBeUndefined();
 });

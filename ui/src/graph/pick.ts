@@ -1,6 +1,7 @@
 import { curveDistance, type Curve, type Point, type Rect } from '../base/geometry';
 import type { GraphNode } from '../api/types';
-import { nodeRadius } from './scene';
+import { nodeRadius } from './ink';
+import { REGION_TITLE } from './regions';
 
 // What is where on the map: under the pointer, in a direction, in all. Pure functions of the places.
 
@@ -13,6 +14,7 @@ export interface Hit {
 export interface Placed {
   readonly places: ReadonlyMap<string, Point>;
   readonly curves: ReadonlyMap<string, Curve>;
+  readonly rects: ReadonlyMap<string, Rect>;
 }
 
 /** What stands at a point of the world; nodes come before edges. */
@@ -28,7 +30,7 @@ export function hitAt(
   let nearest = Infinity;
   for (const [id, p] of placed.places) {
     const n = nodes.get(id);
-    if (n === undefined) continue;
+    if (n === undefined || n.group !== undefined) continue;
     const d = Math.hypot(p.x - at.x, p.y - at.y);
     if (d < (nodeRadius(n, window) + 7) * scale && d < nearest) {
       nearest = d;
@@ -36,6 +38,12 @@ export function hitAt(
     }
   }
   if (node !== undefined) return { node };
+  // Of an open group only the title is the group: between its members there is nothing.
+  for (const [id, r] of placed.rects) {
+    const g = nodes.get(id)?.group;
+    if (g === undefined || at.x < r.x || at.x > r.x + r.w || at.y < r.y) continue;
+    if (at.y < r.y + (g.open ? REGION_TITLE : r.h)) return { node: id };
+  }
   let edge: string | undefined;
   let close = 8 / zoom;
   for (const [id, c] of placed.curves) {
@@ -87,7 +95,11 @@ export function nodeTowards(
 }
 
 /** The rectangle that holds all nodes, or some, with their words. */
-export function boundsOf(places: ReadonlyMap<string, Point>, ids?: Iterable<string>): Rect | undefined {
+export function boundsOf(
+  places: ReadonlyMap<string, Point>,
+  rects: ReadonlyMap<string, Rect>,
+  ids?: Iterable<string>,
+): Rect | undefined {
   let x0 = Infinity;
   let y0 = Infinity;
   let x1 = -Infinity;
@@ -95,10 +107,11 @@ export function boundsOf(places: ReadonlyMap<string, Point>, ids?: Iterable<stri
   for (const id of ids ?? places.keys()) {
     const p = places.get(id);
     if (p === undefined) continue;
-    x0 = Math.min(x0, p.x);
-    y0 = Math.min(y0, p.y);
-    x1 = Math.max(x1, p.x);
-    y1 = Math.max(y1, p.y);
+    const r = rects.get(id) ?? { x: p.x - 70, y: p.y - 84, w: 140, h: 168 };
+    x0 = Math.min(x0, r.x);
+    y0 = Math.min(y0, r.y);
+    x1 = Math.max(x1, r.x + r.w);
+    y1 = Math.max(y1, r.y + r.h);
   }
-  return x0 > x1 ? undefined : { x: x0 - 70, y: y0 - 84, w: x1 - x0 + 140, h: y1 - y0 + 168 };
+  return x0 > x1 ? undefined : { x: x0, y: y0, w: x1 - x0, h: y1 - y0 };
 }

@@ -26,8 +26,8 @@ export interface Palette {
   gauge: RGBA;
 }
 
-/** Floats an instance: edges 16, dots 16, nodes 20, sprites 12. */
-export const STRIDE = { ribbon: 16, dot: 16, node: 20, sprite: 12 } as const;
+/** Floats an instance, of the layers from the lowest to the highest. */
+export const STRIDE = { ground: 16, ribbon: 16, dot: 16, box: 16, node: 20, sprite: 12 } as const;
 export type Layer = keyof typeof STRIDE;
 
 interface Batch {
@@ -45,6 +45,9 @@ interface DrawnArea {
 }
 
 const SEGMENTS = 28;
+/** Of how many pieces a curve is where there are many. */
+const FEW_SEGMENTS = 12;
+const MANY_RIBBONS = 500;
 
 export class Renderer {
   readonly atlas: Atlas;
@@ -74,7 +77,11 @@ export class Renderer {
     for (let i = 0; i <= SEGMENTS; i++) strip.set([i / SEGMENTS, -1, i / SEGMENTS, 1], i * 4);
     this.line = this.batch(glsl.LINE_VS, glsl.LINE_FS, 'a_vertex', quad, ['a_line']);
     this.area = this.batch(glsl.AREA_VS, glsl.AREA_FS, 'a_corner', quad, []);
+    const boxes = (): Batch =>
+      this.batch(glsl.BOX_VS, glsl.BOX_FS, 'a_vertex', quad, ['a_rect', 'a_fill', 'a_ring', 'a_state']);
     this.batches = {
+      ground: boxes(),
+      box: boxes(),
       ribbon: this.batch(glsl.RIBBON_VS, glsl.RIBBON_FS, 'a_vertex', strip, ['a_c0', 'a_c1', 'a_style', 'a_color']),
       dot: this.batch(glsl.DOT_VS, glsl.DOT_FS, 'a_vertex', quad, ['a_c0', 'a_c1', 'a_motion', 'a_color']),
       node: this.batch(glsl.NODE_VS, glsl.NODE_FS, 'a_vertex', quad, [
@@ -167,11 +174,21 @@ export class Renderer {
     const instances = (b: Batch): void => {
       if (b.count > 0) gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, b.vertices, b.count);
     };
-    const { ribbon, dot, node, sprite } = this.batches;
+    const { ground, ribbon, dot, box, node, sprite } = this.batches;
+    const boxes = (b: Batch): void => {
+      if (b.count === 0) return;
+      use(b);
+      color(b, 'u_accent', p.accent);
+      instances(b);
+    };
+    boxes(ground);
     use(ribbon);
-    instances(ribbon);
+    const pieces = ribbon.count > MANY_RIBBONS ? FEW_SEGMENTS : SEGMENTS;
+    gl.uniform1f(at(ribbon, 'u_stretch'), SEGMENTS / pieces);
+    if (ribbon.count > 0) gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, (pieces + 1) * 2, ribbon.count);
     use(dot);
     instances(dot);
+    boxes(box);
     use(node);
     color(node, 'u_failing', p.failing);
     color(node, 'u_throttled', p.throttled);

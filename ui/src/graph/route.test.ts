@@ -18,6 +18,8 @@ test('on the shop, no edge runs through a node that is not its own', () => {
     nodes: g.nodes.map((n) => ({ id: n.id, group: n.namespace, kind: n.kind })),
     edges: g.edges.map((e) => ({ id: e.id, source: e.source, target: e.target })),
     pinned: [],
+    rects: [],
+    aspect: 1.6,
   });
   const places = new Map<string, Point>(c.places);
   const through: string[] = [];

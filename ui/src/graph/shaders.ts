@@ -79,20 +79,55 @@ void main() {
   color = c * u_dim;
 }`;
 
+export const BOX_VS = `${COMMON}
+in vec2 a_vertex;
+in vec4 a_rect;                   // left, top, width, height in world units
+in vec4 a_fill; in vec4 a_ring;
+in vec4 a_state;                  // open, selected, halo, opacity
+out vec2 v_p; out vec2 v_half; out vec4 v_fill; out vec4 v_ring; out vec4 v_state;
+void main() {
+  v_half = a_rect.zw * 0.5 * u_view.z;
+  v_p = a_vertex * (v_half + 16.0);
+  v_fill = a_fill; v_ring = a_ring; v_state = a_state;
+  gl_Position = clip(toPx(a_rect.xy + a_rect.zw * 0.5) + v_p);
+}`;
+
+export const BOX_FS = `${COMMON}
+in vec2 v_p; in vec2 v_half; in vec4 v_fill; in vec4 v_ring; in vec4 v_state;
+uniform vec4 u_accent;
+out vec4 color;
+void main() {
+  float round = min(10.0, min(v_half.x, v_half.y) * 0.4);
+  vec2 q = abs(v_p) - v_half + round;
+  float d = length(max(q, 0.0)) + min(max(q.x, q.y), 0.0) - round;
+  if (d > 15.0) discard;
+  vec4 c = vec4(v_ring.rgb, 1.0) * v_state.z * 0.35 * exp(-max(d, 0.0) / 5.0) * v_ring.a;
+  float inside = smoothstep(0.7, -0.7, d) * v_fill.a;
+  c = c * (1.0 - inside) + vec4(v_fill.rgb, 1.0) * inside;
+  float thick = v_state.x > 0.5 ? 0.6 : 0.9 + 0.6 * v_state.z;
+  float line = smoothstep(thick + 0.6, thick - 0.6, abs(d + thick)) * v_ring.a;
+  c = c * (1.0 - line) + vec4(v_ring.rgb, 1.0) * line;
+  float mark = smoothstep(1.8, 0.6, abs(d - 5.0)) * v_state.y;
+  c = c * (1.0 - mark) + vec4(u_accent.rgb, 1.0) * mark;
+  color = c * v_state.w;
+}`;
+
 export const RIBBON_VS = `${COMMON}${BEZIER}
 in vec2 a_vertex;                 // t along, -1..1 across
 in vec4 a_c0; in vec4 a_c1;
 in vec4 a_style;                  // width px, glow, dashed, length in world units
 in vec4 a_color;
+uniform float u_stretch;          // all pieces of a curve over those that are drawn
 out vec4 v_color; out vec3 v_across; out vec2 v_along;
 void main() {
+  float along = min(1.0, a_vertex.x * u_stretch);
   float w = a_style.x * clamp(u_view.z, 0.45, 1.3) * 0.5;
   float reach = w + 1.0 + a_style.y * 9.0;
-  vec2 t = tangent(a_c0, a_c1, a_vertex.x);
-  vec2 p = toPx(bezier(a_c0, a_c1, a_vertex.x)) + vec2(-t.y, t.x) * a_vertex.y * reach;
+  vec2 t = tangent(a_c0, a_c1, along);
+  vec2 p = toPx(bezier(a_c0, a_c1, along)) + vec2(-t.y, t.x) * a_vertex.y * reach;
   v_across = vec3(a_vertex.y * reach, w, a_style.y);
-  v_along = vec2(a_vertex.x * a_style.w * u_view.z, a_style.z);
-  v_color = a_color * mix(0.62, 1.0, a_vertex.x);
+  v_along = vec2(along * a_style.w * u_view.z, a_style.z);
+  v_color = a_color * mix(0.62, 1.0, along);
   gl_Position = clip(p);
 }`;
 
@@ -154,7 +189,7 @@ in vec2 a_vertex;
 in vec4 a_place;                  // x, y, radius px, shape
 in vec4 a_fill; in vec4 a_ring;
 in vec4 a_state;                  // error share, throttled share, halo, opacity
-in vec4 a_extra;                  // selected, newborn, 0, 0
+in vec4 a_extra;                  // selected, newborn; ring: 1 slow, 2 failing, 3 throttled, 4 cut off; culprit
 out vec2 v_p; out vec4 v_fill; out vec4 v_ring; out vec4 v_state; out vec4 v_extra; out vec2 v_shape;
 void main() {
   float r = a_place.z * nodeScale();
@@ -187,7 +222,16 @@ void main() {
   if (v_state.z > 0.0) over(c, v_ring.rgb, v_state.z * pulse * 0.42 * exp(-max(d, 0.0) / 9.0));
   over(c, u_backdrop.rgb, smoothstep(4.4, 3.0, d));                                    // a gap, so that edges end clear of it
   over(c, v_fill.rgb, smoothstep(0.7, -0.7, d) * v_fill.a);
-  over(c, v_ring.rgb, line(d + 1.0, 1.0 + 0.5 * v_state.z) * v_ring.a);
+  // The ring's shape says in what way something is unwell, for whoever cannot tell the colours.
+  float turns = atan(v_p.y, v_p.x) / 6.2831853;
+  float thick = 1.0 + 0.5 * v_state.z;
+  float ring = line(d + 1.0, thick);
+  if (v_extra.z > 3.5) ring *= smoothstep(0.10, 0.16, abs(fract(turns * 2.0) - 0.5));   // cut off: two gaps
+  else if (v_extra.z > 2.5) ring = max(ring, line(d - 4.0, 1.1) * step(0.5, fract(turns * 8.0)));          // throttled: a row of bars
+  else if (v_extra.z > 1.5) ring = max(ring, line(d - 3.5 - 2.4 * abs(fract(turns * 14.0) * 2.0 - 1.0), 1.0)); // failing: teeth
+  else if (v_extra.z > 0.5) ring = max(ring, line(d - 4.0, 0.8));                                          // slow: a second ring
+  over(c, v_ring.rgb, ring * v_ring.a);
+  if (v_extra.w > 0.5) over(c, u_accent.rgb, line(d - 9.5, 0.9));                                          // the culprit
   // Inner marks tell the kinds apart.
   float k = v_shape.y;
   if (k > 0.5 && k < 1.5) {

@@ -9,7 +9,10 @@ import { rememberCamera, rememberedCamera } from './memory';
 import { boundsOf, hitAt, nodeTowards, type Hit } from './pick';
 import { PointerInput } from './pointer';
 import { Renderer, type Palette } from './renderer';
-import { Scene, type Looks } from './scene';
+import type { Looks } from './ink';
+import type { Box } from './labels';
+import { Scene } from './scene';
+import { openGroups, OPEN_ZOOM } from './unfold';
 
 // The map as one object, of parts that know nothing of one another: the arranger says where things stand, the scene what
 // is drawn, the renderer draws, the camera says what is seen, the pointer what the user wants. It knows no framework: the
@@ -23,6 +26,8 @@ export interface MapEvents {
   hover: (hit: Hit, at: Point) => void;
   /** After each frame in which the camera moved or the map's shape changed. */
   moved: () => void;
+  /** These groups are looked at so closely that their members should be shown, and no others. */
+  unfold: (groups: readonly string[]) => void;
   /** The graphics driver gave up on this canvas; only a new MapView draws again. */
   lost: () => void;
 }
@@ -31,6 +36,8 @@ export interface MapEvents {
 const EPOCH_SECONDS = 1800;
 /** While the map is dragged or flies, its figures are drawn anew at most this often. */
 const FIGURES_WAIT_MS = 1000;
+/** A map that was not moved for so long is at rest: words are placed anew, and groups fold and unfold. */
+const REST_MS = 140;
 
 export class MapView {
   readonly camera = new Camera();
@@ -51,6 +58,8 @@ export class MapView {
     hoverEdge: undefined,
     focus: undefined,
     window: '10s',
+    edgeLabels: false,
+    hideHealthy: false,
   };
   /** The scene's buffers are older than the model, the looks or the places. */
   private stale = true;
@@ -62,10 +71,12 @@ export class MapView {
   private seconds = 0;
   private builtAt = 0;
   private cameraTimer: ReturnType<typeof setTimeout> | undefined;
+  private unfolded = '';
+  private sought: string | undefined;
 
   constructor(
     private readonly host: HTMLElement,
-    private readonly model: GraphModel,
+    readonly model: GraphModel,
     private palette: Palette,
     private readonly events: MapEvents,
   ) {
@@ -77,7 +88,11 @@ export class MapView {
     const camera = rememberedCamera();
     this.fitted = camera !== undefined;
     if (camera !== undefined) this.camera.view = camera;
-    this.arranger = new Arranger(model, (a) => this.arranged(a));
+    this.arranger = new Arranger(
+      model,
+      (a) => this.arranged(a),
+      () => this.host.clientWidth / Math.max(1, this.host.clientHeight),
+    );
     this.pointer = new PointerInput(this.canvas, {
       zoom: (at, factor) => {
         this.camera.zoomAt(at, factor);
@@ -129,7 +144,7 @@ export class MapView {
 
   /** Bounds of all nodes, or of some. */
   bounds(ids?: Iterable<string>): Rect | undefined {
-    return boundsOf(this.scene.places, ids);
+    return boundsOf(this.scene.places, this.scene.rects, ids);
   }
 
   /** The node that the arrow keys go to. */
@@ -147,7 +162,7 @@ export class MapView {
     const b = this.bounds(ids);
     if (b === undefined) return;
     const view = this.camera.fitView(b, this.inset, ids === undefined ? 1.15 : 1.3);
-    this.camera.flyTo(view, performance.now(), !flying || this.reducedMotion.matches);
+    this.camera.flyTo(view, performance.now(), !flying || this.still);
     this.moving = true;
     this.paint.now();
   }
@@ -155,9 +170,18 @@ export class MapView {
   flyTo(id: string): void {
     const p = this.scene.places.get(id);
     if (p === undefined) return;
+    const rect = this.scene.rects.get(id);
+    if (rect !== undefined) {
+      // So near that the group unfolds.
+      const whole = this.camera.fitView(rect, this.inset, 1);
+      this.camera.flyTo({ ...whole, zoom: Math.max(whole.zoom, OPEN_ZOOM * 1.1) }, performance.now(), this.still);
+      this.moving = true;
+      this.paint.now();
+      return;
+    }
     const zoom = Math.max(this.camera.view.zoom, 0.9);
     const shift = (this.inset.right - this.inset.left) / 2 / zoom;
-    this.camera.flyTo({ x: p.x + shift, y: p.y, zoom }, performance.now(), this.reducedMotion.matches);
+    this.camera.flyTo({ x: p.x + shift, y: p.y, zoom }, performance.now(), this.still);
     this.moving = true;
     this.paint.now();
   }
@@ -165,7 +189,13 @@ export class MapView {
   /** Brings a node out from under a panel, without moving the map more than it must. */
   reveal(id: string): void {
     const p = this.scene.places.get(id);
+    // It may be folded away: then the map goes there when it is unfolded.
+    this.sought = p === undefined ? id : undefined;
     if (p === undefined) return;
+    if (this.scene.rects.size > 0 && !this.scene.rects.has(id) && this.camera.view.zoom < OPEN_ZOOM) {
+      this.flyTo(id);
+      return;
+    }
     const s = this.camera.toScreen(p);
     const { left, right, top, bottom } = this.inset;
     if (s.x > left && s.x < this.camera.width - right && s.y > top && s.y < this.camera.height - bottom) return;
@@ -189,6 +219,27 @@ export class MapView {
     this.refresh();
   }
 
+  /** The boxes of the words and badges that are shown, in CSS pixels of the canvas: what tests measure, as the map came to rest. */
+  boxes(): Box[] {
+    const { width, height } = this.camera;
+    return this.scene.labels.shown.map((b) => ({ ...b, x: b.x + width / 2, y: b.y + height / 2 }));
+  }
+
+  /** The same of what words may not cover: nodes, and groups that are folded. */
+  things(): Box[] {
+    const { width, height } = this.camera;
+    return this.scene.labels.solid.map((b) => ({ ...b, x: b.x + width / 2, y: b.y + height / 2 }));
+  }
+
+  /** The places of all nodes and the rectangles of all groups, for the small map. */
+  get standing(): { places: ReadonlyMap<string, Point>; rects: ReadonlyMap<string, Rect> } {
+    return { places: this.scene.places, rects: this.scene.rects };
+  }
+
+  private get still(): boolean {
+    return this.reducedMotion.matches;
+  }
+
   private refresh(): void {
     this.stale = true;
     // Deltas come four times a second; they ride on the frames that the dots ask for anyway.
@@ -197,15 +248,23 @@ export class MapView {
   }
 
   private arranged(a: Arrangement): void {
-    this.scene.setArrangement(new Map(a.places), new Map(a.curves), a.areas);
+    this.scene.setArrangement(new Map(a.places), new Map(a.curves), a.areas, new Map(a.rects));
+    const all = this.bounds();
+    if (all !== undefined) this.camera.reach(all);
     this.renderer.setAreas(a.areas);
     this.stale = true;
+    // What the pointer was on may have unfolded under it.
+    this.hover(undefined);
     if (!this.fitted && a.places.length > 0) {
       this.fitted = true;
       this.fit(undefined, false);
     }
     this.paint.now();
     this.events.moved();
+    if (this.sought !== undefined && this.scene.places.has(this.sought)) {
+      this.flyTo(this.sought);
+      this.sought = undefined;
+    } else this.unfold();
   }
 
   private resize(): void {
@@ -229,8 +288,12 @@ export class MapView {
     if (this.stale && (time - this.builtAt > FIGURES_WAIT_MS || !inHand)) {
       this.stale = false;
       this.builtAt = time;
-      const moves = this.scene.build(this.model, this.looks, this.palette, this.renderer, this.seconds, inHand);
-      this.moving = moves && !this.reducedMotion.matches;
+      const { view, width: w, height: h } = this.camera;
+      const built = this.scene.build(
+        ...([this.model, this.looks, this.palette, this.renderer, view, { w, h }, this.seconds, inHand] as const),
+      );
+      this.moving = built.moves && !this.still;
+      if (built.waiting && !inHand) this.refresh();
     }
     const areaDim = this.looks.focus === undefined ? 1 : 0.55;
     this.renderer.draw(this.camera.view, this.seconds, this.palette, AREA_MARGIN, areaDim);
@@ -240,7 +303,7 @@ export class MapView {
 
   /** Moves the dots' clock on. */
   private tick(time: number): void {
-    if (!this.reducedMotion.matches) this.seconds = (time - this.epoch) / 1000;
+    if (!this.still) this.seconds = (time - this.epoch) / 1000;
     if (this.seconds <= EPOCH_SECONDS) return;
     this.scene.rebase(this.seconds);
     this.epoch = time;
@@ -250,9 +313,29 @@ export class MapView {
 
   private cameraMoved(): void {
     clearTimeout(this.cameraTimer);
-    this.cameraTimer = setTimeout(() => rememberCamera(this.camera.view), 300);
+    this.cameraTimer = setTimeout(() => this.rest(), REST_MS);
     this.paint.now();
     this.events.moved();
+  }
+
+  private rest(): void {
+    rememberCamera(this.camera.view);
+    this.refresh();
+    this.unfold();
+  }
+
+  private unfold(): void {
+    const { rects } = this.scene;
+    if (rects.size === 0) return;
+    const groups = [...rects].flatMap(([id, rect]) => {
+      const g = this.model.nodes.get(id)?.group;
+      return g === undefined ? [] : [{ id, rect, members: g.members, open: g.open }];
+    });
+    const { view, width, height } = this.camera;
+    const open = openGroups(groups, view.zoom, view, { w: width, h: height });
+    if (open.join('\n') === this.unfolded) return;
+    this.unfolded = open.join('\n');
+    this.events.unfold(open);
   }
 
   private hover(at: Point | undefined): void {

@@ -53,8 +53,8 @@ export function Compass(p: {
   };
   useKeys({ n: visit });
 
-  const failing = bad.filter((n) => n.health === 'failing').length;
-  const degraded = bad.length - failing;
+  const failing = bad.reduce((s, n) => s + (n.group?.failing ?? Number(n.health === 'failing')), 0);
+  const degraded = bad.reduce((s, n) => s + (n.group?.degraded ?? Number(n.health === 'degraded')), 0);
   const words =
     bad.length === 0
       ? 'All well'

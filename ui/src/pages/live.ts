@@ -1,11 +1,15 @@
 import { effect, signal } from '@preact/signals';
 import { fetchGraph } from '../api/client';
-import { openStream, type StreamState } from '../api/stream';
+import { openStream, viewportQuery, type StreamState } from '../api/stream';
+import type { Graph } from '../api/types';
 import { GraphModel, type Change } from '../model/graph';
-import { range } from '../widgets/route';
+import { mapWindow, param, range } from '../widgets/route';
 
 // The one graph of the page: fed by the stream while live, by one answer for a past range. Pages read it by useGraph(), and
 // are rendered again with each change; the map, which draws by itself, listens to the changes with onGraphChange().
+
+/** How the id of a group begins. */
+export const GROUP = 'group:';
 
 export const graph = new GraphModel();
 /** Holds the graph in a new wrapper after each change, by which signals notice it. */
@@ -43,46 +47,56 @@ export function retryPast(): void {
   retries.value++;
 }
 
-/** Follows the address between live and past; call once. */
+/** The groups whose members the map shows, and whether the graph is so large that there are groups. */
+export const opened = signal<readonly string[]>([]);
+const folds = signal(false);
+
+/** Follows the address between live and past, and the map's viewport; call once. */
 export function followGraph(): void {
-  let key = '';
+  let time = '';
+  let asked = '';
   let stop: (() => void) | undefined;
   effect(() => {
     const r = range.value;
-    const next = `${r === undefined ? 'live' : `${r.from}-${r.to}`}#${retries.value}`;
-    if (next === key) return;
-    key = next;
+    const nextTime = `${r === undefined ? 'live' : `${r.from}-${r.to}`}#${retries.value}`;
+    const node = param('node');
+    const view = viewportQuery({
+      open: opened.value,
+      show: node?.startsWith(GROUP) === true ? undefined : node,
+      window: mapWindow.value,
+    });
+    const sameTime = nextTime === time;
+    // A small graph is sent whole: what of it is looked at makes no difference.
+    if (sameTime && (!folds.value || view.toString() === asked)) return;
+    time = nextTime;
+    asked = view.toString();
     stop?.();
-    loaded.value = false;
+    if (!sameTime) loaded.value = false;
     pastError.value = undefined;
+    const take = (g: Graph): void => {
+      const c = graph.reset(g);
+      folds.value = g.nodes.some((n) => n.group !== undefined);
+      loaded.value = true;
+      announce(c);
+    };
     if (r === undefined) {
-      stop = openStream({
-        snapshot: (g) => {
-          const c = graph.reset(g);
-          loaded.value = true;
-          announce(c);
-        },
+      stop = openStream(view, {
+        snapshot: take,
         delta: (d) => {
           const c = graph.apply(d);
           if (c !== undefined) announce(c);
         },
         state: (s) => {
-          connection.value = s;
+          // To look elsewhere is not to lose the connection.
+          if (s.kind !== 'connecting' || !loaded.value) connection.value = s;
         },
       });
       return;
     }
     const abort = new AbortController();
     stop = () => abort.abort();
-    fetchGraph(r, abort.signal).then(
-      (g) => {
-        const c = graph.reset(g);
-        loaded.value = true;
-        announce(c);
-      },
-      (e: unknown) => {
-        if (!abort.signal.aborted) pastError.value = e instanceof Error ? e.message : String(e);
-      },
-    );
+    fetchGraph(r, view, abort.signal).then(take, (e: unknown) => {
+      if (!abort.signal.aborted) pastError.value = e instanceof Error ? e.message : String(e);
+    });
   });
 }

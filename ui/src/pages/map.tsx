@@ -14,7 +14,7 @@ import { HowToSend } from '../widgets/connect';
 import { Failure, Loading, Nothing } from '../widgets/states';
 import { colors } from '../widgets/theme';
 import { Compass } from './compass';
-import { connection, graph, loaded, onGraphChange, pastError, retryPast, useGraph } from './live';
+import { connection, graph, loaded, onGraphChange, opened, pastError, retryPast, useGraph } from './live';
 import { MapPanel } from './mappanel';
 import { TimeStrip } from './timestrip';
 
@@ -25,6 +25,12 @@ const selectionKnown = computed(() => {
   const { nodes, edges } = useGraph();
   return nodes.has(param('node') ?? '') || edges.has(param('edge') ?? '');
 });
+
+declare global {
+  interface Window {
+    binnacleMap: MapView | undefined;
+  }
+}
 
 export function MapPage(): JSX.Element {
   const host = useRef<HTMLDivElement>(null);
@@ -58,6 +64,9 @@ export function MapPage(): JSX.Element {
           if (view.current?.bounds() !== undefined) setPlaced(true);
           moved.current.forEach((f) => f());
         },
+        unfold: (groups) => {
+          opened.value = groups;
+        },
         lost: () => setBroken('The graphics context was lost, as happens when the graphics driver restarts.'),
       });
     } catch (e) {
@@ -65,6 +74,8 @@ export function MapPage(): JSX.Element {
       return;
     }
     view.current = v;
+    // For tests, and for whoever asks the console where something stands.
+    window.binnacleMap = v;
     const off = onGraphChange((c) => v.changed(c));
     return () => {
       off();
@@ -166,6 +177,7 @@ export function MapPage(): JSX.Element {
           edge={edge}
           focus={focus}
           toggleFocus={() => toggleFocus(node, focus)}
+          unfold={(id) => view.current?.flyTo(id)}
           setFocus={(n) => patch({ focus: n > 0 ? String(n) : undefined })}
         />
       ) : null}

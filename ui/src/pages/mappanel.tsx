@@ -6,6 +6,7 @@ import { between, inbound, outbound } from '../model/queries';
 import { GoldenSignals, useWitness } from '../widgets/golden';
 import { HealthMark, Icon, Link } from '../widgets/parts';
 import { mapWindow, patch } from '../widgets/route';
+import { GroupPanel } from './grouppanel';
 import { useGraph } from './live';
 
 /** The panel beside the map: what is selected, in its golden signals. */
@@ -15,6 +16,7 @@ export function MapPanel(p: {
   focus: number;
   toggleFocus: () => void;
   setFocus: (n: number) => void;
+  unfold: (group: string) => void;
 }): JSX.Element | null {
   const graph = useGraph();
   const n = p.node === undefined ? undefined : graph.nodes.get(p.node);
@@ -30,7 +32,9 @@ export function MapPanel(p: {
       >
         <Icon name="close" />
       </button>
-      {n !== undefined ? (
+      {n?.group !== undefined ? (
+        <GroupPanel n={n} group={n.group} unfold={p.unfold} />
+      ) : n !== undefined ? (
         <NodePanel n={n} focus={p.focus} toggleFocus={p.toggleFocus} setFocus={p.setFocus} />
       ) : e !== undefined ? (
         <EdgePanel e={e} />
@@ -39,7 +43,7 @@ export function MapPanel(p: {
   );
 }
 
-function Head(p: {
+export function Head(p: {
   over: string;
   title: ComponentChildren;
   health: GraphNode['health'];

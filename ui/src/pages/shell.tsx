@@ -1,14 +1,13 @@
 import type { JSX } from 'preact';
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import type { GraphNode } from '../api/types';
-import { bySeverity, signalsOf, type GraphModel } from '../model/graph';
-import { duration, rate, when } from '../base/format';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { when } from '../base/format';
 import { useKeys } from '../widgets/keys';
-import { HealthMark, Icon, Link } from '../widgets/parts';
+import { Icon, Link } from '../widgets/parts';
 import { go, href, patch, range, route } from '../widgets/route';
 import { theme, toggleTheme } from '../widgets/theme';
-import { connection, useGraph } from './live';
+import { connection } from './live';
 import { MapPage } from './map';
+import { Search } from './search';
 import { KeepingUp, Notices } from './notices';
 import { QuotasPage } from './quotas';
 import { ServicePage } from './service';
@@ -172,96 +171,6 @@ function Connection(): JSX.Element {
       <i /> Reconnecting{s > 0 ? ` in ${s} s` : '…'}
     </span>
   );
-}
-
-function Search(p: { close: () => void }): JSX.Element {
-  const [text, setText] = useState('');
-  const [at, setAt] = useState(0);
-  const input = useRef<HTMLInputElement>(null);
-  const list = useRef<HTMLUListElement>(null);
-  useLayoutEffect(() => input.current?.focus(), []);
-  const graph = useGraph();
-  const found = rank(graph, text);
-  const pick = (i: number, page: boolean): void => {
-    const n = found[i];
-    p.close();
-    if (n === undefined) return;
-    if (page || route.value.path === '/service') go(href('/service', { id: n.id }));
-    else if (route.value.path === '/') patch({ node: n.id, edge: undefined, focus: undefined });
-    else go(href('/', { node: n.id }));
-  };
-  const move = (by: number): void => {
-    const next = Math.max(0, Math.min(found.length - 1, at + by));
-    setAt(next);
-    list.current?.children[next]?.scrollIntoView({ block: 'nearest' });
-  };
-  useKeys({
-    typing: () => undefined,
-    Escape: p.close,
-    ArrowDown: () => move(1),
-    ArrowUp: () => move(-1),
-    Enter: (e) => pick(at, e.shiftKey),
-  });
-  return (
-    <div class="veil" onClick={(e) => e.target === e.currentTarget && p.close()}>
-      <div class="dialog search" role="dialog" aria-label="Find a service">
-        <div class="search-field">
-          <Icon name="search" />
-          <input
-            ref={input}
-            value={text}
-            placeholder="Service, namespace, database, host…"
-            aria-label="Find a service"
-            onInput={(e) => {
-              setText(e.currentTarget.value);
-              setAt(0);
-            }}
-          />
-        </div>
-        <ul ref={list} role="listbox">
-          {found.map((n, i) => {
-            const s = signalsOf(n, '10s');
-            return (
-              <li
-                key={n.id}
-                role="option"
-                aria-selected={i === at}
-                onPointerMove={() => setAt(i)}
-                onClick={(e) => pick(i, e.shiftKey)}
-              >
-                <HealthMark health={n.health} />
-                <span class="found-name">{n.name}</span>
-                <small>{n.namespace || n.kind}</small>
-                <span class="num dim">{s.rate > 0 ? `${rate(s.rate)} · ${duration(s.p99)}` : ''}</span>
-              </li>
-            );
-          })}
-          {found.length === 0 ? (
-            <li class="none">
-              {graph.nodes.size === 0 ? 'Nothing has reported yet.' : 'Nothing of that name on the map.'}
-            </li>
-          ) : null}
-        </ul>
-        <footer>
-          <kbd>↵</kbd> show on the map <kbd>⇧ ↵</kbd> open its page <kbd>Esc</kbd> close
-        </footer>
-      </div>
-    </div>
-  );
-}
-
-/** Names that begin with the text, then those that contain it; without a text, the troubled first. */
-function rank(graph: GraphModel, text: string): GraphNode[] {
-  const q = text.trim().toLowerCase();
-  const score = (name: string, id: string): number =>
-    name.toLowerCase().startsWith(q) ? 0 : name.toLowerCase().includes(q) ? 1 : id.toLowerCase().includes(q) ? 2 : 9;
-  const worse = bySeverity('10s');
-  return [...graph.nodes.values()]
-    .map((n) => ({ n, s: score(n.name, n.id) }))
-    .filter((x) => x.s < 9)
-    .sort((a, b) => a.s - b.s || worse(a.n, b.n))
-    .slice(0, 60)
-    .map((x) => x.n);
 }
 
 const HELP: [string, [string, string][]][] = [

@@ -1,0 +1,87 @@
+package binnacle
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// A bundle is the sum of edges with the same two ends, of which one at least is a group.
+type bundle struct {
+	e         telemetry.GraphEdge
+	sum       tally
+	of        int
+	encrypted float64 // requests under mutual TLS
+	told      float64 // requests of which a witness can tell
+}
+
+// mostExemplars is how many exemplars a bundle keeps, the failed and the slow first.
+const mostExemplars = 3
+
+func newBundle(source, target string, first *telemetry.GraphEdge) *bundle {
+	return &bundle{e: telemetry.GraphEdge{
+		ID: source + ">" + target + "|*", Source: source, Target: target,
+		Protocol: first.Protocol, FirstSeen: first.FirstSeen,
+	}}
+}
+
+// take adds an edge, but for its signals.
+func (b *bundle) take(e *telemetry.GraphEdge) {
+	b.of++
+	b.e.Health = max(b.e.Health, e.Health)
+	if b.e.Protocol != e.Protocol {
+		b.e.Protocol = telemetry.ProtocolUnknown
+	}
+	b.e.Totals.Requests += e.Totals.Requests
+	b.e.Totals.Errors += e.Totals.Errors
+	b.e.Totals.Throttled += e.Totals.Throttled
+	b.e.Witnesses.ClientSpan += e.Witnesses.ClientSpan
+	b.e.Witnesses.ServerSpan += e.Witnesses.ServerSpan
+	b.e.Witnesses.ClientLog += e.Witnesses.ClientLog
+	b.e.Witnesses.ServerLog += e.Witnesses.ServerLog
+	if e.MTLS >= 0 {
+		b.told += float64(e.Totals.Requests)
+		b.encrypted += e.MTLS * float64(e.Totals.Requests)
+	}
+	b.e.FirstSeen = min(b.e.FirstSeen, e.FirstSeen)
+	b.e.LastSeen = max(b.e.LastSeen, e.LastSeen)
+	for _, r := range e.ThrottledBy {
+		if i := slices.IndexFunc(b.e.ThrottledBy, func(x telemetry.RuleRate) bool { return x.Rule == r.Rule }); i >= 0 {
+			b.e.ThrottledBy[i].Rate += r.Rate
+		} else {
+			b.e.ThrottledBy = append(b.e.ThrottledBy, r)
+		}
+	}
+	for i := range e.Exemplars {
+		b.keep(&e.Exemplars[i])
+	}
+}
+
+func (b *bundle) keep(x *telemetry.Exemplar) {
+	tells := func(a, b *telemetry.Exemplar) bool {
+		if a.Error != b.Error {
+			return a.Error
+		}
+		return a.Duration > b.Duration
+	}
+	list := b.e.Exemplars
+	at := len(list)
+	for at > 0 && tells(x, &list[at-1]) {
+		at--
+	}
+	if at < mostExemplars {
+		list = slices.Insert(list, at, *x)
+		b.e.Exemplars = list[:min(len(list), mostExemplars)]
+	}
+}
+
+func (b *bundle) edge(windows map[string]telemetry.Signals) foldedEdge {
+	b.e.Windows = windows
+	b.e.MTLS = -1
+	if b.told > 0 {
+		b.e.MTLS = b.encrypted / b.told
+	}
+	slices.SortFunc(b.e.ThrottledBy, func(x, y telemetry.RuleRate) int { return strings.Compare(x.Rule, y.Rule) })
+	return foldedEdge{GraphEdge: b.e, bundle: b.of}
+}

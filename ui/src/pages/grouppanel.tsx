@@ -1,0 +1,90 @@
+import type { JSX } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import { findNodes } from '../api/client';
+import type { Found, GraphNode, GroupInfo } from '../api/types';
+import { duration, percent, rate } from '../base/format';
+import { errorShare, signalsOf } from '../model/graph';
+import { HealthMark } from '../widgets/parts';
+import { mapWindow, patch } from '../widgets/route';
+import { useGraph } from './live';
+import { EdgeList, Head } from './mappanel';
+
+/** The panel of a group: what comes into it, what goes on within, and who in it is unwell. */
+export function GroupPanel(p: { n: GraphNode; group: GroupInfo; unfold: (group: string) => void }): JSX.Element {
+  const { n, group: g } = p;
+  const graph = useGraph();
+  const window = mapWindow.value;
+  const into = signalsOf(n, window);
+  const inner = signalsOf({ windows: g.inner }, window);
+  const ill = useUnwell(n.id, g.failing + g.degraded);
+  const row = (name: string, s: typeof into): JSX.Element => (
+    <tr>
+      <th scope="row">{name}</th>
+      <td class="num">{rate(s.rate)}</td>
+      <td class={`num ${errorShare(s) > 0.01 ? 'bad' : ''}`}>{percent(errorShare(s))}</td>
+      <td class="num">{duration(s.p99)}</td>
+    </tr>
+  );
+  return (
+    <>
+      <Head over={`${n.namespace === '' ? 'group' : 'namespace'} · ${g.members.toLocaleString('en')} members`} title={n.name} health={n.health}>
+        <p class="actions">
+          <button type="button" class="button primary" onClick={() => p.unfold(n.id)}>
+            {g.open ? 'Show' : 'Unfold'}
+          </button>
+        </p>
+      </Head>
+      <section>
+        <h3>Requests over {window}</h3>
+        <table class="group-sums">
+          <thead>
+            <tr>
+              <td />
+              <th scope="col">rate</th>
+              <th scope="col">errors</th>
+              <th scope="col" title="The highest of its edges: quantiles cannot be added">
+                highest p99
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {row('from outside', into)}
+            {row('within', inner)}
+          </tbody>
+        </table>
+      </section>
+      {ill.length > 0 ? (
+        <section>
+          <h3>Unwell</h3>
+          <ul class="edges">
+            {ill.map((f) => (
+              <li key={f.id}>
+                <button type="button" onClick={() => patch({ node: f.id, edge: undefined })}>
+                  <HealthMark health={f.health} /> <span class="edge-name">{f.name}</span>
+                </button>
+              </li>
+            ))}
+          </ul>
+        </section>
+      ) : null}
+      <EdgeList title="Called by" edges={graph.incoming(n.id)} end="source" />
+      <EdgeList title="Calls" edges={graph.outgoing(n.id)} end="target" />
+    </>
+  );
+}
+
+/** The unwell members of a group; asked again when their number changes. */
+function useUnwell(group: string, count: number): Found[] {
+  const [list, setList] = useState<Found[]>([]);
+  useEffect(() => {
+    setList([]);
+    if (count === 0) return;
+    const abort = new AbortController();
+    Promise.all(['failing', 'degraded'].map((h) => findNodes(h, 200, abort.signal))).then(
+      (answers) => setList(answers.flatMap((a) => a.nodes.filter((f) => f.group === group))),
+      () => undefined, // the figures above stand by themselves
+    );
+    return () => abort.abort();
+  }, [group, count]);
+  return list;
+}
