@@ -40,7 +40,10 @@ const signals = object<Signals>({
   p99: or(num, undefined),
 });
 
-const nodeKind: Check<NodeKind> = or(word<NodeKind>(['service', 'database', 'queue', 'external', 'client', 'group'], 'service'), 'service');
+const nodeKind: Check<NodeKind> = or(
+  word<NodeKind>(['service', 'database', 'queue', 'external', 'client', 'group'], 'service'),
+  'service',
+);
 
 const group = object<GroupInfo>({
   members: zero,

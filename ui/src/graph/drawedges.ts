@@ -82,7 +82,14 @@ export class EdgeDrawer {
     const glow = chosen ? 0.9 : e.health === 'failing' && !idle ? 0.9 : isNew ? 0.6 : 0;
     const line = chosen && !loud ? mix(base, p.accent, 0.75) : base;
     const ink = premultiplied(alpha(line, opacity));
-    out.ribbon.push(...c, light ? width * 0.6 : width, strength < 0.3 || this.many ? 0 : glow, idle ? 1 : 0, length, ...ink);
+    out.ribbon.push(
+      ...c,
+      light ? width * 0.6 : width,
+      strength < 0.3 || this.many ? 0 : glow,
+      idle ? 1 : 0,
+      length,
+      ...ink,
+    );
     if (light) return false;
     const rim = 1 - Math.min(0.45, (boxed ? 6 : 31) / length);
     out.dot.push(...c, rim, 0, 4.2 + width * 0.55, 1, ...premultiplied(alpha(line, Math.min(1, opacity + 0.15))));
@@ -125,7 +132,14 @@ export class EdgeDrawer {
       const tone = i < wrong ? p.failing : gated ? p.throttled : well;
       const big = i < wrong + refused ? 1.35 : 1;
       const seen = Math.min(1, many - i) * Math.min(1, 0.9 * strength);
-      out.push(...c, fract(offset + i * 0.618034), laps, size * big, gated ? 2 : 0, ...premultiplied(alpha(tone, seen)));
+      out.push(
+        ...c,
+        fract(offset + i * 0.618034),
+        laps,
+        size * big,
+        gated ? 2 : 0,
+        ...premultiplied(alpha(tone, seen)),
+      );
     }
   }
 
@@ -149,11 +163,29 @@ export class EdgeDrawer {
       labels.offer({ key: key + e.id, words, ink, weight: weight + busy, leastZoom, opacity, spot });
     const far = this.many ? 0.03 : 0.36;
     if (s.throttled_rate > 0.01)
-      badge('t', figures(`t${e.id}`, () => rate(s.throttled_rate)), { ...plateInk(p, p.throttled), icon: 'gate' }, 260, far);
+      badge(
+        't',
+        figures(`t${e.id}`, () => rate(s.throttled_rate)),
+        { ...plateInk(p, p.throttled), icon: 'gate' },
+        260,
+        far,
+      );
     if (telling === 'errors')
-      badge('e', figures(`e${e.id}`, () => percent(errorShare(s))), { ...plateInk(p, ill), icon: 'spike' }, 300, far);
+      badge(
+        'e',
+        figures(`e${e.id}`, () => percent(errorShare(s))),
+        { ...plateInk(p, ill), icon: 'spike' },
+        300,
+        far,
+      );
     else if (telling === 'latency' && s.p99 !== undefined)
-      badge('l', figures(`l${e.id}`, () => duration(s.p99)), { ...plateInk(p, ill), icon: 'clock' }, 280, far);
+      badge(
+        'l',
+        figures(`l${e.id}`, () => duration(s.p99)),
+        { ...plateInk(p, ill), icon: 'clock' },
+        280,
+        far,
+      );
     // Mutual TLS is the normal state of a mesh: a small mark, near. Its absence or a mix shows from further off.
     if (e.mtls >= 0) {
       const whole = e.mtls > 0.995;
@@ -183,7 +215,13 @@ export class EdgeDrawer {
         spot: along(c, [0.5, 0.4, 0.6, 0.3, 0.7], [24, -24]),
       });
     else if (looks.edgeLabels && s.rate > 0)
-      badge('q', figures(`q${e.id}`, () => `${rate(s.rate)} ${duration(s.p99)}`), plainInk(p, p.ink2, 500, 10.5), 90, 0.3);
+      badge(
+        'q',
+        figures(`q${e.id}`, () => `${rate(s.rate)} ${duration(s.p99)}`),
+        plainInk(p, p.ink2, 500, 10.5),
+        90,
+        0.3,
+      );
   }
 }
 

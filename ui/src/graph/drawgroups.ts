@@ -34,7 +34,11 @@ export function drawGroup(
   const ring = loud ? healthColor(n.health, p) : n.health === 'idle' ? p.idle : mix(p.ok, p.ink3, 0.35);
   const chosen = n.id === looks.selectedNode;
   const near = n.id === looks.hoverNode;
-  const fill = g.open ? p.area : loud ? mix(p.node, healthColor(n.health, p), n.health === 'failing' ? 0.16 : 0.08) : p.node;
+  const fill = g.open
+    ? p.area
+    : loud
+      ? mix(p.node, healthColor(n.health, p), n.health === 'failing' ? 0.16 : 0.08)
+      : p.node;
   (g.open ? buffers.ground : buffers.box).push(
     ...[rect.x, rect.y, rect.w, rect.h],
     ...alpha(fill, g.open ? 0.45 : 1),
@@ -58,14 +62,28 @@ function words(n: GraphNode, rect: Rect, looks: Looks, p: Palette, labels: Label
   const busy = Math.min(60, 8 * Math.log2(1 + s.rate + inner.rate));
   const base = { leastZoom: 0, opacity, owner: n.id };
   const line = (key: string, text: string, ink: Offer['ink'], weight: number, y: number): void =>
-    labels.offer({ ...base, key: key + n.id, words: text, ink, weight, spot: listed([{ at: middle, scaledY: 0, fixedY: y }]) });
+    labels.offer({
+      ...base,
+      key: key + n.id,
+      words: text,
+      ink,
+      weight,
+      spot: listed([{ at: middle, scaledY: 0, fixedY: y }]),
+    });
   const ill = [g.failing > 0 ? `${g.failing} failing` : '', g.degraded > 0 ? `${g.degraded} degraded` : ''];
   const bad = ill.filter((w) => w !== '').join(' · ');
   const plate = plateInk(p, g.failing > 0 ? p.failing : p.degraded);
   if (g.open) {
     const at = { x: middle.x, y: rect.y + REGION_PAD };
     const some = g.shown < g.members ? `${g.shown} of ${g.members} shown` : `${g.members}`;
-    labels.offer({ ...base, key: `g${n.id}`, words: n.name, ink: placeInk(p, 19), weight: 600, spot: listed([{ at, scaledY: 0, fixedY: 0 }]) });
+    labels.offer({
+      ...base,
+      key: `g${n.id}`,
+      words: n.name,
+      ink: placeInk(p, 19),
+      weight: 600,
+      spot: listed([{ at, scaledY: 0, fixedY: 0 }]),
+    });
     labels.offer({
       ...base,
       key: `f${n.id}`,

@@ -66,7 +66,16 @@ function between(a: Rect, b: Rect): Curve {
   if (b.x + b.w < a.x) {
     const reach = (a.x - b.x - b.w) * 0.5;
     const low = 0.1;
-    return [a.x, ay + a.h * low, a.x - reach, ay + a.h * low, b.x + b.w + reach, by + b.h * low, b.x + b.w, by + b.h * low];
+    return [
+      a.x,
+      ay + a.h * low,
+      a.x - reach,
+      ay + a.h * low,
+      b.x + b.w + reach,
+      by + b.h * low,
+      b.x + b.w,
+      by + b.h * low,
+    ];
   }
   // One above the other: out on the right and back in there.
   const out = Math.max(a.x + a.w, b.x + b.w) + Math.min(150, 40 + Math.abs(by - ay) * 0.2);

@@ -48,7 +48,7 @@ export interface Box {
 const RIM = 2;
 const CELL = 72;
 /** Drawing words that are new to the texture takes at most so many milliseconds of a build; the rest come with the next. */
-const FRESH_MS = 5;
+const FRESH_MS = 2;
 /** Words that were shown weigh so much more. */
 const STEADY = 12;
 
@@ -90,8 +90,7 @@ export class Labels {
     const { view, reach } = this;
     this.cells = new Map();
     this.shown = [];
-    const seen = (r: Rect): boolean =>
-      r.x < reach.x && r.x + r.w > -reach.x && r.y < reach.y && r.y + r.h > -reach.y;
+    const seen = (r: Rect): boolean => r.x < reach.x && r.x + r.w > -reach.x && r.y < reach.y && r.y + r.h > -reach.y;
     for (const o of this.obstacles) if (seen(o)) this.put(o);
     for (const o of this.offers) if (this.before.has(o.key)) o.weight += STEADY;
     const order = this.offers.sort((a, b) => b.weight - a.weight || (a.key < b.key ? -1 : 1));

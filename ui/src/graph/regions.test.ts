@@ -8,7 +8,13 @@ import { extent, placeRegions } from './regions';
 function request(services: number, open: string[] = [], before?: Arrangement): ArrangeRequest {
   const g = fold(bigMesh(services, 0, 1), { fold: true, open, show: undefined });
   return {
-    nodes: g.nodes.map((n) => ({ id: n.id, group: n.namespace, kind: n.kind, within: n.within, members: n.group?.members })),
+    nodes: g.nodes.map((n) => ({
+      id: n.id,
+      group: n.namespace,
+      kind: n.kind,
+      within: n.within,
+      members: n.group?.members,
+    })),
     edges: g.edges,
     pinned: before?.places ?? [],
     rects: before?.rects ?? [],

@@ -200,7 +200,10 @@ function free(at: Rect, placed: ReadonlyMap<string, Rect>, but: string): boolean
   for (const [id, p] of placed) {
     if (id === but) continue;
     const apart =
-      at.x >= p.x + p.w + GAP.y || p.x >= at.x + at.w + GAP.y || at.y >= p.y + p.h + GAP.y || p.y >= at.y + at.h + GAP.y;
+      at.x >= p.x + p.w + GAP.y ||
+      p.x >= at.x + at.w + GAP.y ||
+      at.y >= p.y + p.h + GAP.y ||
+      p.y >= at.y + at.h + GAP.y;
     if (!apart) return false;
   }
   return true;

@@ -23,8 +23,7 @@ export function openGroups(
 ): string[] {
   const w = size.w / zoom / 2;
   const h = size.h / zoom / 2;
-  const away = (g: Group): number =>
-    Math.hypot(g.rect.x + g.rect.w / 2 - middle.x, g.rect.y + g.rect.h / 2 - middle.y);
+  const away = (g: Group): number => Math.hypot(g.rect.x + g.rect.w / 2 - middle.x, g.rect.y + g.rect.h / 2 - middle.y);
   const seen = groups
     .filter((g) => zoom >= (g.open ? FOLD_ZOOM : OPEN_ZOOM))
     .filter(

@@ -37,7 +37,7 @@ const EPOCH_SECONDS = 1800;
 /** While the map is dragged or flies, its figures are drawn anew at most this often. */
 const FIGURES_WAIT_MS = 1000;
 /** A map that was not moved for so long is at rest: words are placed anew, and groups fold and unfold. */
-const REST_MS = 140;
+const REST_MS = 200;
 
 export class MapView {
   readonly camera = new Camera();

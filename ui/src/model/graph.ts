@@ -176,8 +176,10 @@ export function bySeverity(window: string): (a: GraphNode, b: GraphNode) => numb
 export function troubles(m: GraphModel, window: string): GraphNode[] {
   const weight = (n: GraphNode): number =>
     (n.health === 'failing' ? 1e9 : 0) + signalsOf(n, window).error_rate * 1000 + signalsOf(n, window).rate;
-  return [...m.nodes.values()]
-    // The members of an open group speak for themselves.
-    .filter((n) => (n.health === 'failing' || n.health === 'degraded') && n.group?.open !== true)
-    .sort((a, b) => weight(b) - weight(a) || (a.id < b.id ? -1 : 1));
+  return (
+    [...m.nodes.values()]
+      // The members of an open group speak for themselves.
+      .filter((n) => (n.health === 'failing' || n.health === 'degraded') && n.group?.open !== true)
+      .sort((a, b) => weight(b) - weight(a) || (a.id < b.id ? -1 : 1))
+  );
 }

@@ -8,7 +8,13 @@ export type Trouble = 'slow' | 'failing' | 'throttled' | 'cut_off';
 /** The way in which a node or an edge is unwell, by the figure that shows it; undefined where the server says it is well. */
 export function troubleOf(of: GraphNode | GraphEdge, window: string): Trouble | undefined {
   const figure = tellingFigure(of.health, signalsOf(of, window));
-  return figure === undefined ? undefined : figure === 'latency' ? 'slow' : figure === 'throttled' ? 'throttled' : 'failing';
+  return figure === undefined
+    ? undefined
+    : figure === 'latency'
+      ? 'slow'
+      : figure === 'throttled'
+        ? 'throttled'
+        : 'failing';
 }
 
 export function isUnwell(h: Health): boolean {

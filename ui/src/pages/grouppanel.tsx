@@ -27,7 +27,11 @@ export function GroupPanel(p: { n: GraphNode; group: GroupInfo; unfold: (group: 
   );
   return (
     <>
-      <Head over={`${n.namespace === '' ? 'group' : 'namespace'} · ${g.members.toLocaleString('en')} members`} title={n.name} health={n.health}>
+      <Head
+        over={`${n.namespace === '' ? 'group' : 'namespace'} · ${g.members.toLocaleString('en')} members`}
+        title={n.name}
+        health={n.health}
+      >
         <p class="actions">
           <button type="button" class="button primary" onClick={() => p.unfold(n.id)}>
             {g.open ? 'Show' : 'Unfold'}

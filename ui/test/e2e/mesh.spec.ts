@@ -54,8 +54,7 @@ interface Box {
   h: number;
 }
 
-const overlap = (a: Box, b: Box): boolean =>
-  a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
+const overlap = (a: Box, b: Box): boolean => a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
 
 function overlapping(s: Seen): string[] {
   const bad: string[] = [];
@@ -104,7 +103,9 @@ for (const services of [1000, 5000, 10_000]) {
     const foundAll = Date.now() - typed;
     await page.keyboard.press('Enter');
     await expect(page.locator('.panel h2')).toContainText(wanted);
-    await expect.poll(() => page.evaluate((id) => window.binnacleMap!.place(id) !== undefined, `payments/${wanted}`)).toBe(true);
+    await expect
+      .poll(() => page.evaluate((id) => window.binnacleMap!.place(id) !== undefined, `payments/${wanted}`))
+      .toBe(true);
     const near = await atRest(page);
     expect(overlapping(near)).toEqual([]);
     await page.keyboard.press('Escape');
@@ -119,7 +120,9 @@ for (const services of [1000, 5000, 10_000]) {
         if (i % 20 === 19) await page.mouse.up();
       }
     });
-    console.log(`${services} services: first drawing ${first} ms, found in ${foundIn.toFixed(0)} ms (typing and all ${foundAll} ms)`);
+    console.log(
+      `${services} services: first drawing ${first} ms, found in ${foundIn.toFixed(0)} ms (typing and all ${foundAll} ms)`,
+    );
     console.log(report(`moving ${services} services`, work));
     if (judged) {
       expect(first).toBeLessThan(3000);
