@@ -28,6 +28,9 @@ func (t *Topology) clientSpan(s *telemetry.Span, k *keys) {
 	if s.PeerKind == telemetry.NodeDatabase || s.PeerKind == telemetry.NodeQueue {
 		h.Set(pair.Named)
 	}
+	if s.Peer != 0 {
+		h.SetTells()
+	}
 	if s.SpanID.IsZero() || s.TraceID.IsZero() {
 		t.alone(&h, near, t.callee(s, near))
 		return
@@ -45,17 +48,18 @@ func (t *Topology) clientSpan(s *telemetry.Span, k *keys) {
 			near = above
 		}
 	}
-	void := false
-	if first != 0 && t.moreThanServers(first) {
+	more := first != 0 && t.moreThanServers(first)
+	if more {
 		t.enter(near, first)
-		void = t.coveredByChild(&h, near, first)
-	}
-	if parent != 0 {
-		t.clientAbove(&h, near, tb.At(parent))
-		void = t.coveredByParent(&h, near, parent) || void
 	}
 	callee := t.answered(&h, near, owner, first)
-	if void && (callee == 0 || h.Has(pair.Named) || tb.At(callee).Witness() != telemetry.ServerSpan) {
+	served := callee != 0 && !h.Has(pair.Named) && tb.At(callee).Witness() == telemetry.ServerSpan
+	void := more && t.coveredByChild(&h, near, first)
+	if parent != 0 {
+		t.clientAbove(&h, near, tb.At(parent))
+		void = t.coveredByParent(&h, near, parent, served) || void
+	}
+	if void && !served {
 		h.MakeVoid(near)
 		t.push(&h, key, refers)
 		return
@@ -100,7 +104,7 @@ func (t *Topology) callee(s *telemetry.Span, near endpointID) endpointID {
 // service.
 func (t *Topology) coveredByChild(h *pair.Half, near endpointID, first pair.Ref) (void bool) {
 	t.callsBelow(near, first, maxInner, func(o *pair.Half) {
-		childVoid, parentVoid := covers(o, h)
+		childVoid, parentVoid := covers(o, h, o.Has(pair.Paired))
 		if childVoid && !o.Has(pair.Void) && !o.Has(pair.Paired) {
 			t.void(o)
 		}
@@ -111,7 +115,7 @@ func (t *Topology) coveredByChild(h *pair.Half, near endpointID, first pair.Ref)
 
 // coveredByParent looks at h's parent: if it is a client span of the same
 // service, one of the two is void.
-func (t *Topology) coveredByParent(h *pair.Half, near endpointID, parent pair.Ref) (void bool) {
+func (t *Topology) coveredByParent(h *pair.Half, near endpointID, parent pair.Ref, answered bool) (void bool) {
 	r := t.callAbove(near, parent)
 	if r == 0 {
 		return false
@@ -120,7 +124,7 @@ func (t *Topology) coveredByParent(h *pair.Half, near endpointID, parent pair.Re
 	if o.Witness() != telemetry.ClientSpan || !t.same(near, t.near(o)) {
 		return false
 	}
-	childVoid, parentVoid := covers(h, o)
+	childVoid, parentVoid := covers(h, o, answered)
 	if parentVoid && !o.Has(pair.Void) && !o.Has(pair.Paired) {
 		t.void(o)
 	}
@@ -199,12 +203,15 @@ func (t *Topology) meetServers(h *pair.Half, owner, first pair.Ref, p telemetry.
 
 // covers decides between a client span and its child, a client span of the
 // same service. A call to a database or queue is known best by the span that names it;
-// a database call inside another call is a call of its own.
-func covers(child, parent *pair.Half) (childVoid, parentVoid bool) {
+// a database call inside another call is a call of its own. Otherwise the child, which is nearer the wire, knows best, unless it says
+// nothing of whom it calls (that of a name that is looked up, or of a connection that is made), the other does, and nobody has answered it.
+func covers(child, parent *pair.Half, answered bool) (childVoid, parentVoid bool) {
 	switch c, p := child.Has(pair.Named), parent.Has(pair.Named); {
 	case c && !p:
 		return false, false
 	case p && !c:
+		return true, false
+	case parent.Tells() && !child.Tells() && !answered:
 		return true, false
 	default:
 		return false, true

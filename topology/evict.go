@@ -43,6 +43,7 @@ func (t *Topology) evict() {
 	if t.door.rows != nil {
 		t.door.forget(t.tick)
 	}
+	t.repeats.forget(t.tick)
 	t.flood.forget(t.now)
 	if t.littered() {
 		t.makeRoom(t.once, t.onceNamed)

@@ -120,6 +120,17 @@ func (t *Topology) revive(h *pair.Half, dst endpointID, p telemetry.Protocol) {
 	h.Clear(pair.Void | pair.Emitted)
 	h.SetRoute(t.route(near, dst, p))
 	t.countPast(h)
+	if h.Refers.IsZero() {
+		return
+	}
+	// The span above it was kept if it named the callee.
+	above := t.callAbove(near, t.parent(t.pending.Key(&h.Trace, h.Refers)))
+	if above == 0 {
+		return
+	}
+	if o := t.pending.At(above); hop(o, telemetry.ClientSpan) && !o.Has(pair.Paired) && !o.Has(pair.Named) && t.same(near, t.near(o)) {
+		t.void(o)
+	}
 }
 
 // alone counts a half that nothing can meet, and is done with it.

@@ -275,7 +275,7 @@ func (t *Topology) bridge(near endpointID, parent, first pair.Ref) {
 	}
 	t.answerAbove(above, near, first)
 	t.callsBelow(near, first, maxInner, func(child *pair.Half) {
-		childVoid, parentVoid := covers(child, above)
+		childVoid, parentVoid := covers(child, above, child.Has(pair.Paired))
 		if childVoid && !child.Has(pair.Void) && !child.Has(pair.Paired) {
 			t.void(child)
 		}

@@ -63,7 +63,7 @@ func (t *Topology) use(l *loader) {
 	defer t.mu.Unlock()
 	n := l.t
 	t.applied, t.now, t.tick, t.cursor, t.nextSweep = n.applied, n.now, n.tick, n.cursor, n.nextSweep
-	t.pending, t.nodes, t.edges, t.door = n.pending, n.nodes, n.edges, n.door
+	t.pending, t.nodes, t.edges, t.door, t.repeats = n.pending, n.nodes, n.edges, n.door, n.repeats
 	t.pub.dirtyEdges, t.pub.dirtyNodes = n.pub.dirtyEdges, n.pub.dirtyNodes
 	t.pub.changed, t.pub.reorder, t.pub.last = true, true, 0
 	for i := range l.spilled { // the limit is lower than it was
@@ -87,6 +87,9 @@ func (l *loader) all() {
 	if l.version > 1 {
 		l.refusals()
 	}
+	if l.version > 2 {
+		l.repeats()
+	}
 	l.nodes()
 	l.edges()
 	l.routes()
@@ -109,6 +112,21 @@ func (l *loader) refusals() {
 			return
 		}
 		l.t.door.seen(binary.LittleEndian.Uint64(b), l.t.tick-age)
+	}
+}
+
+func (l *loader) repeats() {
+	for range l.count(9) {
+		b := l.bytes(8)
+		age := l.int()
+		if l.err != nil {
+			return
+		}
+		if age < 0 || age >= repeatKeeps || age >= l.t.tick {
+			l.fail(errNonsense)
+			return
+		}
+		l.t.repeats.seen(binary.LittleEndian.Uint64(b), l.t.tick-age)
 	}
 }
 

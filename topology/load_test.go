@@ -46,7 +46,7 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
-// testdata/checkpoint.v1 and .v2 were written by the first binaries that wrote these versions, of
+// testdata/checkpoint.v1, .v2 and .v3 were written by the first binaries that wrote these versions, of
 // spans and entries that have met, have not, and are void: they must load as long as the
 // versions are read, and be what the same state is written as now, which is as the last.
 func TestLoadReadsOldCheckpoints(t *testing.T) {

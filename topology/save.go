@@ -17,7 +17,7 @@ import (
 // equal states are equal bytes, whatever numbers they had while they lived.
 const (
 	checkpointMagic   = "BINTOPO"
-	checkpointVersion = 2
+	checkpointVersion = 3
 )
 
 // Save writes the whole state to w, with the position that it has applied. The
@@ -44,6 +44,12 @@ func (t *Topology) encode() []byte {
 	for _, r := range refusals {
 		e.b = binary.LittleEndian.AppendUint64(e.b, r.hash)
 		e.int(t.tick - r.tick)
+	}
+	batches := t.repeats.list(t.tick)
+	e.uint(uint64(len(batches)))
+	for _, s := range batches {
+		e.b = binary.LittleEndian.AppendUint64(e.b, s.batch)
+		e.int(t.tick - s.tick)
 	}
 	e.nodes()
 	e.edges()

@@ -35,6 +35,7 @@ type Topology struct {
 	nodes    nodes
 	edges    edges
 	door     door
+	repeats  repeats
 	flood    flood
 	observed observations
 	scratch  scratch
@@ -95,6 +96,10 @@ func (t *Topology) Consume(e telemetry.Entry) telemetry.Observed {
 		return t.observed.lend(before, before)
 	}
 	t.advance(e.Batch.Received)
+	if t.repeated(e.Batch) {
+		t.applied = e.Position
+		return t.observed.lend(before, e.Position)
+	}
 	t.begin(e.Batch)
 	spans := e.Batch.Spans
 	for i := range spans {

@@ -24,6 +24,7 @@ import (
 const (
 	Fixtures    = "wire-fixtures.tar.gz" // what senders and other projects' tests put on the wire
 	PeerConfigs = "peer-configs.tar.gz"  // configurations and dashboards of others
+	NezhaDev    = "nezha-dev.tar.gz"     // traces, logs and metrics of labelled incidents in two systems
 )
 
 // Own are the files below the package's folder testdata/dir, by their path in it. It fails

@@ -23,7 +23,7 @@ type Half struct {
 	// a span, the id that a log entry names. Zero refers to nothing.
 	Refers   telemetry.SpanID
 	Start    int64  // Unix nanoseconds
-	took     uint64 // 48 bits of nanoseconds, then 16 bits of tick
+	took     uint64 // 47 bits of nanoseconds, then 16 bits of tick; the top bit is Tells
 	place    uint32 // its Route; of a void half its Endpoint
 	next     Ref    // the half before this one that refers to the same id
 	Response uint32
@@ -45,7 +45,11 @@ const (
 	Inner                            // void, and of no side: it is a hop only if its parent is another service's
 )
 
-const maxTook = 1<<48 - 1
+// The two words of took: 47 bits of nanoseconds and one that says whether the far end was named, then 16 bits of tick.
+const (
+	maxTook = 1<<47 - 1
+	tells   = 1 << 63
+)
 
 // SetWhat fills in what the half reports.
 func (h *Half) SetWhat(w telemetry.Witness, o telemetry.Outcome, s telemetry.TLS, p telemetry.Protocol) {
@@ -99,15 +103,21 @@ func (h *Half) MakeVoid(reporter Endpoint) {
 // Reporter is who reported the half, if it is void; a half that is not is known by its route.
 func (h *Half) Reporter() Endpoint { return Endpoint(h.place) }
 
-// SetTook keeps a duration in nanoseconds, three days at most, and the tick in
+// SetTook keeps a duration in nanoseconds, 39 hours at most, and the tick in
 // which the half was counted.
 func (h *Half) SetTook(ns, tick int64) {
 	ns = max(0, min(ns, maxTook))
-	h.took = uint64(ns)<<16 | uint64(uint16(tick)) //nolint:gosec // not negative; the low 16 bits
+	h.took = h.took&tells | uint64(ns)<<16 | uint64(uint16(tick)) //nolint:gosec // not negative; the low 16 bits
 }
 
 // Duration is the request's, in nanoseconds.
-func (h *Half) Duration() int64 { return int64(h.took >> 16) } //nolint:gosec // 48 bits
+func (h *Half) Duration() int64 { return int64(h.took &^ tells >> 16) } //nolint:gosec // 47 bits
+
+// SetTells says that the half's reporter named its far end.
+func (h *Half) SetTells() { h.took |= tells }
+
+// Tells says that SetTells did, whatever was learned since.
+func (h *Half) Tells() bool { return h.took&tells != 0 }
 
 // Age is how many ticks before now the half was counted, if that is less than
 // MaxAge. The table's owner sees to it that it is.
