@@ -1,6 +1,8 @@
 package topology
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
@@ -73,6 +75,11 @@ func (t *Topology) makeRoom(goes func(*edge) bool, leaves func(*node) bool) {
 			stays[e.src], stays[e.dst] = true, true
 		}
 	}
+	// In an order that a restart does not change, since what is of no protocol goes to the first that comes.
+	slices.SortFunc(leaving, func(a, b leaver) int {
+		return cmp.Or(cmp.Compare(a.edge.protocol, b.edge.protocol), compareNodes(ns.list[a.edge.src].key, ns.list[b.edge.src].key),
+			compareNodes(ns.list[a.edge.dst].key, ns.list[b.edge.dst].key))
+	})
 	// Those of a protocol first: on their targets those of none are counted.
 	for _, mute := range [...]bool{false, true} {
 		for _, l := range leaving {

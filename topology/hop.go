@@ -128,7 +128,7 @@ func (t *Topology) revive(h *pair.Half, dst endpointID, p telemetry.Protocol) {
 	if above == 0 {
 		return
 	}
-	if o := t.pending.At(above); hop(o, telemetry.ClientSpan) && !o.Has(pair.Paired) && !o.Has(pair.Named) && t.same(near, t.near(o)) {
+	if o := t.pending.At(above); o != h && hop(o, telemetry.ClientSpan) && !o.Has(pair.Paired) && !o.Has(pair.Named) && t.same(near, t.near(o)) {
 		t.void(o)
 	}
 }

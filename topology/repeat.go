@@ -109,14 +109,18 @@ func (t *Topology) repeated(b *telemetry.Batch) bool {
 
 // digest is a number made of spans' ids and times, and of their order.
 func digest(spans []telemetry.Span) uint64 {
-	const k0, k1, k2, k3 = 0x9e3779b97f4a7c15, 0xd1342543de82ef95, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb
 	h := uint64(len(spans))
 	for i := range spans {
 		s := &spans[i]
-		v := binary.LittleEndian.Uint64(s.TraceID[:8])*k0 ^ binary.LittleEndian.Uint64(s.TraceID[8:])*k1 ^
-			binary.LittleEndian.Uint64(s.SpanID[:])*k2 ^ bits.RotateLeft64(uint64(s.Start)*k3, 32) //nolint:gosec // bits
-		h = (bits.RotateLeft64(h, 23) ^ v) * k0
-		h += uint64(s.Duration)<<3 | uint64(s.Kind) //nolint:gosec // bits
+		v := fold(binary.LittleEndian.Uint64(s.TraceID[:8])^0x9e3779b97f4a7c15, binary.LittleEndian.Uint64(s.TraceID[8:])^0xd1342543de82ef95)
+		v ^= fold(binary.LittleEndian.Uint64(s.SpanID[:])^0xbf58476d1ce4e5b9, uint64(s.Start)^0x94d049bb133111eb)          //nolint:gosec // bits
+		h = fold(h^v^0xa0761d6478bd642f, uint64(s.Duration)<<3^uint64(s.Kind)^bits.RotateLeft64(v, 31)^0xe7037ed1a0b428db) //nolint:gosec // bits
 	}
-	return h ^ h>>32
+	return h
+}
+
+// fold mixes two words into one, of which each bit depends on all of both.
+func fold(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a, b)
+	return hi ^ lo
 }

@@ -96,12 +96,19 @@ func (t *Topology) Consume(e telemetry.Entry) telemetry.Observed {
 		return t.observed.lend(before, before)
 	}
 	t.advance(e.Batch.Received)
-	if t.repeated(e.Batch) {
-		t.applied = e.Position
-		return t.observed.lend(before, e.Position)
+	if !t.repeated(e.Batch) {
+		t.take(e.Batch)
 	}
-	t.begin(e.Batch)
-	spans := e.Batch.Spans
+	t.sweepEmptied()
+	t.applied = e.Position
+	t.pub.changed = true
+	return t.observed.lend(before, e.Position)
+}
+
+// take counts all of a batch.
+func (t *Topology) take(b *telemetry.Batch) {
+	t.begin(b)
+	spans := b.Spans
 	for i := range spans {
 		if i%prefetchAhead == 0 {
 			t.prefetchSpans(spans[i:min(i+prefetchAhead, len(spans))])
@@ -123,17 +130,13 @@ func (t *Topology) Consume(e telemetry.Entry) telemetry.Observed {
 			// Not a hop.
 		}
 	}
-	requests := e.Batch.Requests
+	requests := b.Requests
 	for i := range requests {
 		if i%prefetchAhead == 0 {
 			t.prefetchRequests(requests[i:min(i+prefetchAhead, len(requests))])
 		}
 		t.request(&requests[i], t.scratch.keys[i%prefetchAhead].refers)
 	}
-	t.sweepEmptied()
-	t.applied = e.Position
-	t.pub.changed = true
-	return t.observed.lend(before, e.Position)
 }
 
 // Tick says what time it is, in Unix nanoseconds, while nothing arrives: halves
