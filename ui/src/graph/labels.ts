@@ -47,8 +47,6 @@ export interface Box {
 /** Around the letters a picture has a rim of this width, which may touch another's. */
 const RIM = 2;
 const CELL = 72;
-/** Drawing words that are new to the texture takes at most so many milliseconds of a build; the rest come with the next. */
-const FRESH_MS = 2;
 /** Words that were shown weigh so much more. */
 const STEADY = 12;
 
@@ -85,8 +83,11 @@ export class Labels {
     this.obstacles.push({ key, x, y, w, h });
   }
 
-  /** Fills the sprites' buffer. Answers whether words wait for the next build. */
-  place(atlas: Atlas, out: Floats, hasty: boolean): boolean {
+  /**
+   * Fills the sprites' buffer. Drawing words that are new to the texture takes at most `freshMs`; the rest come with the
+   * next build. Answers whether any wait.
+   */
+  place(atlas: Atlas, out: Floats, freshMs: number): boolean {
     const { view, reach } = this;
     this.cells = new Map();
     this.shown = [];
@@ -94,7 +95,7 @@ export class Labels {
     for (const o of this.obstacles) if (seen(o)) this.put(o);
     for (const o of this.offers) if (this.before.has(o.key)) o.weight += STEADY;
     const order = this.offers.sort((a, b) => b.weight - a.weight || (a.key < b.key ? -1 : 1));
-    const until = performance.now() + (hasty ? 0 : FRESH_MS);
+    const until = performance.now() + freshMs;
     let waiting = false;
     const now = new Set<string>();
     const scale = nodeScale(view.zoom);

@@ -1,9 +1,10 @@
 import type { GraphEdge, GraphNode } from '../api/types';
 import type { Curve, Point, Rect } from '../base/geometry';
 import type { GraphModel } from '../model/graph';
-import { isUnwell, troubleOf } from '../model/trouble';
+import { blameOf, isUnwell, troubleOf } from '../model/trouble';
 import type { Area } from './area';
 import type { View } from './camera';
+import { drawBlame } from './drawblame';
 import { EdgeDrawer } from './drawedges';
 import { drawGroup } from './drawgroups';
 import { drawNode } from './drawnodes';
@@ -59,7 +60,8 @@ export class Scene {
 
   /**
    * Draws the model into the renderer's buffers for a view. Answers whether anything in it moves by itself, and whether
-   * words wait for the next build. In `haste`, while a hand moves the map, words that are there stay as they are.
+   * words wait for the next build. With no time for new words (`freshMs` is 0), while a hand moves the map, those that are
+   * there stay as they are.
    */
   build(
     model: GraphModel,
@@ -69,13 +71,14 @@ export class Scene {
     view: View,
     size: { w: number; h: number },
     seconds: number,
-    haste: boolean,
+    freshMs: number,
   ): { moves: boolean; waiting: boolean } {
+    const haste = freshMs === 0;
     const fill = (): { moves: boolean; waiting: boolean } => {
       for (const f of Object.values(this.buffers)) f.n = 0;
       this.labels.begin(view, size);
       const moves = this.fill(model, looks, p, view, seconds, haste);
-      return { moves, waiting: this.labels.place(renderer.atlas, this.buffers.sprite, haste) };
+      return { moves, waiting: this.labels.place(renderer.atlas, this.buffers.sprite, freshMs) };
     };
     const generation = renderer.atlas.generation;
     let done = fill();
@@ -135,7 +138,10 @@ export class Scene {
     view: View,
     figures: (key: string, make: () => string) => string,
   ): boolean {
-    const state = { at, young, victim: false, culprit: false, trouble: troubleOf(n, looks.window) };
+    const { culprit, cause } = blameOf(n);
+    const to = cause === undefined ? undefined : this.places.get(cause);
+    if (to !== undefined) drawBlame(at, to, p, this.buffers);
+    const state = { at, young, victim: cause !== undefined, culprit, trouble: troubleOf(n, looks.window) };
     return drawNode(n, state, looks, p, view, this.buffers.node, this.labels, figures);
   }
 

@@ -38,6 +38,8 @@ const EPOCH_SECONDS = 1800;
 const FIGURES_WAIT_MS = 1000;
 /** A map that was not moved for so long is at rest: words are placed anew, and groups fold and unfold. */
 const REST_MS = 200;
+/** Milliseconds of a build for new words: few just after the map was moved, for it may move on. */
+const WORDS_MS = { moved: 2, still: 12 } as const;
 
 export class MapView {
   readonly camera = new Camera();
@@ -70,6 +72,7 @@ export class MapView {
   private epoch = performance.now();
   private seconds = 0;
   private builtAt = 0;
+  private movedAt = -1e9;
   private cameraTimer: ReturnType<typeof setTimeout> | undefined;
   private unfolded = '';
   private sought: string | undefined;
@@ -289,8 +292,9 @@ export class MapView {
       this.stale = false;
       this.builtAt = time;
       const { view, width: w, height: h } = this.camera;
+      const words = inHand ? 0 : time - this.movedAt < 1000 ? WORDS_MS.moved : WORDS_MS.still;
       const built = this.scene.build(
-        ...([this.model, this.looks, this.palette, this.renderer, view, { w, h }, this.seconds, inHand] as const),
+        ...([this.model, this.looks, this.palette, this.renderer, view, { w, h }, this.seconds, words] as const),
       );
       this.moving = built.moves && !this.still;
       if (built.waiting && !inHand) this.refresh();
@@ -312,6 +316,7 @@ export class MapView {
   }
 
   private cameraMoved(): void {
+    this.movedAt = performance.now();
     clearTimeout(this.cameraTimer);
     this.cameraTimer = setTimeout(() => this.rest(), REST_MS);
     this.paint.now();

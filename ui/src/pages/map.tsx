@@ -1,9 +1,9 @@
 import { computed, useSignalEffect } from '@preact/signals';
-import type { JSX } from 'preact';
+import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { GraphEdge, GraphNode } from '../api/types';
 import { WINDOWS } from '../api/types';
-import { duration, percent, rate } from '../base/format';
+import { duration, percent, rate, when } from '../base/format';
 import type { Point } from '../base/geometry';
 import { MapView, type Hit } from '../graph/view';
 import { errorShare, signalsOf, tellingFigure } from '../model/graph';
@@ -16,6 +16,7 @@ import { colors } from '../widgets/theme';
 import { Compass } from './compass';
 import { connection, graph, loaded, onGraphChange, opened, pastError, retryPast, useGraph } from './live';
 import { MapPanel } from './mappanel';
+import { MapTable } from './maptable';
 import { TimeStrip } from './timestrip';
 
 // The page itself asks two yes-or-no questions of the graph, and must not render four times a second for them: a computed
@@ -94,6 +95,8 @@ export function MapPage(): JSX.Element {
       selectedNode: node,
       selectedEdge: edge,
       window: mapWindow.value,
+      edgeLabels: param('labels') === 'on',
+      hideHealthy: param('hide') === 'healthy',
       focus: node !== undefined && focus > 0 ? graph.neighbourhood(node, focus) : undefined,
     });
   });
@@ -166,7 +169,14 @@ export function MapPage(): JSX.Element {
       ) : null}
       {failed === undefined && loaded.value && placed && !empty ? (
         <>
+          {param('table') === 'on' ? <MapTable /> : null}
           <Tools view={view} />
+          {param('legend') === 'on' ? <Legend /> : null}
+          {connection.value.kind === 'waiting' && range.value === undefined ? (
+            <p class="map-stale" role="alert">
+              The server does not answer: these figures are of {when(graph.time, Date.now())}. Trying again.
+            </p>
+          ) : null}
           <Compass view={view} moved={moved.current} window={mapWindow.value} />
           <Tip hit={hover.hit} at={hover.at} />
         </>
@@ -217,6 +227,20 @@ function Tools(p: { view: { current: MapView | undefined } }): JSX.Element {
           <Icon name="tidy" />
         </button>
       </div>
+      <div class="tool-group words">
+        <Toggle name="hide" on="healthy" title="Show only what is unwell, and what it hurts">
+          Unwell
+        </Toggle>
+        <Toggle name="labels" on="on" title="Rate and p99 at each edge">
+          Edges
+        </Toggle>
+        <Toggle name="legend" on="on" title="What shapes and colours mean">
+          Legend
+        </Toggle>
+        <Toggle name="table" on="on" title="The same as a table">
+          Table
+        </Toggle>
+      </div>
       {range.value === undefined ? (
         <Segments
           label="Figures over the last"
@@ -226,6 +250,33 @@ function Tools(p: { view: { current: MapView | undefined } }): JSX.Element {
         />
       ) : null}
     </div>
+  );
+}
+
+/** A button that sets a parameter of the address, or takes it away. */
+function Toggle(p: { name: string; on: string; title: string; children: ComponentChildren }): JSX.Element {
+  const pressed = param(p.name) === p.on;
+  return (
+    <button
+      type="button"
+      title={p.title}
+      aria-pressed={pressed}
+      onClick={() => patch({ [p.name]: pressed ? undefined : p.on })}
+    >
+      {p.children}
+    </button>
+  );
+}
+
+function Legend(): JSX.Element {
+  return (
+    <section class="map-legend" aria-label="Legend">
+      <span>Failing: red, a toothed ring, a triangle</span>
+      <span>Slow: amber, a double ring, a clock</span>
+      <span>Throttled: violet, a barred ring, a gate</span>
+      <span>Cut off: a ring with two gaps</span>
+      <span>To blame: a golden ring; a dashed arrow leads there from whom it hurts</span>
+    </section>
   );
 }
 

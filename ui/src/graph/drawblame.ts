@@ -1,0 +1,21 @@
+import type { Curve, Point } from '../base/geometry';
+import { alpha, premultiplied, type Floats } from './ink';
+import type { Palette } from './renderer';
+
+/** An arrow, dashed and thin, from who is unwell to whom it is unwell because of. */
+export function drawBlame(from: Point, to: Point, p: Palette, out: { ribbon: Floats; dot: Floats }): void {
+  const length = Math.hypot(to.x - from.x, to.y - from.y);
+  if (length < 1) return;
+  // Bowed aside, so that it does not lie on the edge that it explains.
+  const bow = Math.min(70, length * 0.18) / length;
+  const side = { x: -(to.y - from.y) * bow, y: (to.x - from.x) * bow };
+  const at = (t: number): Point => ({
+    x: from.x + (to.x - from.x) * t + side.x,
+    y: from.y + (to.y - from.y) * t + side.y,
+  });
+  const [a, b] = [at(0.33), at(0.67)];
+  const c: Curve = [from.x, from.y, a.x, a.y, b.x, b.y, to.x, to.y];
+  const ink = premultiplied(alpha(p.accent, 0.7));
+  out.ribbon.push(...c, 1.4, 0, 1, length, ...ink);
+  out.dot.push(...c, 1 - Math.min(0.45, 34 / length), 0, 5.5, 1, ...ink);
+}
