@@ -172,7 +172,7 @@ func (t *Topology) thin() {
 	old := t.now - t.idle()
 	many := len(es.routes)-len(es.freeRoute) > t.limits.routes
 	for _, e := range es.list {
-		if e != nil && (e.overflow || many || e.routeCount >= t.limits.routesPerEdge) {
+		if e != nil && (e.overflow || many || t.crowded(e)) {
 			t.forgetRoutes(e, old, nil)
 		}
 	}

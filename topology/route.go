@@ -60,7 +60,7 @@ func (t *Topology) newRoute(src, dst endpointID, p telemetry.Protocol) routeID {
 			return r
 		}
 	}
-	if e.routeCount >= t.limits.routesPerEdge || len(es.routes)-len(es.freeRoute) > t.limits.routes {
+	if t.crowded(e) || len(es.routes)-len(es.freeRoute) > t.limits.routes {
 		bareSrc, bareDst := ns.list[e.src].bare, ns.list[e.dst].bare
 		bare := keyOf(bareSrc, bareDst, e.protocol)
 		if key != bare {
@@ -85,6 +85,21 @@ func (t *Topology) newRoute(src, dst endpointID, p telemetry.Protocol) routeID {
 	es.nameRoute(r, t.edgeOf(r))
 	t.hold(r, 1)
 	return r
+}
+
+// crowded says that an edge has as many routes as it may have. Those that are alike, as merging leaves them, count once: a checkpoint has
+// them once, and a copy of the state must go the same way.
+func (t *Topology) crowded(e *edge) bool {
+	es := &t.edges
+	if e.routeCount < t.limits.routesPerEdge {
+		return false
+	}
+	distinct := make(map[routeKey]struct{}, e.routeCount)
+	for r := e.routes; r != 0; r = es.routes[r].next {
+		rt := &es.routes[r]
+		distinct[keyOf(rt.src, rt.dst, rt.protocol)] = struct{}{}
+	}
+	return len(distinct) >= t.limits.routesPerEdge
 }
 
 // natural says that an overflow edge is where requests between two endpoints belong.
