@@ -55,7 +55,7 @@ type GraphDelta struct {
 }
 
 // GraphNode is a node with the golden signals of its inbound traffic: what the edges
-// show that lead to it, and requests whose caller is not known yet (docs/operations/graph.md).
+// show that lead to it, summed (docs/operations/graph.md).
 type GraphNode struct {
 	ID        string // Node.ID
 	Name      string

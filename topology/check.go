@@ -220,6 +220,9 @@ func (t *Topology) checkTies() error {
 		}
 		touching[e.src]++
 		touching[e.dst]++
+		if e.src == nowhere {
+			touching[ns.byKey[callerNode()]]++
+		}
 		if e.src != nowhere && ns.list[e.src].key != callerNode() {
 			callers[e.dst]++
 		}

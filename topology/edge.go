@@ -21,19 +21,20 @@ import (
 
 // edge is an edge of the graph.
 type edge struct {
-	src, dst   nodeID
-	protocol   telemetry.Protocol
-	overflow   bool // nodes.overflowEdge(src, dst)
-	dirty      bool // counted on since it was last rendered
-	emptied    bool // is in edges.emptied
-	first      int64
-	last       int64 // when it last had traffic
-	acc        [telemetry.Witnesses]*signal.Acc
-	routes     routeID // the first of its routes
-	routeCount int
-	slow       exemplar // the slowest of the last minute
-	failed     exemplar // the latest error
-	drawn      drawnEdge
+	src, dst    nodeID
+	protocol    telemetry.Protocol
+	overflow    bool // nodes.overflowEdge(src, dst)
+	fromUnknown bool // src is the unknown client
+	dirty       bool // counted on since it was last rendered
+	emptied     bool // is in edges.emptied
+	first       int64
+	last        int64 // when it last had traffic
+	acc         [telemetry.Witnesses]*signal.Acc
+	routes      routeID // the first of its routes
+	routeCount  int
+	slow        exemplar // the slowest of the last minute
+	failed      exemplar // the latest error
+	drawn       drawnEdge
 }
 
 type edgeKey struct {
@@ -113,11 +114,14 @@ func (t *Topology) replaces(key edgeKey) bool {
 func (t *Topology) newEdge(key edgeKey, first, last int64) edgeID {
 	es := &t.edges
 	overflow := t.nodes.overflowEdge(key.src, key.dst)
+	if key.src == nowhere {
+		t.node(callerNode())
+	}
 	mute, muted := es.byKey[edgeKey{key.src, key.dst, telemetry.ProtocolUnknown}]
 	if !overflow {
 		es.live++
 	}
-	e := &edge{src: key.src, dst: key.dst, protocol: key.protocol, overflow: overflow, first: first, last: last}
+	e := &edge{src: key.src, dst: key.dst, protocol: key.protocol, overflow: overflow, fromUnknown: t.nodes.list[key.src].key == callerNode(), first: first, last: last}
 	var id edgeID
 	if n := len(es.free); n > 0 {
 		id, es.free = es.free[n-1], es.free[:n-1]
@@ -141,8 +145,17 @@ func (ns *nodes) overflowEdge(src, dst nodeID) bool {
 }
 
 // tie counts an edge, or with -1 no longer, at its nodes.
+//
+// An edge from nowhere holds the unknown client's node, in whose name it is drawn.
 func (ns *nodes) tie(e *edge, n int) {
 	src, dst := ns.list[e.src], ns.list[e.dst]
+	if e.src == nowhere {
+		id := ns.byKey[callerNode()]
+		ns.list[id].edges += n
+		if n < 0 {
+			ns.loose = append(ns.loose, id)
+		}
+	}
 	src.edges += n
 	dst.edges += n
 	if e.src != nowhere && src.key != callerNode() {
@@ -204,6 +217,16 @@ func (t *Topology) sweepEmptied() {
 	}
 	t.nodes.loose = t.nodes.loose[:0]
 	t.pub.compact(t)
+}
+
+// bestTotal is what the witness counted that saw most, of equals the first.
+func (e *edge) bestTotal() (most signal.Sums) {
+	for _, a := range e.acc {
+		if a != nil && a.Total().Requests > most.Requests {
+			most = a.Total()
+		}
+	}
+	return most
 }
 
 // requests is how many requests all witnesses counted.

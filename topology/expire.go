@@ -49,11 +49,11 @@ func (t *Topology) finish(h *pair.Half) {
 // Orphans. A server half names a caller that was never heard of. Either nobody
 // there sends telemetry (a browser, a load balancer that begins traces), and then the
 // caller belongs on the graph; or its half was lost (sampled away, dropped by
-// an exporter, cut off by a restart), and then an arrow from nowhere would be a lie that
-// stays for an hour. So orphans are drawn where they are the rule: where no caller
-// was ever met, or where they are more than one in twenty. Where they are the exception
-// they count as the node's inbound traffic, without an edge. Observations name
-// the unknown client in both cases: totals are exact.
+// an exporter, cut off by a restart), and then its request is most often on the edge of a caller whose
+// side saw it. So orphans are the unknown client's for good where they are the rule: where no caller
+// was ever met, or where they are more than one in twenty. Where they are the exception they stay on the edge
+// from nowhere, of which the unknown client's shows no more than what no other edge does (inbound.go). Observations name
+// the unknown client in both cases.
 const (
 	fewOrphans  = 20
 	orphanShare = 20 // one in so many

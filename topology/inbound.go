@@ -7,28 +7,73 @@ import (
 
 // The problem: a node shows the golden signals of its inbound traffic, and the
 // edges that lead to it show theirs. The two must agree, at every moment, also while
-// halves wait on the edge from nowhere, which is not drawn. To add that edge to
-// the drawn ones counts requests twice: where a log entry has not met its span yet, the
-// span's half is on a drawn edge, and the entry's on the hidden one. To leave it out
-// shows nothing of a node of which nothing else is known.
+// halves wait on the edge from nowhere, of whose requests nobody knows yet who sent them. To
+// draw that edge as it is counts requests twice: where a log entry has not met its span yet, the
+// span's half is on the edge of a known caller, and the entry's on the one from nowhere. To leave it
+// out shows nothing of requests that a service has had.
 //
-// The rule, for each window:
+// The rule, for each window and for the totals:
 //
-//	A node's traffic is the sum of its inbound edges as they are drawn. If a
-//	witness of the node's own side, its spans or its proxy's log, has seen more requests in all,
-//	hidden ones included, what it has seen beyond that sum is added: these are
-//	requests that no drawn edge counts by any witness.
+//	A node's traffic is the sum of its inbound edges as they are drawn: always.
+//	The rest is what a witness of the node's own side, its spans or its proxy's log, has
+//	seen in all, from nowhere included, beyond what its other edges show. It is drawn on the
+//	unknown client's edge, and leaves it when the caller is heard of. What a short window has,
+//	the longer ones have.
 //
-// So a node on which nothing waits shows exactly what its edges sum to, and one
-// on which something waits never counts a request twice: each witness reports it once.
+// So a request whose caller is not known counts at once, at the unknown client, as it does in the series
+// when the wait is over; and none counts twice, for each witness reports it once.
 //
-// Not chosen: the best witness of the node's sums (a caller with spans and one with
-// logs alone would not add up); leaving out what waits where anything is drawn (where
-// callees export their spans before their callers do, all nodes would lag).
+// Not chosen: adding the rest to the node and to no edge (the parts do not sum to the whole);
+// leaving out what waits (where callees export their spans before their callers do, all nodes
+// would lag); the best witness of the node's sums (a caller with spans and one with logs alone
+// would not add up).
 
-// renderInbound renders the inbound traffic of a node, of which the drawn edges
-// have been rendered. tr, which is empty, is left with its sums and distributions.
-func (t *Topology) renderInbound(in []*edge, tr *traffic) (windows [signal.Windows]shown) {
+// rest is what the unknown client's edge of one protocol shows beyond what is counted on it.
+type rest struct {
+	sums   [signal.Windows]signal.Sums
+	totals signal.Sums
+	by     telemetry.Witness // of the totals
+	best   [signal.Windows]telemetry.Witness
+	from   *edge // from nowhere
+}
+
+// widen sees to it that what a window shows is in the longer ones and in the totals. There, others' requests
+// of earlier times, which that witness did not see, may weigh it up.
+func (r *rest) widen() {
+	for w := 1; w < len(r.sums); w++ {
+		if r.sums[w-1].Requests > r.sums[w].Requests {
+			r.sums[w], r.best[w] = r.sums[w-1], r.best[w-1]
+		}
+	}
+	if last := len(r.sums) - 1; r.sums[last].Requests > r.totals.Requests {
+		r.totals, r.by = r.sums[last], r.best[last]
+	}
+}
+
+// addTo adds the rest to what an edge or a node shows.
+func (r *rest) addTo(tr *traffic, now int64) {
+	for w := range signal.Window(signal.Windows) {
+		s := &r.sums[w]
+		if s.Requests == 0 {
+			continue
+		}
+		tr.sums[w].Requests += s.Requests
+		tr.sums[w].Errors += s.Errors
+		tr.sums[w].Throttled += s.Throttled
+		per := perSecond(w, r.from.first, now)
+		tr.rates[w].requests += float64(s.Requests) * per
+		tr.rates[w].errors += float64(s.Errors) * per
+		tr.rates[w].throttled += float64(s.Throttled) * per
+		r.from.acc[r.best[w]].AddTo(&tr.dist[w], w)
+	}
+}
+
+// renderInbound renders the inbound traffic of a node, of which the edges from
+// known callers have been rendered, and with it its edges from the unknown client. tr, which is
+// empty, is left with its sums and distributions.
+func (t *Topology) renderInbound(in []*edge, tr *traffic) (windows [signal.Windows]shown, changed bool) {
+	caller := t.nodes.byKey[callerNode()]
+	var total signal.Sums
 	hidden := false
 	for _, e := range in {
 		if e.src == nowhere {
@@ -36,6 +81,31 @@ func (t *Topology) renderInbound(in []*edge, tr *traffic) (windows [signal.Windo
 			continue
 		}
 		e.gather(tr, t.now)
+		s := e.bestTotal()
+		total.Requests += s.Requests
+		total.Errors += s.Errors
+		total.Throttled += s.Throttled
+	}
+	var rests [len(known) + 1]rest
+	n := 0
+	if hidden {
+		n = t.shareRest(in, tr, total, &rests)
+		for i := range rests[:n] {
+			rests[i].addTo(tr, t.now)
+		}
+	}
+	for _, e := range in {
+		if e.src != nowhere && e.src != caller {
+			continue
+		}
+		if t.renderEdge(e, restOf(e, in, rests[:n])) {
+			changed = true
+		}
+	}
+	for _, e := range in {
+		if !e.drawn.visible {
+			continue
+		}
 		for w := range windows {
 			v, of := &windows[w], &e.drawn.windows[w]
 			v.rate += of.rate
@@ -43,58 +113,106 @@ func (t *Topology) renderInbound(in []*edge, tr *traffic) (windows [signal.Windo
 			v.throttled += of.throttled
 		}
 	}
-	if hidden {
-		t.addHidden(in, tr, &windows)
-	}
 	for w := range windows {
 		windows[w].finish(&tr.dist[w])
 	}
-	return windows
+	return windows, changed
 }
 
-// addHidden adds what a witness of the callee's side saw beyond what is drawn.
-func (t *Topology) addHidden(in []*edge, tr *traffic, windows *[signal.Windows]shown) {
-	first := t.now
+// restOf is the rest that an edge of the unknown client shows, nil if there is none. Where requests are
+// counted at the unknown client for good, that edge shows it, otherwise the one from nowhere in its name.
+func restOf(e *edge, in []*edge, rests []rest) *rest {
+	if e.src == nowhere {
+		for _, o := range in {
+			if o.src != nowhere && o.protocol == e.protocol && o.fromUnknown {
+				return nil
+			}
+		}
+	}
+	for i := range rests {
+		if rests[i].from.protocol == e.protocol {
+			return &rests[i]
+		}
+	}
+	return nil
+}
+
+// shareRest works out the rest, and shares it among the edges from nowhere, of which
+// there is one a protocol. shown is what the other edges show of each window, total
+// of all time.
+func (t *Topology) shareRest(in []*edge, shown *traffic, total signal.Sums, rests *[len(known) + 1]rest) (n int) {
 	var seen [signal.Windows][telemetry.Witnesses]signal.Sums
+	var ever [telemetry.Witnesses]signal.Sums
 	for _, e := range in {
-		first = min(first, e.first)
-		for w := range seen {
-			for _, by := range calleeSide {
-				if a := e.acc[by]; a != nil {
-					a.Advance(t.tick)
-					s := a.Sums(signal.Window(w))
-					to := &seen[w][by]
-					to.Requests += s.Requests
-					to.Errors += s.Errors
-					to.Throttled += s.Throttled
-				}
+		if e.src == nowhere && n < len(rests) {
+			rests[n].from = e
+			n++
+		}
+		for _, by := range calleeSide {
+			a := e.acc[by]
+			if a == nil {
+				continue
+			}
+			a.Advance(t.tick)
+			ever[by] = plus(ever[by], a.Total())
+			for w := range seen {
+				seen[w][by] = plus(seen[w][by], a.Sums(signal.Window(w)))
 			}
 		}
 	}
 	for w := range signal.Window(signal.Windows) {
-		best := telemetry.ServerSpan
-		if seen[w][telemetry.ServerLog].Requests > seen[w][best].Requests {
-			best = telemetry.ServerLog
-		}
-		s, drawn := &seen[w][best], &tr.sums[w]
-		if s.Requests <= drawn.Requests {
-			continue
-		}
-		more := s.Requests - drawn.Requests
-		failed := min(more, s.Errors-min(s.Errors, drawn.Errors))
-		refused := min(more-failed, s.Throttled-min(s.Throttled, drawn.Throttled))
-		per := perSecond(w, first, t.now)
-		windows[w].rate += float64(more) * per
-		windows[w].errors += float64(failed) * per
-		windows[w].throttled += float64(refused) * per
-		drawn.Requests, drawn.Errors, drawn.Throttled = s.Requests, drawn.Errors+failed, drawn.Throttled+refused
-		tr.dist[w].Reset()
-		for _, e := range in {
-			if a := e.acc[best]; a != nil {
-				a.AddTo(&tr.dist[w], w)
+		best, left := beyond(&seen[w], shown.sums[w])
+		for i := range rests[:n] {
+			r := &rests[i]
+			r.best[w] = best
+			if a := r.from.acc[best]; a != nil {
+				r.sums[w], left = takeOf(left, a.Sums(w).Requests)
 			}
 		}
 	}
+	best, left := beyond(&ever, total)
+	for i := range rests[:n] {
+		r := &rests[i]
+		r.by = best
+		if a := r.from.acc[best]; a != nil {
+			r.totals, left = takeOf(left, a.Total().Requests)
+		}
+		r.widen()
+	}
+	return n
+}
+
+func plus(a, b signal.Sums) signal.Sums {
+	a.Requests += b.Requests
+	a.Errors += b.Errors
+	a.Throttled += b.Throttled
+	return a
+}
+
+// beyond is what the better witness of the callee's side saw beyond what is shown. That is
+// no more than it saw from nowhere, since each edge shows at least what the witness saw there.
+func beyond(seen *[telemetry.Witnesses]signal.Sums, shown signal.Sums) (best telemetry.Witness, more signal.Sums) {
+	best = telemetry.ServerSpan
+	if seen[telemetry.ServerLog].Requests > seen[best].Requests {
+		best = telemetry.ServerLog
+	}
+	s := &seen[best]
+	if s.Requests <= shown.Requests {
+		return best, more
+	}
+	more.Requests = s.Requests - shown.Requests
+	more.Errors = min(more.Requests, s.Errors-min(s.Errors, shown.Errors))
+	more.Throttled = min(more.Requests-more.Errors, s.Throttled-min(s.Throttled, shown.Throttled))
+	return best, more
+}
+
+// takeOf takes up to n requests out of s, errors first.
+func takeOf(s signal.Sums, n uint64) (took, left signal.Sums) {
+	took.Requests = min(s.Requests, n)
+	took.Errors = min(s.Errors, took.Requests)
+	took.Throttled = min(s.Throttled, took.Requests-took.Errors)
+	left.Requests, left.Errors, left.Throttled = s.Requests-took.Requests, s.Errors-took.Errors, s.Throttled-took.Throttled
+	return took, left
 }
 
 // calleeSide are the witnesses that see all of a node's inbound traffic, or none.

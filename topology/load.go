@@ -202,6 +202,10 @@ func (l *loader) edges() {
 		if e.overflow = ns.overflowEdge(e.src, e.dst); marked && !e.overflow {
 			l.fail(errNonsense)
 		}
+		if e.src == nowhere {
+			l.t.node(callerNode())
+		}
+		e.fromUnknown = ns.list[e.src].key == callerNode()
 		e.first, e.last = l.int(), l.int()
 		l.exemplar(&e.slow)
 		l.exemplar(&e.failed)

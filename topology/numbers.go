@@ -13,6 +13,6 @@ type (
 	routeID    = pair.Route
 )
 
-// nowhere is the endpoint, and node, of a caller that is not known yet. Edges
-// from it are not drawn, but may count as their target's inbound traffic: see inbound.go.
+// nowhere is the endpoint, and node, of a caller that is not known yet. What
+// edges from it count is drawn on the unknown client's, as far as no other edge shows it: see inbound.go.
 const nowhere = 0

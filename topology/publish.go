@@ -25,7 +25,8 @@ type publisher struct {
 	nodeOrder []*node
 	throttled map[edgeKey][]telemetry.RuleRate
 
-	traffic  traffic // scratch
+	traffic  traffic // scratch, of an edge
+	inbound  traffic // and of a node
 	in, out  map[nodeID][]*edge
 	nextLook int64
 }
@@ -137,18 +138,12 @@ func (t *Topology) renderEdges() (some bool) {
 		}
 		e.dirty = false
 		t.markNodeDirty(e.dst)
-		if e.src == nowhere {
-			e.drawn.due = t.tick + 10
-			if t.tick-e.last/1e8 > 3100 {
-				e.drawn.due = 0
-			}
-			continue
+		if e.src == nowhere || e.fromUnknown {
+			continue // it is rendered with its node
 		}
-		was := e.drawn.visible
 		health := e.drawn.is.Health
-		if t.renderEdge(e) {
+		if t.renderEdge(e, nil) {
 			some = true
-			p.reorder = p.reorder || !was
 			if health != e.drawn.is.Health {
 				t.markNodeDirty(e.src)
 			}
@@ -164,6 +159,10 @@ func (t *Topology) renderNodes() (some bool) {
 	if len(p.dirtyNodes) == 0 {
 		return false
 	}
+	caller := ns.byKey[callerNode()]
+	if caller != nowhere {
+		t.markNodeDirty(caller)
+	}
 	clear(p.in)
 	clear(p.out)
 	for _, e := range t.edges.list {
@@ -173,25 +172,30 @@ func (t *Topology) renderNodes() (some bool) {
 		if ns.list[e.dst].drawn.dirty {
 			p.in[e.dst] = append(p.in[e.dst], e)
 		}
-		if ns.list[e.src].drawn.dirty {
-			p.out[e.src] = append(p.out[e.src], e)
+		src := e.src
+		if src == nowhere {
+			src = caller
+		}
+		if ns.list[src].drawn.dirty {
+			p.out[src] = append(p.out[src], e)
+		}
+	}
+	render := func(id nodeID) {
+		n := ns.list[id]
+		if n == nil || !n.drawn.dirty {
+			return
+		}
+		n.drawn.dirty = false
+		if id != nowhere && t.renderNode(n, p.in[id], p.out[id]) {
+			some = true
 		}
 	}
 	for _, id := range p.dirtyNodes {
-		n := ns.list[id]
-		if n == nil || !n.drawn.dirty {
-			continue
-		}
-		n.drawn.dirty = false
-		if id == nowhere {
-			continue
-		}
-		was := n.drawn.visible
-		if t.renderNode(n, p.in[id], p.out[id]) {
-			some = true
-			p.reorder = p.reorder || !was
+		if id != caller {
+			render(id)
 		}
 	}
+	render(caller) // its edges have been rendered with those whom it calls
 	p.dirtyNodes = p.dirtyNodes[:0]
 	return some
 }

@@ -17,24 +17,34 @@ type drawnEdge struct {
 }
 
 // renderEdge renders an edge anew; changed says that it differs from what was
-// shown.
-func (t *Topology) renderEdge(e *edge) (changed bool) {
+// shown. An edge of the unknown client is rendered with its node, which may have a rest for it
+// (see inbound.go); one from nowhere shows that alone, in the unknown client's name.
+func (t *Topology) renderEdge(e *edge, more *rest) (changed bool) {
 	d := &e.drawn
+	src := e.src
+	if src == nowhere {
+		src = t.nodes.byKey[callerNode()]
+	}
 	if d.id == "" {
-		d.id = t.nodes.list[e.src].drawnID() + ">" + t.nodes.list[e.dst].drawnID() + "|" + e.protocol.String()
+		d.id = t.nodes.list[src].drawnID() + ">" + t.nodes.list[e.dst].drawnID() + "|" + e.protocol.String()
 	}
 	tr := &t.pub.traffic
 	tr.reset()
-	e.gather(tr, t.now)
+	if e.src != nowhere {
+		e.gather(tr, t.now)
+	}
+	if more != nil {
+		more.addTo(tr, t.now)
+	}
 	windows := tr.show()
 	is := telemetry.GraphEdge{
 		ID:          d.id,
-		Source:      t.nodes.list[e.src].drawnID(),
+		Source:      t.nodes.list[src].drawnID(),
 		Target:      t.nodes.list[e.dst].drawnID(),
 		Protocol:    e.protocol,
 		Health:      t.judge(&tr.sums, &tr.dist),
 		MTLS:        e.mutual(),
-		ThrottledBy: t.pub.throttled[edgeKey{e.src, e.dst, e.protocol}],
+		ThrottledBy: t.pub.throttled[edgeKey{src, e.dst, e.protocol}],
 		FirstSeen:   e.first,
 		LastSeen:    e.last,
 	}
@@ -42,17 +52,33 @@ func (t *Topology) renderEdge(e *edge) (changed bool) {
 		telemetry.ClientSpan: &is.Witnesses.ClientSpan, telemetry.ServerSpan: &is.Witnesses.ServerSpan,
 		telemetry.ClientLog: &is.Witnesses.ClientLog, telemetry.ServerLog: &is.Witnesses.ServerLog,
 	}
-	for w, a := range e.acc {
-		if a == nil {
-			continue
-		}
-		total := a.Total()
-		*counts[w] = total.Requests
-		if total.Requests > is.Totals.Requests {
-			is.Totals = telemetry.Totals{Requests: total.Requests, Errors: total.Errors, Throttled: total.Throttled}
+	var total signal.Sums
+	if e.src != nowhere {
+		total = e.bestTotal()
+		for w, a := range e.acc {
+			if a != nil {
+				*counts[w] = a.Total().Requests
+			}
 		}
 	}
-	d.due = t.nextLook(e, tr)
+	if more != nil {
+		total = plus(total, more.totals)
+		*counts[more.by] += more.totals.Requests
+	}
+	is.Totals = telemetry.Totals{Requests: total.Requests, Errors: total.Errors, Throttled: total.Throttled}
+	if e.src == nowhere {
+		if d.due = 0; t.now-e.last < 310e9 { // what waits may yet be more than others show
+			d.due = t.tick + 10
+		}
+		if total.Requests == 0 {
+			changed = d.visible
+			d.visible, t.pub.reorder = false, t.pub.reorder || changed
+			return changed
+		}
+	} else {
+		d.due = t.nextLook(e, tr)
+	}
+	t.pub.reorder = t.pub.reorder || !d.visible
 	old := &d.is
 	if d.visible && windows == d.windows && is.Health == old.Health && is.Totals == old.Totals && is.Witnesses == old.Witnesses &&
 		is.MTLS == old.MTLS && is.FirstSeen == old.FirstSeen && is.LastSeen == old.LastSeen && sameRates(is.ThrottledBy, old.ThrottledBy) &&

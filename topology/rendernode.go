@@ -24,34 +24,45 @@ func (n *node) drawnID() string {
 }
 
 // renderNode renders a node anew by the edges that lead to it, and those that
-// lead away.
+// lead away; and with it its edges from the unknown client.
 func (t *Topology) renderNode(n *node, in, out []*edge) (changed bool) {
-	tr := &t.pub.traffic
+	tr := &t.pub.inbound
 	tr.reset()
 	last := n.reported
 	for _, e := range in {
 		last = max(last, e.last)
 	}
-	windows := t.renderInbound(in, tr)
+	windows, some := t.renderInbound(in, tr)
 	is := telemetry.GraphNode{
 		ID: n.drawnID(), Name: n.key.Name, Namespace: n.key.Namespace, Cluster: n.cluster,
 		Kind: n.key.Kind, System: n.system, Versions: t.versions(n),
 		Health: t.judge(&tr.sums, &tr.dist),
 	}
+	calls := false
 	for _, e := range out {
+		if !e.drawn.visible {
+			continue
+		}
+		calls = true
 		last = max(last, e.last)
-		if is.Health == telemetry.HealthIdle && e.drawn.is.Health != telemetry.HealthIdle && e.drawn.visible {
+		if is.Health == telemetry.HealthIdle && e.drawn.is.Health != telemetry.HealthIdle {
 			is.Health = telemetry.HealthOK // nobody calls it, but it calls
 		}
 	}
 	is.LastSeen = last
 	d := &n.drawn
+	if !calls && n.key == callerNode() { // it is there for what may be drawn in its name
+		changed = d.visible
+		d.visible, t.pub.reorder = false, t.pub.reorder || changed
+		return changed
+	}
 	old := &d.is
 	if d.visible && windows == d.windows && is.Cluster == old.Cluster && is.System == old.System && is.Health == old.Health &&
 		is.LastSeen == old.LastSeen && sameStrings(is.Versions, old.Versions) {
-		return false
+		return some
 	}
 	is.Windows = signals(&windows)
+	t.pub.reorder = t.pub.reorder || !d.visible
 	d.is, d.windows, d.visible = is, windows, true
 	return true
 }
