@@ -1,0 +1,147 @@
+package app
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/binnacle-mesh/binnacle/internal/query"
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// sumsHold asks that each node of the live graph shows what its inbound edges sum to, in each window, to the three digits that are shown.
+// It says whether there are requests whose caller is not known.
+func (s *surfaces) sumsHold(step int) (waits bool) {
+	s.t.Helper()
+	g := s.graph.Snapshot()
+	for _, e := range g.Edges {
+		waits = waits || e.Source == "client:unknown"
+	}
+	for _, n := range g.Nodes {
+		for window, of := range n.Windows {
+			var sum telemetry.Signals
+			for _, e := range g.Edges {
+				if e.Target == n.ID {
+					sum.Rate += e.Windows[window].Rate
+					sum.ErrorRate += e.Windows[window].ErrorRate
+					sum.ThrottledRate += e.Windows[window].ThrottledRate
+				}
+			}
+			for _, f := range [...][2]float64{{of.Rate, sum.Rate}, {of.ErrorRate, sum.ErrorRate}, {of.ThrottledRate, sum.ThrottledRate}} {
+				if math.Abs(f[0]-f[1]) > 0.006*max(f[0], f[1])+1e-9 {
+					s.t.Fatalf("step %d: %s shows %v over %s, its edges %v", step, n.ID, of, window, sum)
+				}
+			}
+		}
+	}
+	return waits
+}
+
+// TestSumsOnAllSurfaces sends halves of random hops some seconds apart and in random order. The parts sum to the whole
+// after every second; when nothing waits, live graph, past graph and the views have the same totals.
+func TestSumsOnAllSurfaces(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(3) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			s := newSurfaces(t)
+			r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test's
+			due := map[int][]func(*telemetry.Batch){}
+			ids, waited := uint64(0), false
+			shown, edges := s.graph.Snapshot(), map[string]telemetry.GraphEdge{}
+			for step := range 40 {
+				for range r.IntN(30) * btoi(step < 30) {
+					ids += 2
+					from, to := fmt.Sprint("s", r.IntN(3)), fmt.Sprint("s", 3+r.IntN(3))
+					client, server, outcome := id8(ids), id8(ids+1), telemetry.Outcome(r.IntN(3)) //nolint:gosec // below 3
+					trace := telemetry.TraceID{1}
+					put := func(of string, kind telemetry.SpanKind, id, parent telemetry.SpanID) func(*telemetry.Batch) {
+						return func(b *telemetry.Batch) {
+							b.Resources = append(b.Resources, telemetry.Resource{Identity: telemetry.Identity{Service: b.InternString(of)}})
+							b.Spans = append(b.Spans, telemetry.Span{
+								TraceID: trace, SpanID: id, ParentID: parent, Kind: kind, Start: s.now.UnixNano(), Duration: 1e7, Name: b.InternString("work"),
+								Resource: uint32(len(b.Resources) - 1), Protocol: telemetry.ProtocolHTTP, Outcome: outcome, Code: 200,
+							})
+						}
+					}
+					at := step + r.IntN(5)
+					due[at] = append(due[at], put(to, telemetry.KindServer, server, client))
+					at = step + r.IntN(5)
+					due[at] = append(due[at], put(from, telemetry.KindClient, client, telemetry.SpanID{}))
+				}
+				b := telemetry.NewBatch()
+				b.Received = s.now.UnixNano()
+				for _, f := range due[step] {
+					f(b)
+				}
+				if _, err := s.Append(context.Background(), b); err != nil {
+					t.Fatal(err)
+				}
+				s.now = s.now.Add(time.Second)
+				s.pass(0)
+				waited = s.sumsHold(step) || waited
+				now := s.graph.Snapshot()
+				d := query.Diff(shown, now)
+				for _, id := range d.RemovedEdges {
+					delete(edges, id)
+				}
+				for _, e := range d.Edges {
+					edges[e.ID] = e
+				}
+				if shown = now; len(edges) != len(now.Edges) {
+					t.Fatalf("step %d: what changed adds up to %d edges, the snapshot has %d", step, len(edges), len(now.Edges))
+				}
+				for _, e := range now.Edges {
+					if d := cmp.Diff(e, edges[e.ID]); d != "" {
+						t.Fatalf("step %d: edge (-snapshot +deltas):\n%s", step, d)
+					}
+				}
+			}
+			s.pass(20 * time.Second)
+			if !waited || s.sumsHold(-1) {
+				t.Error("no caller was ever waited for, or one still is")
+			}
+			live, past := map[string]telemetry.Totals{}, map[string]telemetry.Totals{}
+			all := uint64(0)
+			for _, e := range s.graph.Snapshot().Edges {
+				live[e.ID] = e.Totals
+				all += e.Totals.Requests
+			}
+			for _, e := range s.between(s.now.Add(-time.Hour), s.now.Add(time.Second)).Edges {
+				past[e.ID] = e.Totals
+			}
+			if d := cmp.Diff(live, past); d != "" {
+				t.Errorf("totals (-live +past):\n%s", d)
+			}
+			if all != ids/2 {
+				t.Errorf("%d requests are counted, %d were made", all, ids/2)
+			}
+			for _, q := range []string{
+				`sum(traces_service_graph_request_total)`, `sum(istio_requests_total{reporter="destination"})`,
+				`sum(istio_requests_total{reporter="source"})`, `sum(traces_spanmetrics_calls_total{span_kind="SPAN_KIND_SERVER"})`,
+			} {
+				if v := s.ask(q); len(v) != 1 || v[0].F != float64(all) {
+					t.Errorf("%s is %v, want %d", q, v, all)
+				}
+			}
+		})
+	}
+}
+
+func id8(n uint64) (id telemetry.SpanID) {
+	binary.BigEndian.PutUint64(id[:], n)
+	return id
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
