@@ -39,7 +39,7 @@ const FIGURES_WAIT_MS = 1000;
 /** A map that was not moved for so long is at rest: words are placed anew, and groups fold and unfold. */
 const REST_MS = 200;
 /** Milliseconds of a build for new words: few just after the map was moved, for it may move on. */
-const WORDS_MS = { moved: 2, still: 12 } as const;
+const WORDS_MS = { moved: 2, still: 24 } as const;
 
 export class MapView {
   readonly camera = new Camera();
@@ -203,6 +203,12 @@ export class MapView {
     const { left, right, top, bottom } = this.inset;
     if (s.x > left && s.x < this.camera.width - right && s.y > top && s.y < this.camera.height - bottom) return;
     this.flyTo(id);
+  }
+
+  /** Brings a point of the world to the middle. */
+  lookAt(p: Point): void {
+    this.camera.flyTo({ ...this.camera.view, ...p }, performance.now(), this.still);
+    this.cameraMoved();
   }
 
   zoomBy(factor: number): void {

@@ -17,6 +17,7 @@ import { Compass } from './compass';
 import { connection, graph, loaded, onGraphChange, opened, pastError, retryPast, useGraph } from './live';
 import { MapPanel } from './mappanel';
 import { MapTable } from './maptable';
+import { MiniMap } from './minimap';
 import { TimeStrip } from './timestrip';
 
 // The page itself asks two yes-or-no questions of the graph, and must not render four times a second for them: a computed
@@ -177,6 +178,7 @@ export function MapPage(): JSX.Element {
               The server does not answer: these figures are of {when(graph.time, Date.now())}. Trying again.
             </p>
           ) : null}
+          {hasPanel ? null : <MiniMap view={view} moved={moved.current} />}
           <Compass view={view} moved={moved.current} window={mapWindow.value} />
           <Tip hit={hover.hit} at={hover.at} />
         </>
