@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
@@ -48,7 +49,7 @@ func (s *surfaces) sumsHold(step int) (waits bool) {
 func TestSumsOnAllSurfaces(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(3) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			s := newSurfaces(t)
 			r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test's
