@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -71,7 +72,7 @@ func TestEveryByte(t *testing.T) {
 				tried++
 				bad := slices.Clone(whole)
 				bad[i] ^= byte(1 << (i % 8))
-				damaged := filepath.Join(root, fmt.Sprint(i))
+				damaged := filepath.Join(root, strconv.Itoa(i))
 				if err := os.Mkdir(damaged, 0o700); err != nil {
 					t.Fatal(err)
 				}
