@@ -19,7 +19,7 @@ import (
 //	shut out who calls what the flood calls.
 //	What may not enter is counted at overflow, exactly, and knocks again with its next request.
 //	From three quarters full on, what says least makes room (evict.go).
-//	Thousands of names that came once and have been silent for a minute go, whether room is wanted or not.
+//	Thousands of names that came once and have been silent for a minute go, whether room is wanted or not (litter.go).
 //
 // Not chosen: to make room at the moment when somebody knocks (a flood would pay with the hot path); to count all names
 // approximately, and keep the most frequent (a service that is called once a minute is as real as one that is called a thousand times a

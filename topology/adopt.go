@@ -1,6 +1,11 @@
 package topology
 
-import "github.com/binnacle-mesh/binnacle/telemetry"
+import (
+	"cmp"
+	"slices"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
 
 // adopt is called when a service becomes known: by its own telemetry, or
 // because a mesh names it. Nodes that were drawn for its name before are merged into
@@ -19,6 +24,8 @@ func (t *Topology) adopt(service nodeID) {
 			strays = append(strays, id)
 		}
 	}
+	// By name, and not by place: see edgesThat.
+	slices.SortFunc(strays, func(a, b nodeID) int { return cmp.Compare(ns.list[a].hash, ns.list[b].hash) })
 	for _, stray := range strays {
 		if !ns.list[stray].reporter {
 			t.adoptStray(stray)
@@ -30,10 +37,11 @@ func (t *Topology) adopt(service nodeID) {
 func (t *Topology) adoptStray(stray nodeID) {
 	ns := &t.nodes
 	n := ns.list[stray]
-	for id := 1; id < len(t.edges.list); id++ {
-		e := t.edges.list[id]
-		if e == nil || e.src != stray && e.dst != stray {
-			continue
+	touches := func(e *edge) bool { return e.src == stray || e.dst == stray }
+	for _, l := range t.edgesThat(touches) {
+		e := t.edges.list[l.id]
+		if e != l.edge {
+			continue // it went with another
 		}
 		far := e.src
 		if far == stray {
@@ -43,7 +51,7 @@ func (t *Topology) adoptStray(stray nodeID) {
 		if is == nowhere || is == stray || is == far {
 			continue
 		}
-		t.rehomeEdge(edgeID(id), stray, is) //nolint:gosec // an index
+		t.rehomeEdge(l.id, stray, is)
 	}
 }
 

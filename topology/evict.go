@@ -47,45 +47,74 @@ func (t *Topology) evict() {
 	}
 	t.repeats.forget(t.tick)
 	t.flood.forget(t.now)
-	if t.littered() {
-		t.makeRoom(t.once, t.onceNamed)
-	}
+	t.clearLitter()
 	if t.pressed() {
 		lot := uint64(t.tick/evictEvery) % lots //nolint:gosec // not negative
-		t.makeRoom(func(e *edge) bool {
-			return t.tired(e.first, e.last) && hashEdge(t.nodes.list[e.src].hash, t.nodes.list[e.dst].hash, e.protocol)%lots == lot
-		}, func(n *node) bool { return n.hash%lots == lot && t.tired(n.since, n.reported) })
+		goes := t.edgesThat(func(e *edge) bool { return t.tired(e.first, e.last) && t.hashOfEdge(e)%lots == lot })
+		t.makeRoom(goes, t.staying(goes), func(n *node) bool { return n.hash%lots == lot && t.tired(n.since, n.reported) })
 	}
 }
 
-// makeRoom has the edges that are to go be counted at overflow, and gives up the nodes that are to go and have no edge.
-func (t *Topology) makeRoom(goes func(*edge) bool, leaves func(*node) bool) {
-	es, ns, pressed := &t.edges, &t.nodes, t.pressed()
+// leaver is an edge that is to go, unless it went with another, and its number is another's.
+type leaver struct {
+	id   edgeID
+	edge *edge
+	rank uint8  // those of less rank go first
+	hash uint64 // of the edge
+}
+
+// edgesThat are the edges of which something is true, in the order in which they are to be merged into others. An edge that another of them
+// may be merged into comes after it, and goes along with what it has then: those that have an overflow node come last, and of others those
+// of a protocol first, since those of none are counted on their targets. The rest of the order is by name, and not by place: what is of no
+// protocol falls to whichever comes first.
+func (t *Topology) edgesThat(goes func(*edge) bool) (out []leaver) {
+	ns := &t.nodes
+	for id, e := range t.edges.list {
+		if e == nil || e.overflow || !goes(e) {
+			continue
+		}
+		l := leaver{id: edgeID(id), edge: e, hash: t.hashOfEdge(e)} //nolint:gosec // an index
+		if e.protocol == telemetry.ProtocolUnknown {
+			l.rank = 1
+		}
+		if overflows(ns.list[e.src].key) || overflows(ns.list[e.dst].key) {
+			l.rank += 2
+		}
+		out = append(out, l)
+	}
+	slices.SortFunc(out, func(a, b leaver) int { return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.hash, b.hash)) })
+	return out
+}
+
+func (t *Topology) hashOfEdge(e *edge) uint64 {
+	return hashEdge(t.nodes.list[e.src].hash, t.nodes.list[e.dst].hash, e.protocol)
+}
+
+// staying says which nodes stay when some edges go.
+func (t *Topology) staying(leaving []leaver) []bool {
+	ns, pressed := &t.nodes, t.pressed()
 	stays := make([]bool, len(ns.list))
-	var leaving []leaver
 	for id, n := range ns.list {
 		stays[id] = n != nil && (id == nowhere || ours(n.key) || n.reporter && !t.tired(n.since, n.reported))
 	}
-	for id, e := range es.list {
-		switch {
-		case e == nil || e.overflow:
-		case goes(e):
-			leaving = append(leaving, leaver{edgeID(id), e}) //nolint:gosec // an index
-		case !pressed || !t.tired(e.first, e.last): // or else it goes soon
+	gone := make([]bool, len(t.edges.list))
+	for _, l := range leaving {
+		gone[l.id] = true
+	}
+	for id, e := range t.edges.list {
+		if e != nil && !e.overflow && !gone[id] && (!pressed || !t.tired(e.first, e.last)) { // or else it goes soon
 			stays[e.src], stays[e.dst] = true, true
 		}
 	}
-	// In an order that a restart does not change, since what is of no protocol goes to the first that comes.
-	slices.SortFunc(leaving, func(a, b leaver) int {
-		return cmp.Or(cmp.Compare(a.edge.protocol, b.edge.protocol), compareNodes(ns.list[a.edge.src].key, ns.list[b.edge.src].key),
-			compareNodes(ns.list[a.edge.dst].key, ns.list[b.edge.dst].key))
-	})
-	// Those of a protocol first: on their targets those of none are counted.
-	for _, mute := range [...]bool{false, true} {
-		for _, l := range leaving {
-			if es.list[l.id] == l.edge && (l.edge.protocol == telemetry.ProtocolUnknown) == mute {
-				t.evictEdge(l.id, stays)
-			}
+	return stays
+}
+
+// makeRoom has the edges that are to go be counted at overflow, and gives up the nodes that are to go and have no edge.
+func (t *Topology) makeRoom(goes []leaver, stays []bool, leaves func(*node) bool) {
+	es, ns := &t.edges, &t.nodes
+	for _, l := range goes {
+		if es.list[l.id] == l.edge {
+			t.evictEdge(l.id, stays)
 		}
 	}
 	for id, n := range ns.list {
@@ -97,60 +126,30 @@ func (t *Topology) makeRoom(goes func(*edge) bool, leaves func(*node) bool) {
 	}
 }
 
-// litter is what a flood leaves behind where there is room for it: thousands of names that came once and never again, among which nobody
-// finds the services that live. Once there is so much of it that was silent for a minute, all of it goes that has been for half of one, at
-// once, so that no rest stays for as long as forget_after.
-const (
-	litterAfter = time.Minute
-	litterSince = litterAfter / 2
-	litterCalls = 4 // as all witnesses count together: one request that four saw
-)
-
-// littered says that there is as much litter as is worth telling of a flood.
-func (t *Topology) littered() bool {
-	old, left := t.now-int64(litterAfter), uint64(0)
-	for _, e := range t.edges.list {
-		if e != nil && e.last <= old && t.once(e) {
-			left++
-		}
+// home is where an edge that is to go is counted on.
+func (t *Topology) home(e *edge, stays []bool) (src, dst telemetry.Node) {
+	ns := &t.nodes
+	src, dst = ns.list[e.src].key, ns.list[e.dst].key
+	if !stays[e.dst] {
+		dst = overflowNode(dst.Kind)
 	}
-	for _, n := range t.nodes.list {
-		if n != nil && n.edges == 0 && n.reported <= old && t.onceNamed(n) {
-			left++
-		}
+	if !stays[e.src] || stays[e.dst] && e.src != nowhere && !ours(src) {
+		src = overflowNode(src.Kind)
 	}
-	return left >= t.floodAt()
-}
-
-// once says that an edge is litter: some requests within a short time, and silence since.
-func (t *Topology) once(e *edge) bool {
-	return !e.overflow && t.silent(e.first, e.last) && e.requests() <= litterCalls
-}
-
-// onceNamed says that a node without edges is litter.
-func (t *Topology) onceNamed(n *node) bool { return n.reporter && t.silent(n.since, n.reported) }
-
-// silent says that something was seen within a short time alone, and not for long.
-func (t *Topology) silent(first, last int64) bool {
-	return last-first < int64(patience) && t.now-last >= max(int64(litterSince), t.idle())
-}
-
-// leaver is an edge that is to go, unless it went with another, and its number is another's.
-type leaver struct {
-	id   edgeID
-	edge *edge
+	return src, dst
 }
 
 // evictEdge has an edge on which no half waits be counted at overflow.
 func (t *Topology) evictEdge(id edgeID, stays []bool) {
 	es, ns := &t.edges, &t.nodes
 	e := es.list[id]
+	src, dst := t.home(e, stays)
 	key := edgeKey{e.src, e.dst, e.protocol}
-	if !stays[key.dst] {
-		key.dst = t.node(overflowNode(ns.list[key.dst].key.Kind))
+	if dst != ns.list[e.dst].key {
+		key.dst = t.node(dst)
 	}
-	if !stays[key.src] || key.dst == e.dst && key.src != nowhere && !ours(ns.list[key.src].key) {
-		key.src = t.node(overflowNode(ns.list[key.src].key.Kind))
+	if src != ns.list[e.src].key {
+		key.src = t.node(src)
 	}
 	if key.src == e.src && key.dst == e.dst {
 		return // it is one already, of one that stays

@@ -163,27 +163,6 @@ func letters(i int) string {
 	return b.String()
 }
 
-// What is no litter stays for as long as forget_after: a few that came once, and many that came some times and rest.
-func TestQuietIsNoLitter(t *testing.T) {
-	t.Parallel()
-	f := &floodFeed{feed: newFeed(DefaultConfig())}
-	for i := range 900 {
-		f.calls([2]string{fmt.Sprintf("once/s%d", i), "host.example.com"})
-	}
-	for range 5 {
-		for i := range 2000 {
-			f.calls([2]string{fmt.Sprintf("busy/s%d", i), "host.example.com"})
-		}
-		f.pass(time.Second)
-	}
-	for range 300 {
-		f.pass(time.Second)
-	}
-	if s := f.t.Stats(); s.Evicted.Edges != 0 || s.Evicted.Nodes != 0 || s.Edges < 2900 {
-		t.Errorf("after five quiet minutes: %+v", s)
-	}
-}
-
 // What makes room keeps its part in every figure: windows of overflow are what those of the edges that went were.
 func TestEvictionKeepsWindows(t *testing.T) {
 	t.Parallel()
