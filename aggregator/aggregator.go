@@ -59,6 +59,7 @@ type Aggregator struct {
 	scratch []byte
 
 	flushed int64     // Unix ms of the newest flush, 0: none by this process
+	making  int64     // Unix ms from which on a series that is made now may be in the store; see replayed.go
 	stale   []*series // left memory; the next flush marks their end in the store
 	folded  [folds]uint64
 
@@ -89,10 +90,13 @@ func (a *Aggregator) Consume(e telemetry.Entry) error {
 		return nil
 	}
 	a.applied = e.Position
+	before := a.now
 	a.now = max(a.now, e.Batch.Received)
+	a.makeFrom(a.now)
 	a.consumeSpans(e.Batch)
 	a.sweep()
 	a.makeRoom()
+	a.makeFrom(before) // what is observed next may have been observed before this entry came, when it was new
 	a.metrics.spans.Add(float64(len(e.Batch.Spans)))
 	a.publish()
 	return nil

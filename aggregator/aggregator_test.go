@@ -138,7 +138,7 @@ func TestTotalsAreExact(t *testing.T) {
 			}
 		}
 		got := left
-		each(a, func(s *series) {
+		a.each(func(s *series) {
 			got += s.latency.count
 			sum += int64(s.latency.sumLo)
 		})
@@ -146,7 +146,7 @@ func TestTotalsAreExact(t *testing.T) {
 			t.Fatalf("%d counted of %d spans and %d observations; sum %d of %d", got, spans, observations, sum, want)
 		}
 		n := 0
-		each(a, func(s *series) {
+		a.each(func(s *series) {
 			if s.labels.Get("overflow") == "" {
 				n++
 			}
@@ -158,32 +158,12 @@ func TestTotalsAreExact(t *testing.T) {
 }
 
 func labelsOf(a *Aggregator) (n int64) {
-	each(a, func(s *series) {
+	a.each(func(s *series) {
 		if s.labels.Get("overflow") == "" {
 			n += int64(s.labels.ByteSize())
 		}
 	})
 	return n
-}
-
-func each(a *Aggregator, f func(*series)) {
-	for _, op := range a.opOrder {
-		f(&op.series)
-	}
-	for _, e := range a.edgeOrder {
-		for _, s := range e.series {
-			f(s)
-		}
-	}
-	overflow := a.edgeOverflow[:]
-	for i := range a.opOverflow {
-		overflow = append(overflow, a.opOverflow[i][:]...)
-	}
-	for _, s := range overflow {
-		if s != nil {
-			f(s)
-		}
-	}
 }
 
 func TestCodesOfAnEdgeAreBounded(t *testing.T) {
@@ -195,7 +175,7 @@ func TestCodesOfAnEdgeAreBounded(t *testing.T) {
 		a.Observe(observed(a, telemetry.Observation{Edge: e, Code: 100 + code, Duration: 1e6}))
 	}
 	var total uint64
-	each(a, func(s *series) { total += s.latency.count })
+	a.each(func(s *series) { total += s.latency.count })
 	if a.Len() > maxVariants+1 || total != n {
 		t.Errorf("%d series count %d", a.Len(), total)
 	}
@@ -215,7 +195,7 @@ func TestObservationsAreCountedOnce(t *testing.T) {
 	}
 	a := New(DefaultConfig(), prometheus.NewRegistry())
 	count := func() (n uint64) {
-		each(a, func(s *series) { n += s.latency.count })
+		a.each(func(s *series) { n += s.latency.count })
 		return n
 	}
 	entry := func(p telemetry.Position) {

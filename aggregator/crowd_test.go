@@ -64,7 +64,7 @@ func (f *flood) step(t *testing.T, keys ...string) {
 
 // own is how many requests a service has in series of its own, as operations and on its edge.
 func (f *flood) own(service string) (spans, requests uint64) {
-	each(f.a, func(s *series) {
+	f.a.each(func(s *series) {
 		if s.labels.Get(canonical.Service) == service {
 			spans += s.latency.count
 		}
@@ -163,7 +163,7 @@ func TestNamesOfAService(t *testing.T) {
 		f.step(t, "cart health", "cart pay", "other pay")
 	}
 	var health, pay uint64
-	each(f.a, func(s *series) {
+	f.a.each(func(s *series) {
 		switch {
 		case s.labels.Get(canonical.Service) != "cart":
 		case s.labels.Get(canonical.Name) == "health":

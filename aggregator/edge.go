@@ -46,6 +46,9 @@ func (a *Aggregator) Observe(seen telemetry.Observed) {
 		return
 	}
 	a.observed = seen.To
+	if seen.From == seen.To {
+		a.makeFrom(a.now) // time passed, and no entry came
+	}
 	for i := range seen.Requests {
 		a.observe(&seen.Requests[i])
 	}

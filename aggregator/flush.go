@@ -17,7 +17,6 @@ import (
 
 	"github.com/binnacle-mesh/binnacle/internal/failpoint"
 	seriesdb "github.com/binnacle-mesh/binnacle/storage/series"
-	"github.com/binnacle-mesh/binnacle/telemetry/bucket"
 )
 
 // A SeriesStore takes samples; storage/series is one.
@@ -61,28 +60,16 @@ func (a *Aggregator) Flush(ctx context.Context, now time.Time, store SeriesStore
 	for _, s := range a.stale {
 		f.end(s)
 	}
-	for _, op := range a.opOrder {
-		f.write(&op.series)
+	if a.flushed == 0 {
+		f.replayed()
 	}
-	for _, e := range a.edgeOrder {
-		for _, s := range e.series {
-			f.write(s)
-		}
-	}
-	for i := range a.opOverflow {
-		for _, s := range a.opOverflow[i] {
-			f.write(s)
-		}
-	}
-	for _, s := range a.edgeOverflow {
-		f.write(s)
-	}
+	a.each(f.write)
 	if err := f.commit(); err != nil {
 		return err
 	}
 	clear(a.stale)
 	a.stale = a.stale[:0]
-	a.flushed = ms
+	a.flushed, a.making = ms, 0
 	a.find(now)
 	a.publish()
 	return nil
@@ -114,7 +101,7 @@ type flush struct {
 
 // write appends a series' sample if it is due.
 func (f *flush) write(s *series) {
-	if f.err != nil || s == nil || !s.dirty && f.now-s.appended < f.a.cfg.Heartbeat.Milliseconds() {
+	if f.err != nil || !s.dirty && f.now-s.appended < f.a.cfg.Heartbeat.Milliseconds() {
 		return
 	}
 	if !f.begin(s, atZero) {
@@ -129,7 +116,7 @@ func (f *flush) write(s *series) {
 // It is false where the store has no room for the series: the next flush asks again, with the zero.
 func (f *flush) begin(s *series, at int64) bool {
 	if s.fresh {
-		err := f.append(s, f.last+at, &histogram.Histogram{Schema: bucket.Schema, ZeroThreshold: zeroThreshold}, nil)
+		err := f.append(s, f.last+at, zero(), nil)
 		s.fresh = errors.Is(err, seriesdb.ErrFull)
 	}
 	return !s.fresh
@@ -161,6 +148,11 @@ func (f *flush) append(s *series, at int64, h *histogram.Histogram, ex []exempla
 			return err
 		}
 	}
+	f.appended(s, ref)
+	return nil
+}
+
+func (f *flush) appended(s *series, ref storage.SeriesRef) {
 	s.ref = ref
 	f.a.metrics.samples.Inc()
 	if f.pending++; f.pending >= commitEvery {
@@ -168,7 +160,6 @@ func (f *flush) append(s *series, at int64, h *histogram.Histogram, ex []exempla
 			f.app = f.store.AppenderV2(f.ctx)
 		}
 	}
-	return nil
 }
 
 func reasonOf(err error) string {

@@ -39,6 +39,7 @@ type series struct {
 	appended int64 // Unix ms of the newest sample written, 0: none by this process
 	dirty    bool  // saw something since
 	fresh    bool  // its first sample is to be preceded by a zero
+	born     int64 // Unix ms of the log, of a series that a replay made: see replayed.go
 
 	// The exemplars to be written next.
 
@@ -84,6 +85,7 @@ func (a *Aggregator) newSeries(l labels.Labels, f fold) *series {
 		// may hold samples of this series already: a zero after them would read as a
 		// reset, and count them twice.
 		fresh:   a.flushed != 0,
+		born:    a.making,
 		slowest: mark{duration: -1},
 		failed:  mark{duration: -1},
 	}

@@ -167,6 +167,7 @@ func (a *App) restore(more []Follower) error {
 	live := newLive(log, a.reg, ckpt, a.cfg.Storage.CheckpointInterval)
 	live.sections = []section{{"topology", a.topology}, {"aggregator", a.signals}}
 	live.derive, live.work, live.now = a.derive, a.periodic(), a.clock.Now
+	live.flush = func(now time.Time) error { return a.signals.Flush(context.Background(), now, a.series) }
 	if err := live.restore(); err != nil {
 		return err
 	}
@@ -183,8 +184,11 @@ func (a *App) restore(more []Follower) error {
 	a.pipeline.wal.SetClock(a.clock.Now)
 	a.clock.NotBefore(a.series.Newest())
 	a.clock.NotBefore(time.Unix(0, a.received))
-	// From the first flush on the aggregator knows new series to be new.
-	return a.signals.Flush(context.Background(), a.clock.Now(), a.series)
+	// From the first flush on the aggregator knows new series to be new. What the graph has to tell since the log's end the process
+	// before may have told, and flushed: it is no news.
+	now := a.clock.Now()
+	a.signals.Observe(a.topology.Tick(now.UnixNano()))
+	return a.signals.Flush(context.Background(), now, a.series)
 }
 
 // derive is the way of an entry from the log on: graph, then signals.

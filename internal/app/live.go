@@ -30,6 +30,8 @@ type live struct {
 	work     []periodic
 	every    time.Duration // between checkpoints
 	now      func() time.Time
+	// flush writes the series before they are saved: what a checkpoint has, the series store has; see aggregator/replayed.go.
+	flush func(now time.Time) error
 
 	restored Restored // how the last start went
 
@@ -72,7 +74,7 @@ type liveMetrics struct {
 }
 
 func newLive(log *slog.Logger, reg prometheus.Registerer, ckpt *checkpoint.Dir, every time.Duration) *live {
-	l := &live{log: log, ckpt: ckpt, every: every, now: time.Now, busy: make(chan struct{}, 1)}
+	l := &live{log: log, ckpt: ckpt, every: every, now: time.Now, flush: func(time.Time) error { return nil }, busy: make(chan struct{}, 1)}
 	l.m = liveMetrics{
 		spans:       prometheus.NewCounter(prometheus.CounterOpts{Name: "binnacle_pipeline_spans_total", Help: "Spans that are in the graph and the signals."}),
 		requests:    prometheus.NewCounter(prometheus.CounterOpts{Name: "binnacle_pipeline_requests_total", Help: "Request log entries that are in the graph and the signals."}),
@@ -165,7 +167,8 @@ const lookEvery = 50 * time.Millisecond
 func (p *pipeline) runLive(f *follower) {
 	l := p.live
 	defer l.saving.Wait()
-	defer l.checkpoint()
+	// Later than the flush before by as much as lies between two at least, whenever that was.
+	defer func() { l.save(l.now().Add(10 * time.Millisecond)) }()
 	due := make([]time.Time, len(l.work))
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -204,9 +207,17 @@ func (p *pipeline) runLive(f *follower) {
 		}
 		if now.After(save) {
 			save = now.Add(l.every)
-			l.checkpoint()
+			l.save(now)
 		}
 	}
+}
+
+// save flushes, and takes a checkpoint.
+func (l *live) save(now time.Time) {
+	if err := l.flush(now); err != nil {
+		l.log.Error("the series were not written before a checkpoint", "err", err)
+	}
+	l.checkpoint()
 }
 
 // checkpoint takes all states at one position, and writes them in the background. Where nothing came since, it does so once

@@ -28,6 +28,8 @@ type counter struct {
 	spans   uint64
 	fail    error
 	block   chan struct{} // while open, Consume waits
+	flushed telemetry.Position
+	early   bool // it was saved before it was flushed
 }
 
 func (c *counter) Consume(e telemetry.Entry) error {
@@ -60,6 +62,7 @@ func (c *counter) seen() uint64 {
 }
 
 func (c *counter) Save(w io.Writer) error {
+	c.early = c.early || c.flushed != c.applied
 	return binary.Write(w, binary.LittleEndian, []uint64{uint64(c.applied), c.spans})
 }
 
@@ -95,6 +98,7 @@ func newRig(t *testing.T, dir string, store *counter, policy wal.Policy) *rig {
 	}
 	l := newLive(log, reg, ckpt, 20*time.Millisecond)
 	l.sections, l.derive = []section{{"graph", r.graph}}, r.graph.Consume
+	l.flush = func(time.Time) error { r.graph.flushed = r.graph.applied; return nil }
 	if err := l.restore(); err != nil {
 		t.Fatal(err)
 	}
@@ -122,6 +126,9 @@ func (r *rig) stop(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.wait()
+	if r.graph.early {
+		t.Error("a checkpoint was taken of what was not flushed: see aggregator/replayed.go")
+	}
 }
 
 func essential() wal.Policy { return wal.Policy{Essential: true} }
