@@ -37,7 +37,7 @@ func allotPorts(members []member, base int) ([]ports, error) {
 	if base != 0 {
 		return allotFrom(members, base)
 	}
-	const lowest, highest, tries = 10000, 32000, 20
+	const lowest, highest, tries = 10000, 20000, 20 // above are the ports of tests
 	var err error
 	for range tries {
 		var allotted []ports

@@ -41,15 +41,18 @@ func TestDamage(t *testing.T) {
 	kinds := d.kinds(t)
 	names := slices.Sorted(maps.Keys(kinds))
 	var wg sync.WaitGroup
-	room := make(chan struct{}, 2)
+	places := make(chan *world, 2) // each with addresses and a directory, for one try after another
+	for range cap(places) {
+		places <- prepare(t, smallFiles)
+	}
 	for i := range sized(40, 1000) {
 		kind := names[i%len(names)]
 		files := kinds[kind]
 		h := harm{file: files[chance.IntN(len(files))], at: chance.Float64(), how: chance.IntN(8)}
-		room <- struct{}{}
+		w := <-places
 		wg.Go(func() {
-			defer func() { <-room }()
-			d.try(t, kind, h)
+			d.try(t, w, kind, h)
+			places <- w
 		})
 	}
 	wg.Wait()
@@ -182,9 +185,10 @@ func (d *damaged) all(what came) (n int) {
 }
 
 // try damages a copy and looks at what a server makes of it.
-func (d *damaged) try(t *testing.T, kind string, h harm) {
-	w := prepare(t, smallFiles)
-	defer os.RemoveAll(w.dir)
+func (d *damaged) try(t *testing.T, w *world, kind string, h harm) {
+	t.Helper()
+	w.said = &output{}
+	defer os.RemoveAll(w.data)
 	if err := os.CopyFS(w.data, os.DirFS(d.dir)); err != nil {
 		t.Error(err)
 		return

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 )
 
 // full is whether to send the full numbers.
@@ -31,8 +32,9 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	began := time.Now()
 	code := m.Run()
-	report.print(os.Stdout)
+	report.print(os.Stdout, time.Since(began))
 	if os.Getenv("BINNACLE_BIN") == "" {
 		if path, err := builtOnce(); err == nil {
 			os.RemoveAll(filepath.Dir(path))

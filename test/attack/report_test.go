@@ -51,7 +51,7 @@ func (t *table) add(r *row) {
 	t.rows = append(t.rows, r)
 }
 
-func (t *table) print(to io.Writer) {
+func (t *table) print(to io.Writer, took time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.rows) == 0 {
@@ -94,5 +94,5 @@ func (t *table) print(to io.Writer) {
 			fmt.Fprintf(to, "!! %s: %s\n", r.attack, strings.ReplaceAll(f, "\n", "\n   "))
 		}
 	}
-	fmt.Fprintf(to, "%d attacks passed, %d failed, %d skipped\n", len(t.rows)-failed-skipped, failed, skipped)
+	fmt.Fprintf(to, "%d attacks passed, %d failed, %d skipped, in %v\n", len(t.rows)-failed-skipped, failed, skipped, took.Round(time.Second))
 }
