@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"math"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -200,7 +201,7 @@ func BenchmarkFold(b *testing.B) {
 	for i := range 50_000 {
 		s, t := i%10_000, (i%10_000+i/10_000*7+1)%10_000
 		g.Edges = append(g.Edges, telemetry.GraphEdge{
-			ID: fmt.Sprint(i), Source: g.Nodes[s].ID, Target: g.Nodes[t].ID,
+			ID: strconv.Itoa(i), Source: g.Nodes[s].ID, Target: g.Nodes[t].ID,
 			Windows: map[string]telemetry.Signals{"10s": {Rate: 2, P50: &p, P90: &p, P99: &p}},
 		})
 	}

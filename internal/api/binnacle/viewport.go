@@ -66,8 +66,8 @@ func (d *Dialect) followFolded(ctx context.Context, s *streamWriter, v viewport)
 			return
 		}
 		pause := keepAlive
-		switch {
-		case g == last:
+		switch g {
+		case last:
 			s.write([]byte(": still here\n\n"))
 		default:
 			start := d.now()
