@@ -16,16 +16,17 @@ import (
 //
 //	A node's traffic is the sum of its inbound edges as they are drawn: always.
 //	The rest is what a witness of the node's own side, its spans or its proxy's log, has
-//	seen in all, from nowhere included, beyond what its other edges show. It is drawn on the
-//	unknown client's edge, and leaves it when the caller is heard of. What a short window has,
-//	the longer ones have.
+//	seen in all, from nowhere included, beyond what its other edges show. It is drawn on the unknown client's
+//	edge, and leaves it when the caller is heard of. What a short window has, the longer ones have.
+//	Where all callers are known, what waits is most likely theirs: there the rest is of what is so old that
+//	nothing of it waits. Where none is known, or some requests are the unknown client's for good, it is of all.
 //
-// So a request whose caller is not known counts at once, at the unknown client, as it does in the series
-// when the wait is over; and none counts twice, for each witness reports it once.
+// So a service whose callers nobody knows is seen at once; a mesh whose callees export their spans before their
+// callers do shows no edge that is not there; and no request counts twice, for each witness reports it once.
 //
 // Not chosen: adding the rest to the node and to no edge (the parts do not sum to the whole);
-// leaving out what waits (where callees export their spans before their callers do, all nodes
-// would lag); the best witness of the node's sums (a caller with spans and one with logs alone
+// drawing it at the unknown client wherever something waits (in a mesh of real proxies such edges come
+// and go all the time, and are untrue); the best witness of the node's sums (a caller with spans and one with logs alone
 // would not add up).
 
 // rest is what the unknown client's edge of one protocol shows beyond what is counted on it.
@@ -74,12 +75,13 @@ func (r *rest) addTo(tr *traffic, now int64) {
 func (t *Topology) renderInbound(in []*edge, tr *traffic) (windows [signal.Windows]shown, changed bool) {
 	caller := t.nodes.byKey[callerNode()]
 	var total signal.Sums
-	hidden := false
+	hidden, forGood := false, false
 	for _, e := range in {
 		if e.src == nowhere {
 			hidden = true
 			continue
 		}
+		forGood = forGood || e.fromUnknown
 		e.gather(tr, t.now)
 		s := e.bestTotal()
 		total.Requests += s.Requests
@@ -89,7 +91,8 @@ func (t *Topology) renderInbound(in []*edge, tr *traffic) (windows [signal.Windo
 	var rests [len(known) + 1]rest
 	n := 0
 	if hidden {
-		n = t.shareRest(in, tr, total, &rests)
+		settled := total.Requests > 0 && !forGood
+		n = t.shareRest(in, tr, total, settled, &rests)
 		for i := range rests[:n] {
 			rests[i].addTo(tr, t.now)
 		}
@@ -139,8 +142,8 @@ func restOf(e *edge, in []*edge, rests []rest) *rest {
 
 // shareRest works out the rest, and shares it among the edges from nowhere, of which
 // there is one a protocol. shown is what the other edges show of each window, total
-// of all time.
-func (t *Topology) shareRest(in []*edge, shown *traffic, total signal.Sums, rests *[len(known) + 1]rest) (n int) {
+// of all time. settled leaves out what may still wait.
+func (t *Topology) shareRest(in []*edge, shown *traffic, total signal.Sums, settled bool, rests *[len(known) + 1]rest) (n int) {
 	var seen [signal.Windows][telemetry.Witnesses]signal.Sums
 	var ever [telemetry.Witnesses]signal.Sums
 	for _, e := range in {
@@ -160,8 +163,15 @@ func (t *Topology) shareRest(in []*edge, shown *traffic, total signal.Sums, rest
 			}
 		}
 	}
-	for w := range signal.Window(signal.Windows) {
-		best, left := beyond(&seen[w], shown.sums[w])
+	var young [telemetry.Witnesses]signal.Sums // what may still wait, and what is shown of that time
+	var youngShown signal.Sums
+	first := signal.Window(0)
+	if settled {
+		w := t.waitingWindow()
+		young, youngShown, first = seen[w], shown.sums[w], w+1
+	}
+	for w := first; w < signal.Windows; w++ {
+		best, left := beyond(without(&seen[w], &young), minus(shown.sums[w], youngShown))
 		for i := range rests[:n] {
 			r := &rests[i]
 			r.best[w] = best
@@ -170,7 +180,7 @@ func (t *Topology) shareRest(in []*edge, shown *traffic, total signal.Sums, rest
 			}
 		}
 	}
-	best, left := beyond(&ever, total)
+	best, left := beyond(without(&ever, &young), minus(total, youngShown))
 	for i := range rests[:n] {
 		r := &rests[i]
 		r.by = best
@@ -180,6 +190,32 @@ func (t *Topology) shareRest(in []*edge, shown *traffic, total signal.Sums, rest
 		r.widen()
 	}
 	return n
+}
+
+// waitingWindow is the shortest window that is as long as halves wait; the longest where none is.
+func (t *Topology) waitingWindow() signal.Window {
+	for w := range signal.Window(signal.Windows - 1) {
+		if signal.Seconds(w, 0) >= t.cfg.PairWait.Seconds() {
+			return w
+		}
+	}
+	return signal.Windows - 1
+}
+
+// without is a less b.
+func without(a, b *[telemetry.Witnesses]signal.Sums) *[telemetry.Witnesses]signal.Sums {
+	var out [telemetry.Witnesses]signal.Sums
+	for i := range a {
+		out[i] = minus(a[i], b[i])
+	}
+	return &out
+}
+
+func minus(a, b signal.Sums) signal.Sums {
+	a.Requests -= min(a.Requests, b.Requests)
+	a.Errors -= min(a.Errors, b.Errors)
+	a.Throttled -= min(a.Throttled, b.Throttled)
+	return a
 }
 
 func plus(a, b signal.Sums) signal.Sums {
