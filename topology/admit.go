@@ -52,7 +52,7 @@ func (t *Topology) admitNode(hash uint64, held int) bool {
 	if !full && !scarce(ns.live, limit, held) {
 		return true
 	}
-	again := t.door.seen(hash, t.tick)
+	again := t.knocked(hash)
 	return !full && again && held < max(leastShare, limit/2)
 }
 
@@ -68,7 +68,7 @@ func (t *Topology) admitEdge(src, dst nodeID, p telemetry.Protocol) bool {
 	if live < limit && !scarce(live, limit, held) {
 		return true
 	}
-	again := t.door.seen(hashEdge(ns.list[src].hash, ns.list[dst].hash, p), t.tick)
+	again := t.knocked(hashEdge(ns.list[src].hash, ns.list[dst].hash, p))
 	return live < limit && again
 }
 

@@ -42,9 +42,7 @@ func (t *Topology) pressed() bool {
 // evict does what is due in a second. The caller sweeps.
 func (t *Topology) evict() {
 	t.thin()
-	if t.door.rows != nil {
-		t.door.forget(t.tick)
-	}
+	t.door.forget(t.tick)
 	t.repeats.forget(t.tick)
 	t.flood.forget(t.now)
 	t.clearLitter()

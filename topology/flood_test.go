@@ -244,7 +244,11 @@ func TestPattern(t *testing.T) {
 // A name that nobody makes room for is let in when it comes again, but not at once, and not after it was forgotten.
 func TestDoor(t *testing.T) {
 	t.Parallel()
-	var d door
+	d := New(DefaultConfig())
+	knocked := func(hash uint64, tick int64) bool {
+		d.tick = tick
+		return d.knocked(hash)
+	}
 	for _, c := range []struct {
 		hash uint64
 		tick int64
@@ -252,20 +256,20 @@ func TestDoor(t *testing.T) {
 	}{
 		{1, 1000, false}, {1, 1000 + doorGap - 1, false}, {1, 1000 + doorGap, true}, {1, 1000 + doorKeeps, false}, {2, 1600, false},
 	} {
-		if got := d.seen(c.hash, c.tick); got != c.want {
+		if got := knocked(c.hash, c.tick); got != c.want {
 			t.Errorf("%d at %d: %v, want %v", c.hash, c.tick, got, c.want)
 		}
 	}
 	for i := range uint64(doorRow) { // its row is flooded
-		d.seen(2+(i+1)*doorRows, 1601)
+		knocked(2+(i+1)*doorRows, 1601)
 	}
-	if d.seen(2, 1700) {
+	if knocked(2, 1700) {
 		t.Error("a row keeps more than it has room for")
 	}
-	if d.forget(1700); d.rows == nil {
+	if d.door.forget(1700); d.door.sights == nil {
 		t.Error("forgot what counts")
 	}
-	if d.forget(1700 + doorKeeps); d.rows != nil {
+	if d.door.forget(1700 + doorKeeps); d.door.sights != nil {
 		t.Error("keeps what counts no more")
 	}
 }

@@ -85,10 +85,10 @@ func (l *loader) all() {
 	t.tick = t.now / signal.Tick
 	t.cursor = signal.At(t.tick)
 	if l.version > 1 {
-		l.refusals()
+		l.recent(&l.t.door)
 	}
 	if l.version > 2 {
-		l.repeats()
+		l.recent(&l.t.repeats)
 	}
 	l.nodes()
 	l.edges()
@@ -100,33 +100,18 @@ func (l *loader) all() {
 	t.nodes.loose, t.edges.emptied = t.nodes.loose[:0], t.edges.emptied[:0]
 }
 
-func (l *loader) refusals() {
+func (l *loader) recent(r *recent) {
 	for range l.count(9) {
 		b := l.bytes(8)
 		age := l.int()
 		if l.err != nil {
 			return
 		}
-		if age < 0 || age >= doorKeeps || age >= l.t.tick {
+		if age < 0 || age >= r.keeps || age >= l.t.tick {
 			l.fail(errNonsense)
 			return
 		}
-		l.t.door.seen(binary.LittleEndian.Uint64(b), l.t.tick-age)
-	}
-}
-
-func (l *loader) repeats() {
-	for range l.count(9) {
-		b := l.bytes(8)
-		age := l.int()
-		if l.err != nil {
-			return
-		}
-		if age < 0 || age >= repeatKeeps || age >= l.t.tick {
-			l.fail(errNonsense)
-			return
-		}
-		l.t.repeats.seen(binary.LittleEndian.Uint64(b), l.t.tick-age)
+		r.note(binary.LittleEndian.Uint64(b), l.t.tick-age)
 	}
 }
 

@@ -39,18 +39,8 @@ func (t *Topology) encode() []byte {
 	e.uint(uint64(t.applied))
 	e.int(t.now)
 	e.int(t.nextSweep)
-	refusals := t.door.list(t.tick)
-	e.uint(uint64(len(refusals)))
-	for _, r := range refusals {
-		e.b = binary.LittleEndian.AppendUint64(e.b, r.hash)
-		e.int(t.tick - r.tick)
-	}
-	batches := t.repeats.list(t.tick)
-	e.uint(uint64(len(batches)))
-	for _, s := range batches {
-		e.b = binary.LittleEndian.AppendUint64(e.b, s.batch)
-		e.int(t.tick - s.tick)
-	}
+	e.recent(&t.door)
+	e.recent(&t.repeats)
 	e.nodes()
 	e.edges()
 	e.routes()
@@ -92,6 +82,15 @@ func compareNodes(a, b telemetry.Node) int {
 		return c
 	}
 	return strings.Compare(a.Name, b.Name)
+}
+
+func (e *saver) recent(r *recent) {
+	sights := r.list(e.t.tick)
+	e.uint(uint64(len(sights)))
+	for _, s := range sights {
+		e.b = binary.LittleEndian.AppendUint64(e.b, s.number)
+		e.int(e.t.tick - s.tick)
+	}
 }
 
 func (e *saver) nodes() {

@@ -34,8 +34,8 @@ type Topology struct {
 	pending  *pair.Table
 	nodes    nodes
 	edges    edges
-	door     door
-	repeats  repeats
+	door     recent // see door.go
+	repeats  recent // see repeat.go
 	flood    flood
 	observed observations
 	scratch  scratch
@@ -61,6 +61,8 @@ type limits struct {
 func New(cfg Config) *Topology {
 	t := &Topology{cfg: cfg, limits: limits{maxVariants, maxRoutesPerEdge, 8 * cfg.MaxEdges, 64}}
 	t.pending = pair.New(cfg.MaxPending, maphash.Bytes(maphash.MakeSeed(), nil))
+	t.door = newRecent(doorRows, doorRow, doorKeeps)
+	t.repeats = newRecent(repeatRows, repeatRow, repeatKeeps)
 	t.nodes.init()
 	t.edges.init()
 	t.pub.init()
