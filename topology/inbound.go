@@ -17,7 +17,7 @@ import (
 //	A node's traffic is the sum of its inbound edges as they are drawn: always.
 //	The rest is what a witness of the node's own side, its spans or its proxy's log, has
 //	seen in all, from nowhere included, beyond what its other edges show. It is drawn on the unknown client's
-//	edge, and leaves it when the caller is heard of. What a short window has, the longer ones have.
+//	edge, and leaves it when the caller is heard of. A short window has no more of it than the longer ones.
 //	Where all callers are known, what waits is most likely theirs: there the rest is of what is so old that
 //	nothing of it waits. Where none is known, or some requests are the unknown client's for good, it is of all.
 //
@@ -38,16 +38,13 @@ type rest struct {
 	from   *edge // from nowhere
 }
 
-// widen sees to it that what a window shows is in the longer ones and in the totals. There, others' requests
-// of earlier times, which that witness did not see, may weigh it up.
-func (r *rest) widen() {
-	for w := 1; w < len(r.sums); w++ {
-		if r.sums[w-1].Requests > r.sums[w].Requests {
-			r.sums[w], r.best[w] = r.sums[w-1], r.best[w-1]
-		}
-	}
-	if last := len(r.sums) - 1; r.sums[last].Requests > r.totals.Requests {
-		r.totals, r.by = r.sums[last], r.best[last]
+// narrow sees to it that no window shows what the longer ones and the totals do not: where the halves of a request came in
+// different seconds, a short window has the one, and a longer one has both and knows them for one request.
+func (r *rest) narrow() {
+	most := r.totals.Requests
+	for w := len(r.sums) - 1; w >= 0; w-- {
+		r.sums[w], _ = takeOf(r.sums[w], most)
+		most = r.sums[w].Requests
 	}
 }
 
@@ -163,15 +160,21 @@ func (t *Topology) shareRest(in []*edge, shown *traffic, total signal.Sums, sett
 			}
 		}
 	}
-	var young [telemetry.Witnesses]signal.Sums // what may still wait, and what is shown of that time
-	var youngShown signal.Sums
+	var young [telemetry.Witnesses]signal.Sums // what may still wait
 	first := signal.Window(0)
 	if settled {
 		w := t.waitingWindow()
-		young, youngShown, first = seen[w], shown.sums[w], w+1
+		first = w + 1
+		for _, r := range rests[:n] {
+			for _, by := range calleeSide {
+				if a := r.from.acc[by]; a != nil {
+					young[by] = plus(young[by], a.Sums(w))
+				}
+			}
+		}
 	}
 	for w := first; w < signal.Windows; w++ {
-		best, left := beyond(without(&seen[w], &young), minus(shown.sums[w], youngShown))
+		best, left := beyond(without(&seen[w], &young), shown.sums[w])
 		for i := range rests[:n] {
 			r := &rests[i]
 			r.best[w] = best
@@ -180,14 +183,14 @@ func (t *Topology) shareRest(in []*edge, shown *traffic, total signal.Sums, sett
 			}
 		}
 	}
-	best, left := beyond(without(&ever, &young), minus(total, youngShown))
+	best, left := beyond(without(&ever, &young), total)
 	for i := range rests[:n] {
 		r := &rests[i]
 		r.by = best
 		if a := r.from.acc[best]; a != nil {
 			r.totals, left = takeOf(left, a.Total().Requests)
 		}
-		r.widen()
+		r.narrow()
 	}
 	return n
 }

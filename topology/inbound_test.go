@@ -217,5 +217,6 @@ func countedAt(top *Topology, id nodeID) (have, waiting uint64) {
 	}
 	var tr traffic
 	top.renderInbound(in, &tr)
+	top.markNodeDirty(id) // the edges are drawn anew by it, the unknown client is not
 	return tr.sums[signal.FiveMinutes].Requests, waiting
 }
