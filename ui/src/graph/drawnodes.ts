@@ -86,13 +86,13 @@ export function drawNode(
     opacity: faded ? 0.22 : 1,
     spot: listed([under, over]),
   });
-  if (s.rate > 0 && view.zoom >= (strong ? 0.5 : 0.64))
+  if (s.rate > 0 && view.zoom >= 0.5)
     labels.offer({
       key: `n${n.id}`,
       words: figures(`n${n.id}`, () => `${rate(s.rate)}  ${duration(s.p99)}`),
       ink: plainInk(p, loud && n.health === 'degraded' ? p.degraded : p.ink3, 500, 10.5),
       weight: weight - 60,
-      leastZoom: strong ? 0.5 : 0.64,
+      leastZoom: 0.5,
       opacity: faded ? 0.15 : 1,
       spot: listed([{ at, scaledY: drop, fixedY: 26 + gauge }]),
     });
