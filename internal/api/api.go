@@ -17,7 +17,7 @@ import (
 	"github.com/binnacle-mesh/binnacle/internal/ledger"
 )
 
-// Deps is what the web port is made of. Every field but Memory, Questions and Now must be set.
+// Deps is what the web port is made of. Every field but Memory, Bodies, Questions and Now must be set.
 type Deps struct {
 	// Dialects is every query API that is served, in the order in which a conflict is told.
 	Dialects []Mounted
@@ -36,6 +36,8 @@ type Deps struct {
 	Gatherer   prometheus.Gatherer   // what /metrics shows
 	// Memory is where answers count while they are sent; nil counts nothing.
 	Memory *ledger.Account
+	// Bodies is where the bodies of requests count; nil counts nothing.
+	Bodies *ledger.Account
 	Now    func() time.Time // time.Now when nil
 }
 

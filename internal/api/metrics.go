@@ -32,7 +32,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "binnacle_api_refused_total",
-			Help: "Requests refused before they were looked at: host (a name not ours), cross_site (asked by another site's page), busy (too many searches), queue (too many wait for their turn), streams (too many streams), and answers that were not sent: answer (too large), memory (none for it).",
+			Help: "Requests refused before they were looked at: host (a name not ours), cross_site (asked by another site's page), busy (too many searches), queue (too many wait for their turn), streams (too many streams), body (too large), slow (the body came too slowly), and answers that were not sent: answer (too large), memory (none for it, nor for a body).",
 		}, []string{"reason"}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "binnacle_api_panics_total", Help: "Handlers that panicked. Each is a bug; the log has its stack.",

@@ -48,6 +48,16 @@ func (a *API) serve(c *claim) http.Handler {
 				panic(http.ErrAbortHandler) // half an answer must not look whole
 			}
 		}()
+		if r.Method == http.MethodPost {
+			asked := body{memory: a.deps.Bodies}
+			defer asked.close()
+			if err := asked.read(r); err != nil {
+				w.Header().Set("Connection", "close") // what is left of it is not worth reading
+				a.fail(w, r, form, err)
+				return
+			}
+			start = a.now() // a slow sender is no slow answer
+		}
 		if c.route.CostOf != nil {
 			cost = c.route.CostOf(r)
 		}

@@ -19,6 +19,9 @@ import (
 // answersShare is the part of the memory for clients that answers which are being sent may hold, and streams as much again: one in so many.
 const answersShare = 4
 
+// bodiesShare is the part of it for questions that come as the body of a request: one in so many.
+const bodiesShare = 16
+
 // openAPI makes the query APIs and opens the web port.
 func (a *App) openAPI(ctx context.Context) error {
 	a.past = aggregator.NewGraphReader(a.series, a.cfg.Topology.Health)
@@ -47,6 +50,7 @@ func (a *App) openAPI(ctx context.Context) error {
 		Registerer: a.reg,
 		Gatherer:   a.reg,
 		Memory:     a.ledger.Account("answers", a.ledger.Limit()/answersShare),
+		Bodies:     a.ledger.Account("bodies", a.ledger.Limit()/bodiesShare),
 	})
 	if err != nil {
 		return err

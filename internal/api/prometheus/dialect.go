@@ -102,7 +102,7 @@ func (d *Dialect) Error(status int, detail string) api.Answer {
 	switch status {
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		kind = "unavailable"
-	case http.StatusGatewayTimeout:
+	case http.StatusGatewayTimeout, http.StatusRequestTimeout:
 		kind = "timeout"
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge:
 		kind = "bad_data"

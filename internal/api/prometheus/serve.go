@@ -3,7 +3,6 @@ package prometheus
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 
@@ -13,12 +12,12 @@ import (
 	"github.com/binnacle-mesh/binnacle/internal/ask"
 )
 
-// maxForm is the most bytes of a form that is sent as a body.
-const maxForm = 1 << 20
+// inMemory is how much of a multipart form is kept off the disk: all, since no body is longer.
+const inMemory = 1 << 20
 
 // serve looks at what is asked before Prometheus' own handlers parse it.
 func (d *Dialect) serve(w http.ResponseWriter, r *http.Request) error {
-	if err := d.check(w, r); err != nil {
+	if err := d.check(r); err != nil {
 		return err
 	}
 	rec := &recorder{question: ask.Of(r.Context()), header: http.Header{}}
@@ -90,19 +89,14 @@ func (p pieces) Write(b []byte) (int, error) {
 }
 
 // check reads the parameters as the handlers will, and looks at those that are parsed further.
-func (d *Dialect) check(w http.ResponseWriter, r *http.Request) error {
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+func (d *Dialect) check(r *http.Request) error {
 	err := r.ParseForm()
 	if err == nil {
-		if err = r.ParseMultipartForm(maxForm); errors.Is(err, http.ErrNotMultipart) {
+		if err = r.ParseMultipartForm(inMemory); errors.Is(err, http.ErrNotMultipart) {
 			err = nil
 		}
 	}
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return &api.Error{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("the form is longer than %d bytes; ask for less at a time", maxForm)}
-	case err != nil:
+	if err != nil {
 		return &api.Error{Status: http.StatusBadRequest, Detail: "the parameters cannot be read: " + err.Error()}
 	}
 	err = d.engine.CheckText(r.Form.Get("query"))
