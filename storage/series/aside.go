@@ -22,7 +22,7 @@ import (
 //
 //  1. The database repairs its write-ahead log itself: it cuts it at the first damage. Counters are
 //     cumulative: their next samples make up for what is cut, but for the curve in between.
-//  2. Blocks that cannot be opened: their two hours or days of samples are missing.
+//  2. Blocks that cannot be opened, or are not as they were sealed (blockseal.go): their two hours or days of samples are missing.
 //  3. The write-ahead log and the chunks of the newest block: the samples of the newest hours are missing.
 //
 // What is not damage (no right to read, a full or failing disk, another process that holds the
@@ -35,10 +35,11 @@ const damagedPrefix = "damaged-"
 func headParts() []string { return []string{"wal", "wbl", "chunks_head", "chunk_snapshot"} }
 
 type opener struct {
-	dir   string
-	log   *slog.Logger
-	aside prometheus.Counter
-	open  func() (*tsdb.DB, error)
+	dir      string
+	log      *slog.Logger
+	aside    prometheus.Counter
+	restored prometheus.Counter
+	open     func() (*tsdb.DB, error)
 }
 
 // run opens the database, as much of it as can be.
@@ -127,12 +128,19 @@ func (o *opener) block(path string) (err error) {
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	b, err := tsdb.OpenBlock(o.log, path, nil, nil)
+	if err := version(path); err != nil {
+		return err
+	}
+	sealed, err := o.restore(path)
+	if err == nil && !sealed {
+		err = o.proveByIndex(path)
+	}
 	if err != nil {
 		return err
 	}
-	if name := b.Meta().ULID.String(); name != filepath.Base(path) {
-		return errors.Join(fmt.Errorf("it says that it is block %s", name), b.Close())
+	b, err := tsdb.OpenBlock(o.log, path, nil, nil)
+	if err != nil {
+		return err
 	}
 	return b.Close()
 }

@@ -160,7 +160,7 @@ func TestOpensWhateverIsDamaged(t *testing.T) {
 			if err := db.Close(); err != nil {
 				t.Errorf("%s %s: %v", name, how, err)
 			}
-			if strings.HasSuffix(name, "meta.json") && how == "empty" && !strings.Contains(log.String(), "set aside") {
+			if strings.HasSuffix(name, "meta.json") && how == "empty" && !strings.Contains(log.String(), "put right") {
 				t.Errorf("%s %s: nothing is said of it:\n%s", name, how, log.String())
 			}
 		}

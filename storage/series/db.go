@@ -68,10 +68,13 @@ func Open(dir string, cfg Config, logger *slog.Logger, reg prometheus.Registerer
 	o.MaxExemplars = cfg.MaxExemplars
 	o.StaleSeriesCompactionThreshold = staleShare
 	instants(o)
+	guardBlocks(o, logger)
 	own := prometheus.NewRegistry() // of the attempt that succeeds
 	limit := &limiter{}
 	opening := &opener{dir: dir, log: logger, aside: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "binnacle_series_set_aside_total", Help: "Parts of the series store that could not be read when it was opened, and were set aside.",
+	}), restored: prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "binnacle_series_restored_total", Help: "Blocks of the series store whose description was damaged when they were opened, and was put right by their seal.",
 	}), open: func() (*tsdb.DB, error) {
 		own = prometheus.NewRegistry()
 		limit = &limiter{most: cfg.MaxSeries, refused: prometheus.NewCounter(prometheus.CounterOpts{
@@ -87,7 +90,7 @@ func Open(dir string, cfg Config, logger *slog.Logger, reg prometheus.Registerer
 			"move the directory away: metrics older than the log are lost then, traces are not", dir, err)
 	}
 	limit.opening.Store(false)
-	if err := registerAll(reg, own, opening.aside, limit.refused); err != nil {
+	if err := registerAll(reg, own, opening.aside, opening.restored, limit.refused); err != nil {
 		return nil, errors.Join(fmt.Errorf("open series store %s: %w", dir, err), db.Close())
 	}
 	return &DB{tsdb: db, cfg: cfg, limit: limit}, nil

@@ -39,6 +39,10 @@ type Problem struct {
 }
 
 func (r *Report) problem(file string, err error) {
+	var d *damageError
+	if errors.As(err, &d) {
+		file, err = d.file, d.err
+	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) { // gone: compacted, or cut, since it was listed
 		r.Problems = append(r.Problems, Problem{file, err.Error()})
 	}
@@ -64,7 +68,11 @@ func Verify(ctx context.Context, dir string) (Report, error) {
 		case !e.IsDir():
 		case notBlock == nil:
 			r.Blocks++
-			r.problem(path, r.block(ctx, path))
+			err := r.block(ctx, path)
+			if _, gone := os.Stat(path); gone == nil && errors.Is(err, fs.ErrNotExist) {
+				err = errors.New(err.Error()) // a file of it, and not the block
+			}
+			r.problem(path, err)
 		case e.Name() == "wal", e.Name() == wlog.WblDirName:
 			r.walk(path)
 		case e.Name() == "chunks_head":
@@ -76,6 +84,14 @@ func Verify(ctx context.Context, dir string) (Report, error) {
 
 // block reads each series, chunk and sample of a block.
 func (r *Report) block(ctx context.Context, dir string) (err error) {
+	defer func() {
+		if p := recover(); p != nil { // the database's readers panic at some of what is cut short
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	if err := verifySeal(dir); err != nil {
+		return err
+	}
 	b, err := tsdb.OpenBlock(slog.New(slog.DiscardHandler), dir, nil, nil)
 	if err != nil {
 		return err
@@ -153,6 +169,37 @@ func (r *Report) block(ctx context.Context, dir string) (err error) {
 		return errors.New("its description is another block's")
 	case s.NumSeries != stats.NumSeries || s.NumChunks != stats.NumChunks || s.NumSamples != stats.NumSamples:
 		return fmt.Errorf("it holds %d series, %d chunks and %d samples, and says %d, %d and %d", stats.NumSeries, stats.NumChunks, stats.NumSamples, s.NumSeries, s.NumChunks, s.NumSamples)
+	}
+	return nil
+}
+
+// verifySeal holds a block against its seal. One that has none is of an older server.
+func verifySeal(dir string) error {
+	if err := version(dir); err != nil {
+		return err
+	}
+	s, err := readSeal(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case errors.Is(err, errSealDamaged):
+		return damage(filepath.Join(dir, sealName), err)
+	case err != nil:
+		return err
+	}
+	if err := s.files(dir, true); err != nil {
+		return err
+	}
+	m, _, err := readMeta(dir)
+	if err != nil {
+		return err
+	}
+	stones, err := stonesIn(dir)
+	if err != nil {
+		return err
+	}
+	if !equal(lasting(m), s.Meta) || m.Stats.NumTombstones != stones {
+		return damage(filepath.Join(dir, metaName), errors.New("it does not say what it said when the block was made"))
 	}
 	return nil
 }
