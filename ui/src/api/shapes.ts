@@ -1,7 +1,9 @@
 import { flag, list, num, object, or, record, text, word, type Check } from './check';
+import { AILMENTS } from './types';
 import type {
   Attributes,
   AttributeValue,
+  Culprit,
   Exemplar,
   Finding,
   Follower,
@@ -12,6 +14,7 @@ import type {
   GraphNode,
   GroupInfo,
   Health,
+  Judgement,
   NodeKind,
   QuotaKey,
   QuotaRule,
@@ -30,6 +33,14 @@ import type {
 const str = or(text, '');
 const zero = or(num, 0);
 const health: Check<Health> = or<Health, Health>(word<Health>(['ok', 'degraded', 'failing', 'idle'], 'idle'), 'idle');
+
+const judgement = object<Judgement>({
+  kind: word<Judgement['kind']>(AILMENTS, 'other'),
+  since: zero,
+  because: str,
+  says: str,
+  score: zero,
+});
 
 const signals = object<Signals>({
   rate: zero,
@@ -51,6 +62,9 @@ const group = object<GroupInfo>({
   open: or(flag, false),
   failing: zero,
   degraded: zero,
+  culprits: zero,
+  victims: zero,
+  worst: or(object<Culprit>({ id: text, name: str, suffer: zero, judgement }), undefined),
   inner: record(signals),
 });
 
@@ -63,6 +77,7 @@ const node = object<GraphNode>({
   system: str,
   versions: list(text),
   health,
+  judgement: or(judgement, undefined),
   windows: record(signals),
   last_seen: zero,
   within: or(text, undefined),
@@ -82,6 +97,7 @@ const edge = object<GraphEdge>({
   target: text,
   protocol: or(word(['http', 'grpc', 'tcp', 'database', 'messaging', 'unknown'], 'unknown'), 'unknown'),
   health,
+  judgement: or(judgement, undefined),
   windows: record(signals),
   totals: or(object({ requests: zero, errors: zero, throttled: zero }), { requests: 0, errors: 0, throttled: 0 }),
   witnesses: or(object({ client_span: zero, server_span: zero, client_log: zero, server_log: zero }), {
@@ -104,6 +120,7 @@ export const graph: Check<Graph> = object<Graph>({
   origin: or(word(['live', 'series'], 'live'), 'live'),
   nodes: list(node),
   edges: list(edge),
+  culprits: list(text),
 });
 
 export const graphDelta: Check<GraphDelta> = object<GraphDelta>({
@@ -113,6 +130,7 @@ export const graphDelta: Check<GraphDelta> = object<GraphDelta>({
   edges: list(edge),
   removed_nodes: list(text),
   removed_edges: list(text),
+  culprits: list(text),
 });
 
 const traceSummary = object<TraceSummary>({

@@ -15,6 +15,24 @@ export interface Signals {
   p99: number | undefined;
 }
 
+/** In what way something is ill. */
+export const AILMENTS = ['slow', 'failing', 'throttled', 'cut_off'] as const;
+export type Ailment = (typeof AILMENTS)[number];
+
+/** The server's word on what is ill, and through whom. Only of what is ill. */
+export interface Judgement {
+  /** `other` is one that only a newer server knows. */
+  kind: Ailment | 'other';
+  /** Unix ms. */
+  since: number;
+  /** The node to blame; empty where a node is ill by itself. Of an edge always a node. */
+  because: string;
+  /** A sentence with its figures. */
+  says: string;
+  /** The larger, the worse. */
+  score: number;
+}
+
 export type Windows = Readonly<Record<string, Signals>>;
 
 export interface GraphNode {
@@ -26,6 +44,7 @@ export interface GraphNode {
   system: string;
   versions: string[];
   health: Health;
+  judgement?: Judgement | undefined;
   windows: Windows;
   last_seen: number;
   /** The group, shown open, in which the node lies; only in a folded graph. */
@@ -42,8 +61,22 @@ export interface GroupInfo {
   open: boolean;
   failing: number;
   degraded: number;
+  /** Members that are ill by themselves, and such as are ill because of another. */
+  culprits: number;
+  victims: number;
+  /** The worst of the culprits among its members. */
+  worst?: Culprit | undefined;
   /** Requests between its members. */
   inner: Windows;
+}
+
+/** One that is ill by itself, told of where its node may not be shown. */
+export interface Culprit {
+  id: string;
+  name: string;
+  /** How many nodes of the whole graph are ill because of it. */
+  suffer: number;
+  judgement: Judgement;
 }
 
 /** A node that was found by its name, and the group that must be open for it to be seen; empty where nothing is folded. */
@@ -77,6 +110,7 @@ export interface GraphEdge {
   target: string;
   protocol: Protocol;
   health: Health;
+  judgement?: Judgement | undefined;
   windows: Windows;
   totals: { requests: number; errors: number; throttled: number };
   witnesses: Witnesses;
@@ -96,6 +130,8 @@ export interface Graph {
   origin: 'live' | 'series';
   nodes: GraphNode[];
   edges: GraphEdge[];
+  /** The nodes that are ill by themselves, the worst first. */
+  culprits: string[];
 }
 
 export interface GraphDelta {
@@ -105,6 +141,8 @@ export interface GraphDelta {
   edges: GraphEdge[];
   removed_nodes: string[];
   removed_edges: string[];
+  /** All of them anew, and not what changed. */
+  culprits: string[];
 }
 
 export interface TraceSummary {

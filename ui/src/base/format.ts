@@ -53,6 +53,13 @@ export function duration(ms: number | undefined): string {
   return digits(ms / 86_400_000) + NARROW + 'd';
 }
 
+/** How long ago, in whole units, as one says it: 12 s, 2 min, 3 h, 5 d. */
+export function age(ms: number): string {
+  const s = Math.max(0, ms) / 1000;
+  const [v, unit] = s < 60 ? [s, 's'] : s < 3600 ? [s / 60, 'min'] : s < 86_400 ? [s / 3600, 'h'] : [s / 86_400, 'd'];
+  return `${Math.floor(v)}${NARROW}${unit}`;
+}
+
 /** A share given as 0..1: 0 %, 0.3 %, 6.5 %, 100 %. */
 export function percent(share: number): string {
   const p = share * 100;

@@ -21,7 +21,7 @@ export interface Ink {
   icon?: Icon;
 }
 
-export type Icon = 'lock' | 'unlock' | 'gate' | 'spike' | 'clock';
+export type Icon = 'lock' | 'unlock' | 'gate' | 'spike' | 'clock' | 'cut';
 
 const SIZE = 2048;
 const PAD = 1;
@@ -191,9 +191,22 @@ function drawIcon(p: CanvasRenderingContext2D, icon: Icon, x: number, cy: number
     p.lineTo(2, 1.2);
     p.stroke();
   } else if (icon === 'gate') {
-    p.arc(0, 0, 4.4, 0, Math.PI * 2);
+    for (let k = 0; k < 8; k++)
+      p.lineTo(4.7 * Math.cos(((k + 0.5) * Math.PI) / 4), 4.7 * Math.sin(((k + 0.5) * Math.PI) / 4));
+    p.closePath();
     p.moveTo(-2.2, 0);
     p.lineTo(2.2, 0);
+    p.stroke();
+  } else if (icon === 'cut') {
+    p.moveTo(0, -5);
+    p.lineTo(5, 0);
+    p.lineTo(0, 5);
+    p.lineTo(-5, 0);
+    p.closePath();
+    p.moveTo(-2.1, 0);
+    p.lineTo(-1, 0);
+    p.moveTo(1, 0);
+    p.lineTo(2.1, 0);
     p.stroke();
   } else {
     p.moveTo(0, -4.6);

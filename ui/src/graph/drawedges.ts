@@ -1,10 +1,23 @@
-import type { GraphEdge } from '../api/types';
+import type { GraphEdge, Signals } from '../api/types';
 import { duration, percent, rate } from '../base/format';
 import { curveAt, curveLength, type Curve } from '../base/geometry';
 import { hash32 } from '../base/hash';
-import { errorShare, signalsOf, tellingFigure, throttledShare } from '../model/graph';
+import { errorShare, signalsOf, throttledShare } from '../model/graph';
+import { troubleOf, type Part, type Trouble } from '../model/trouble';
 import type { Ink } from './atlas';
-import { alpha, css, healthColor, mix, plainInk, plateInk, premultiplied, SANS, type Floats, type Looks } from './ink';
+import {
+  alpha,
+  css,
+  mix,
+  plainInk,
+  plateInk,
+  premultiplied,
+  SANS,
+  TROUBLE_ICON,
+  troubleColor,
+  type Floats,
+  type Looks,
+} from './ink';
 import type { Labels, Spot } from './labels';
 import type { Palette } from './renderer';
 
@@ -27,6 +40,17 @@ export interface EdgeLook {
   /** 1 is as usual; less than 0.3 is hardly there. */
   strength: number;
   isNew: boolean;
+  /** It is on the way from a victim to its cause. */
+  inWake: boolean;
+  part: Part;
+}
+
+/** What of an edge is unwell, and whether that is loud. */
+interface Ill {
+  part: Part;
+  trouble: Trouble | undefined;
+  loud: boolean;
+  quiet: boolean;
 }
 
 export class EdgeDrawer {
@@ -68,18 +92,33 @@ export class EdgeDrawer {
   ): boolean {
     const { isNew } = look;
     const s = signalsOf(e, looks.window);
-    const loud = e.health === 'failing' || e.health === 'degraded' || isNew;
+    const { part } = look;
+    const ill: Ill = {
+      part,
+      trouble: troubleOf(e, looks.window),
+      loud: part === 'culprit' || part === 'accused',
+      quiet: part === 'victim' || (part === 'well' && look.inWake),
+    };
+    const loud = ill.loud || isNew;
     const chosen = e.id === looks.selectedEdge || e.id === looks.hoverEdge;
-    const light = this.many && s.rate < this.heavyFrom && !loud && !chosen && look.strength <= 1;
+    const light = this.many && s.rate < this.heavyFrom && !loud && !ill.quiet && !chosen && look.strength <= 1;
     const boxed = (e.bundle ?? 0) > 0;
     // Where there are hundreds, each is drawn more faintly: it is what they have in common that shows.
-    const strength = look.strength * (light ? 0.3 : this.many && !loud && !chosen ? 0.7 : 1);
+    const strength = look.strength * (light ? 0.3 : this.many && !loud && !ill.quiet && !chosen ? 0.7 : 1);
     const length = this.lengths.get(e.id) ?? 1;
     const idle = s.rate <= 0;
-    const base = isNew ? p.accent : healthColor(idle ? 'idle' : e.health, p);
-    const opacity = Math.min(1, (idle ? 0.5 : loud ? 0.85 : 0.5) * strength + (chosen ? 0.3 : 0));
-    const width = (idle ? 1.1 : 1.1 + 1.75 * Math.log10(1 + s.rate)) * (this.many ? 0.65 : 1);
-    const glow = chosen ? 0.9 : e.health === 'failing' && !idle ? 0.9 : isNew ? 0.6 : 0;
+    const base = ill.loud
+      ? troubleColor(ill.trouble, p)
+      : isNew
+        ? p.accent
+        : ill.quiet
+          ? p.victim
+          : idle
+            ? p.idle
+            : p.ok;
+    const opacity = Math.min(1, (ill.loud ? 0.9 : idle ? 0.5 : isNew ? 0.85 : 0.5) * strength + (chosen ? 0.3 : 0));
+    const width = (idle ? (ill.loud ? 2.2 : 1.1) : 1.1 + 1.75 * Math.log10(1 + s.rate)) * (this.many ? 0.65 : 1);
+    const glow = chosen || ill.loud ? 0.9 : isNew ? 0.6 : 0;
     const line = chosen && !loud ? mix(base, p.accent, 0.75) : base;
     const ink = premultiplied(alpha(line, opacity));
     out.ribbon.push(
@@ -93,25 +132,26 @@ export class EdgeDrawer {
     if (light) return false;
     const rim = 1 - Math.min(0.45, (boxed ? 6 : 31) / length);
     out.dot.push(...c, rim, 0, 4.2 + width * 0.55, 1, ...premultiplied(alpha(line, Math.min(1, opacity + 0.15))));
-    if (strength > 0.3) this.badges(e, c, looks, p, labels, figures, strength, chosen);
+    if (strength > 0.3) this.badges(e, c, ill, looks, p, labels, figures, strength, chosen);
     if (idle || strength < 0.3) return false;
-    this.dots(e, c, s.rate, length, strength, isNew, p, out.dot, seconds, looks.window);
+    this.dots(e, c, length, strength, isNew, ill, p, out.dot, seconds, looks.window);
     return true;
   }
 
   private dots(
     e: GraphEdge,
     c: Curve,
-    requests: number,
     length: number,
     strength: number,
     isNew: boolean,
+    ill: Ill,
     p: Palette,
     out: Floats,
     seconds: number,
     window: string,
   ): void {
     const s = signalsOf(e, window);
+    const requests = s.rate;
     // Slow calls travel slowly.
     const laps = Math.round(2000 / (1 + 0.8 * Math.log10(1 + (s.p99 ?? 0) / 20))) / 20 / length;
     const motion = this.motions.get(e.id);
@@ -126,10 +166,16 @@ export class EdgeDrawer {
     const wrong = few(errorShare(s), many);
     const refused = few(throttledShare(s), many);
     const size = 1.7 + Math.min(1.3, Math.log10(1 + requests) * 0.5);
-    const well = isNew ? p.accent : e.health === 'degraded' ? p.degraded : mix(p.ok, p.ink, 0.45);
+    const well = ill.loud
+      ? troubleColor(ill.trouble, p)
+      : isNew
+        ? p.accent
+        : ill.quiet
+          ? mix(p.victim, p.ink, 0.3)
+          : mix(p.ok, p.ink, 0.45);
     for (let i = 0; i < many; i++) {
       const gated = i >= wrong && i < wrong + refused;
-      const tone = i < wrong ? p.failing : gated ? p.throttled : well;
+      const tone = ill.quiet ? well : i < wrong ? p.failing : gated ? p.throttled : well;
       const big = i < wrong + refused ? 1.35 : 1;
       const seen = Math.min(1, many - i) * Math.min(1, 0.9 * strength);
       out.push(
@@ -146,6 +192,7 @@ export class EdgeDrawer {
   private badges(
     e: GraphEdge,
     c: Curve,
+    ill: Ill,
     looks: Looks,
     p: Palette,
     labels: Labels,
@@ -154,15 +201,13 @@ export class EdgeDrawer {
     chosen: boolean,
   ): void {
     const s = signalsOf(e, looks.window);
-    const telling = tellingFigure(e.health, s);
     const opacity = Math.min(1, strength * 1.4);
-    const ill = e.health === 'failing' ? p.failing : p.degraded;
     const busy = Math.min(60, 6 * Math.floor(Math.log2(1 + s.rate)));
     const spot = along(c, [0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74], [-15, 15, -35]);
     const badge = (key: string, words: string, ink: Ink, weight: number, leastZoom: number): void =>
       labels.offer({ key: key + e.id, words, ink, weight: weight + busy, leastZoom, opacity, spot });
     const far = this.many ? 0.03 : 0.36;
-    if (s.throttled_rate > 0.01)
+    if (s.throttled_rate > 0.01 && !ill.quiet && ill.trouble !== 'throttled')
       badge(
         't',
         figures(`t${e.id}`, () => rate(s.throttled_rate)),
@@ -170,22 +215,15 @@ export class EdgeDrawer {
         260,
         far,
       );
-    if (telling === 'errors')
-      badge(
-        'e',
-        figures(`e${e.id}`, () => percent(errorShare(s))),
-        { ...plateInk(p, ill), icon: 'spike' },
-        300,
-        far,
-      );
-    else if (telling === 'latency' && s.p99 !== undefined)
-      badge(
-        'l',
-        figures(`l${e.id}`, () => duration(s.p99)),
-        { ...plateInk(p, ill), icon: 'clock' },
-        280,
-        far,
-      );
+    const trouble = ill.trouble;
+    if (trouble !== undefined) {
+      const words = figures(`e${e.id}`, () => figureOf(trouble, s));
+      // What a victim suffers is said in a quiet colour, and from near only.
+      if (ill.loud)
+        badge('e', words, { ...plateInk(p, troubleColor(trouble, p)), icon: TROUBLE_ICON[trouble] }, 300, far);
+      else if (!this.many)
+        badge('e', words, { ...plainInk(p, p.victim, 600, 11), icon: TROUBLE_ICON[trouble] }, 110, 0.5);
+    }
     // Mutual TLS is the normal state of a mesh: a small mark, near. Its absence or a mix shows from further off.
     if (e.mtls >= 0) {
       const whole = e.mtls > 0.995;
@@ -194,7 +232,7 @@ export class EdgeDrawer {
         words: whole || e.mtls === 0 ? '' : percent(e.mtls),
         ink: {
           font: `500 11px ${SANS}`,
-          color: css(whole || e.mtls === 0 ? p.ink3 : p.degraded),
+          color: css(whole || e.mtls === 0 ? p.ink3 : p.ink2),
           rim: css(p.backdrop),
           icon: whole ? 'lock' : 'unlock',
         },
@@ -223,6 +261,13 @@ export class EdgeDrawer {
         0.3,
       );
   }
+}
+
+/** The figure that tells how an edge is unwell. */
+function figureOf(t: Trouble, s: Signals): string {
+  if (t === 'failing') return percent(errorShare(s));
+  if (t === 'throttled') return rate(s.throttled_rate);
+  return t === 'slow' ? duration(s.p99) : 'no calls';
 }
 
 function along(c: Curve, ts: readonly number[], ys: readonly number[]): (i: number) => Spot | undefined {

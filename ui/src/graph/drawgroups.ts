@@ -2,13 +2,15 @@ import type { GraphNode } from '../api/types';
 import { count, percent, rate } from '../base/format';
 import type { Rect } from '../base/geometry';
 import { errorShare, signalsOf } from '../model/graph';
-import { alpha, healthColor, mix, placeInk, plainInk, plateInk, type Floats, type Looks } from './ink';
+import { blameOf, troubleIn } from '../model/trouble';
+import { alpha, mix, placeInk, plainInk, plateInk, TROUBLE_ICON, troubleColor, type Floats, type Looks } from './ink';
 import { listed, type Labels, type Offer } from './labels';
 import { REGION_PAD } from './regions';
 import type { Palette } from './renderer';
 import type { View } from './camera';
 
-// Groups of a folded graph: a folded one is a box with its figures, an open one an outline around its members.
+// Groups of a folded graph: a folded one is a box with its figures, an open one an outline around its members. A folded one
+// names the worst culprit in it, and counts who is to blame and who suffers apart.
 
 export interface GroupBuffers {
   /** Behind the edges: open groups. */
@@ -30,49 +32,54 @@ export function drawGroup(
   if (g === undefined) return;
   const out = looks.focus !== undefined && !looks.focus.has(n.id);
   const opacity = out ? 0.25 : 1;
-  const loud = n.health === 'failing' || n.health === 'degraded';
-  const ring = loud ? healthColor(n.health, p) : n.health === 'idle' ? p.idle : mix(p.ok, p.ink3, 0.35);
+  const { part } = blameOf(n);
+  const loud = part === 'culprit' || part === 'accused';
+  const color = troubleColor(troubleIn(n, looks.window), p);
+  const ring = loud ? color : part === 'victim' ? p.victim : n.health === 'idle' ? p.idle : mix(p.ok, p.ink3, 0.35);
   const chosen = n.id === looks.selectedNode;
   const near = n.id === looks.hoverNode;
-  const fill = g.open
-    ? p.area
-    : loud
-      ? mix(p.node, healthColor(n.health, p), n.health === 'failing' ? 0.16 : 0.08)
-      : p.node;
+  const fill = g.open ? p.area : loud ? mix(p.node, color, part === 'culprit' ? 0.2 : 0.1) : p.node;
   (g.open ? buffers.ground : buffers.box).push(
     ...[rect.x, rect.y, rect.w, rect.h],
     ...alpha(fill, g.open ? 0.45 : 1),
     ...(g.open ? alpha(p.outline, 0.8) : ring),
     g.open ? 1 : 0,
     chosen ? 1 : 0,
-    out || g.open ? 0 : n.health === 'failing' ? 0.8 : near ? 0.4 : 0,
+    out || g.open ? 0 : part === 'culprit' ? 1 : near ? 0.4 : 0,
     opacity,
   );
   const scale = view.zoom;
   if (!g.open)
     labels.obstacle(n.id, (rect.x - view.x) * scale, (rect.y - view.y) * scale, rect.w * scale, rect.h * scale);
-  words(n, rect, looks, p, labels, opacity);
+  words(n, rect, looks, p, labels, opacity, view.zoom);
 }
 
-function words(n: GraphNode, rect: Rect, looks: Looks, p: Palette, labels: Labels, opacity: number): void {
+interface Line {
+  key: string;
+  words: string;
+  shorter: readonly string[];
+  ink: Offer['ink'];
+  weight: number;
+  /** Pixels that it takes. */
+  high: number;
+}
+
+const MARGIN = 7;
+
+function words(
+  n: GraphNode,
+  rect: Rect,
+  looks: Looks,
+  p: Palette,
+  labels: Labels,
+  opacity: number,
+  zoom: number,
+): void {
   const g = n.group!;
   const s = signalsOf(n, looks.window);
   const inner = signalsOf({ windows: g.inner }, looks.window);
   const middle = { x: rect.x + rect.w / 2, y: rect.y + rect.h / 2 };
-  const busy = Math.min(60, 8 * Math.log2(1 + s.rate + inner.rate));
   const base = { leastZoom: 0, opacity, owner: n.id };
-  const line = (key: string, text: string, ink: Offer['ink'], weight: number, y: number): void =>
-    labels.offer({
-      ...base,
-      key: key + n.id,
-      words: text,
-      ink,
-      weight,
-      spot: listed([{ at: middle, scaledY: 0, fixedY: y }]),
-    });
-  const ill = [g.failing > 0 ? `${g.failing} failing` : '', g.degraded > 0 ? `${g.degraded} degraded` : ''];
-  const bad = ill.filter((w) => w !== '').join(' · ');
-  const plate = plateInk(p, g.failing > 0 ? p.failing : p.degraded);
   if (g.open) {
     const at = { x: middle.x, y: rect.y + REGION_PAD };
     const some = g.shown < g.members ? `${g.shown} of ${g.members} shown` : `${g.members}`;
@@ -94,11 +101,122 @@ function words(n: GraphNode, rect: Rect, looks: Looks, p: Palette, labels: Label
     });
     return;
   }
-  const shift = bad === '' ? 0 : -10;
-  line('g', n.name, plainInk(p, p.ink, 650, 14), 600 + busy, -24 + shift);
-  line('c', `${count(g.members)} · ${rate(s.rate)}`, plainInk(p, p.ink2, 500, 11.5), 400 + busy, -4 + shift);
-  const errors = errorShare(inner.rate > s.rate ? inner : s);
-  const within = `${rate(inner.rate)} within${errors > 0.001 ? ` · ${percent(errors)} err` : ''}`;
-  line('w', within, plainInk(p, p.ink3, 500, 11), 300 + busy, 13 + shift);
-  if (bad !== '') line('b', bad, { ...plate, icon: 'spike' }, 650 + busy, 33 + shift);
+  const room = { w: rect.w * zoom - 2 * MARGIN, h: rect.h * zoom - 2 * MARGIN };
+  const lines = linesOf(n, looks, p);
+  // A box too small for its name has it below, as a node has.
+  if (room.h < lines[0]!.high || room.w < 60) {
+    const { key, words: name, ink, weight } = lines[0]!;
+    const under = { x: middle.x, y: rect.y + rect.h };
+    const over = { x: middle.x, y: rect.y };
+    const spots = [
+      { at: under, scaledY: 0, fixedY: 13 },
+      { at: over, scaledY: 0, fixedY: -13 },
+    ];
+    labels.offer({ ...base, key: key + n.id, words: name, ink, weight, spot: listed(spots) });
+    const members = lines[1]!;
+    if (room.h >= members.high)
+      labels.offer({
+        ...base,
+        key: members.key + n.id,
+        words: members.words,
+        fit: { width: room.w, shorter: members.shorter },
+        ink: members.ink,
+        weight: members.weight,
+        spot: listed([{ at: middle, scaledY: 0, fixedY: 0 }]),
+      });
+    return;
+  }
+  // The most telling lines that there is room for, in the order in which they are read.
+  const shown = new Set<Line>();
+  let high = 0;
+  for (const l of [...lines].sort((a, b) => b.weight - a.weight)) {
+    if (high + l.high > room.h) break;
+    high += l.high;
+    shown.add(l);
+  }
+  let y = -high / 2;
+  for (const l of lines.filter((x) => shown.has(x))) {
+    labels.offer({
+      ...base,
+      key: l.key + n.id,
+      words: l.words,
+      fit: { width: room.w, shorter: l.shorter },
+      ink: l.ink,
+      weight: l.weight,
+      spot: listed([{ at: middle, scaledY: 0, fixedY: y + l.high / 2 }]),
+    });
+    y += l.high;
+  }
+}
+
+/** What there is to say of a folded group, from the top. */
+function linesOf(n: GraphNode, looks: Looks, p: Palette): Line[] {
+  const g = n.group!;
+  const s = signalsOf(n, looks.window);
+  const inner = signalsOf({ windows: g.inner }, looks.window);
+  const busy = Math.min(60, 8 * Math.log2(1 + s.rate + inner.rate));
+  const trouble = troubleIn(n, looks.window) ?? 'failing';
+  const { part } = blameOf(n);
+  const errors = part === 'victim' ? 0 : errorShare(inner.rate > s.rate ? inner : s);
+  const cut = n.name.length > 14 ? [`${n.name.slice(0, 12)}…`, `${n.name.slice(0, 7)}…`] : [`${n.name.slice(0, 7)}…`];
+  const lines: Line[] = [
+    { key: 'g', words: n.name, shorter: cut, ink: plainInk(p, p.ink, 650, 14), weight: 600 + busy, high: 20 },
+    {
+      key: 'c',
+      words: `${count(g.members)} · ${rate(s.rate)}`,
+      shorter: [rate(s.rate), count(g.members)],
+      ink: plainInk(p, p.ink2, 500, 11.5),
+      weight: 400 + busy,
+      high: 17,
+    },
+    {
+      key: 'w',
+      words: `${rate(inner.rate)} within${errors > 0.001 ? ` · ${percent(errors)} err` : ''}`,
+      shorter: [`${rate(inner.rate)} within`],
+      ink: plainInk(p, p.ink3, 500, 11),
+      weight: 300 + busy,
+      high: 17,
+    },
+  ];
+  if (g.worst !== undefined) {
+    const more = g.culprits > 1 ? ` +${g.culprits - 1}` : '';
+    lines.push({
+      key: 'b',
+      words: g.worst.name + more,
+      shorter: shorterNames(g.worst.name, n.name).map((name) => name + more),
+      ink: { ...plateInk(p, troubleColor(trouble, p), 12), icon: TROUBLE_ICON[trouble] },
+      weight: 700 + busy,
+      high: 24,
+    });
+  } else if (part === 'accused') {
+    const told = [g.failing > 0 ? `${g.failing} failing` : '', g.degraded > 0 ? `${g.degraded} degraded` : ''];
+    lines.push({
+      key: 'b',
+      words: told.filter((w) => w !== '').join(' · '),
+      shorter: [`${g.failing + g.degraded} unwell`, String(g.failing + g.degraded)],
+      ink: { ...plateInk(p, troubleColor(trouble, p)), icon: TROUBLE_ICON[trouble] },
+      weight: 700 + busy,
+      high: 24,
+    });
+  }
+  if (g.culprits + g.victims > 0) {
+    const blamed = g.culprits === 0 ? '' : g.culprits === 1 ? '1 culprit' : `${g.culprits} culprits`;
+    const hurt = g.victims === 0 ? '' : g.victims === 1 ? '1 suffers' : `${g.victims} suffer`;
+    lines.push({
+      key: 'v',
+      words: [blamed, hurt].filter((w) => w !== '').join(' · '),
+      shorter:
+        hurt === '' ? [String(g.culprits)] : blamed === '' ? [String(g.victims)] : [`${g.culprits} · ${g.victims}`],
+      ink: plainInk(p, blamed === '' ? p.victim : p.ink2, 600, 11.5),
+      weight: 650 + busy,
+      high: 17,
+    });
+  }
+  return lines;
+}
+
+/** A name without its group's, which stands above it, and then ever less of it. */
+function shorterNames(name: string, group: string): string[] {
+  const own = name.startsWith(`${group}-`) ? name.slice(group.length + 1) : name;
+  return [...(own === name ? [] : [own]), ...[18, 14, 10, 7, 4].map((n) => `${own.slice(0, n)}…`), ''];
 }

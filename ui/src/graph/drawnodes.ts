@@ -2,24 +2,38 @@ import type { GraphNode, NodeKind } from '../api/types';
 import { duration, rate } from '../base/format';
 import type { Point } from '../base/geometry';
 import { errorShare, signalsOf, throttledShare } from '../model/graph';
-import { isUnwell, type Trouble } from '../model/trouble';
+import type { Part, Trouble } from '../model/trouble';
 import type { View } from './camera';
-import { healthColor, mix, nodeRadius, nodeScale, plainInk, short, type Floats, type Looks } from './ink';
+import {
+  mix,
+  nodeRadius,
+  nodeScale,
+  plainInk,
+  plateInk,
+  short,
+  TROUBLE_ICON,
+  troubleColor,
+  type Floats,
+  type Looks,
+} from './ink';
 import { listed, type Labels, type Spot } from './labels';
 import type { Palette } from './renderer';
 
-// Nodes and their words. How one is unwell shows by the shape of its ring as well as by colour.
+// Nodes and their words. How one is unwell shows by the shape of its ring as well as by colour. Who is to blame is solid, bears
+// the trouble's sign and its name on a plate; who suffers has a ring of dashes in a quiet colour, and no figure of its own is loud.
 
 const KIND: Record<NodeKind, number> = { service: 0, database: 1, queue: 2, external: 3, client: 4, group: 0 };
 const RING: Record<Trouble, number> = { slow: 1, failing: 2, throttled: 3, cut_off: 4 };
+const VICTIMS_RING = 5;
+/** No culprit is smaller, however little it is called. */
+const CULPRIT_RADIUS = 20;
 
 export interface NodeState {
   at: Point;
   /** It has an edge that is new. */
   young: boolean;
-  /** It is unwell because of another: drawn quietly. */
-  victim: boolean;
-  culprit: boolean;
+  /** Its part in what is wrong. */
+  part: Part;
   trouble: Trouble | undefined;
 }
 
@@ -34,67 +48,94 @@ export function drawNode(
   labels: Labels,
   figures: (key: string, make: () => string) => string,
 ): boolean {
-  const { at, young } = state;
+  const { at, young, part } = state;
   const s = signalsOf(n, looks.window);
-  const radius = nodeRadius(n, looks.window);
+  const culprit = part === 'culprit';
+  const victim = part === 'victim';
+  const loud = culprit || part === 'accused';
+  const radius = culprit ? Math.max(CULPRIT_RADIUS, nodeRadius(n, looks.window)) : nodeRadius(n, looks.window);
   const chosen = n.id === looks.selectedNode;
   const near = n.id === looks.hoverNode;
   const faded = looks.focus !== undefined && !looks.focus.has(n.id);
-  const loud = isUnwell(n.health) && !state.victim;
-  const color = state.trouble === 'throttled' ? p.throttled : healthColor(n.health, p);
-  const ring = loud
-    ? color
-    : state.victim
-      ? mix(color, p.ink3, 0.6)
-      : n.health === 'idle'
-        ? p.idle
-        : n.kind === 'service'
-          ? p.ok
-          : mix(p.ok, p.ink3, 0.5);
-  const body = loud ? mix(p.node, color, n.health === 'failing' ? 0.28 : 0.16) : p.node;
-  const halo = faded ? 0 : state.culprit || (loud && n.health === 'failing') ? 1 : loud ? 0.55 : near ? 0.4 : 0;
-  const errors = errorShare(s);
-  const throttled = throttledShare(s);
-  const ringKind = state.trouble === undefined ? 0 : RING[state.trouble];
+  const color = troubleColor(state.trouble, p);
+  const well = n.health === 'idle' ? p.idle : n.kind === 'service' ? p.ok : mix(p.ok, p.ink3, 0.5);
+  const ring = loud ? color : victim ? p.victim : well;
+  const body = culprit ? mix(color, p.node, 0.06) : loud ? mix(p.node, color, 0.2) : p.node;
+  const halo = faded ? 0 : culprit ? 1 : loud ? 0.6 : near ? 0.4 : 0;
+  // What a victim passes on is no error of its own.
+  const errors = victim ? 0 : errorShare(s);
+  const throttled = victim ? 0 : throttledShare(s);
+  const ringKind = victim ? VICTIMS_RING : state.trouble === undefined ? 0 : RING[state.trouble];
   out.push(at.x, at.y, radius, KIND[n.kind], ...body, ...ring, errors, throttled, halo, faded ? 0.16 : 1);
-  out.push(chosen ? 1 : 0, young && !faded ? 0.9 : 0, ringKind, state.culprit ? 1 : 0);
+  out.push(chosen ? 1 : 0, young && !faded ? 0.9 : 0, ringKind, culprit ? 1 : 0);
 
   if (!labels.near(at)) return (loud && !faded) || young;
   const scale = nodeScale(view.zoom);
   const gauge = errors + throttled > 0.01 ? 7 : 1;
-  const reach = radius * scale * (n.kind === 'queue' ? 1.2 : 1) + (ringKind > 0 ? 4 : 1);
+  const reach = radius * scale * (n.kind === 'queue' ? 1.2 : 1) + (ringKind > 0 ? 5 : 1);
   labels.obstacle(n.id, (at.x - view.x) * view.zoom - reach, (at.y - view.y) * view.zoom - reach, 2 * reach, 2 * reach);
 
   const strong = chosen || near || loud;
   const drop = radius * (n.kind === 'external' ? 1.25 : n.kind === 'queue' ? 0.85 : 1.05);
-  const under: Spot = { at, scaledY: drop, fixedY: 11 + gauge };
-  const over: Spot = { at, scaledY: -drop, fixedY: -11 - gauge };
+  const apart = (culprit ? 15 : 11) + gauge;
+  const under: Spot = { at, scaledY: drop, fixedY: apart };
+  const over: Spot = { at, scaledY: -drop, fixedY: -apart };
   const weight =
-    (chosen || near ? 1000 : state.culprit ? 700 : loud ? (n.health === 'failing' ? 450 : 400) : 100) +
-    Math.min(90, 8 * Math.floor(Math.log2(1 + s.rate)));
+    (culprit
+      ? 2000 + Math.min(900, 40 * Math.log2(1 + (n.judgement?.score ?? 0)))
+      : chosen || near
+        ? 1000
+        : loud
+          ? 420
+          : victim
+            ? 300
+            : 100) + Math.min(90, 8 * Math.floor(Math.log2(1 + s.rate)));
   labels.offer({
     key: `N${n.id}`,
     words: short(n.name),
-    ink: plainInk(
-      p,
-      loud && n.health === 'failing' ? mix(p.failing, p.ink, 0.35) : n.kind === 'service' || strong ? p.ink : p.ink2,
-      n.kind === 'service' ? 600 : 500,
-      12.5,
-    ),
+    ink: culprit
+      ? { ...plateInk(p, color, 12.5), icon: TROUBLE_ICON[state.trouble ?? 'failing'] }
+      : plainInk(
+          p,
+          loud ? mix(color, p.ink, 0.35) : n.kind === 'service' || strong ? p.ink : p.ink2,
+          n.kind === 'service' ? 600 : 500,
+          12.5,
+        ),
     weight,
-    leastZoom: strong ? 0.1 : 0.24,
+    leastZoom: culprit ? 0 : strong || victim ? 0.1 : 0.24,
     opacity: faded ? 0.22 : 1,
-    spot: listed([under, over]),
+    owner: n.id,
+    spot: culprit ? around(at, radius * scale, n.name, view.zoom, [under, over]) : listed([under, over]),
   });
   if (s.rate > 0 && view.zoom >= 0.5)
     labels.offer({
       key: `n${n.id}`,
       words: figures(`n${n.id}`, () => `${rate(s.rate)}  ${duration(s.p99)}`),
-      ink: plainInk(p, loud && n.health === 'degraded' ? p.degraded : p.ink3, 500, 10.5),
+      ink: plainInk(p, loud && state.trouble === 'slow' ? p.degraded : p.ink3, 500, 10.5),
       weight: weight - 60,
       leastZoom: 0.5,
       opacity: faded ? 0.15 : 1,
-      spot: listed([{ at, scaledY: drop, fixedY: 26 + gauge }]),
+      owner: n.id,
+      after: `N${n.id}`,
+      spot: listed([{ at, scaledY: drop, fixedY: (culprit ? 33 : 26) + gauge }]),
     });
   return (loud && !faded) || young;
+}
+
+/** Where a culprit's plate may stand: it is shown however full the map is, so it goes further off, and aside. */
+function around(
+  at: Point,
+  r: number,
+  name: string,
+  zoom: number,
+  near: readonly Spot[],
+): (i: number) => Spot | undefined {
+  const aside = (r + 26 + 4 * Math.min(26, name.length)) / zoom;
+  const spots = [...near];
+  for (const dy of [0, 22, -22]) {
+    spots.push({ at: { x: at.x + aside, y: at.y }, scaledY: 0, fixedY: dy });
+    spots.push({ at: { x: at.x - aside, y: at.y }, scaledY: 0, fixedY: dy });
+  }
+  for (const dy of [44, -44, 66, -66, 92, -92]) spots.push({ at, scaledY: 0, fixedY: dy });
+  return listed(spots);
 }

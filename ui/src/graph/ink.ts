@@ -1,7 +1,8 @@
 import type { GraphNode, Health } from '../api/types';
 import { alpha, css, mix, type RGBA } from '../base/color';
 import { signalsOf } from '../model/graph';
-import type { Ink } from './atlas';
+import type { Trouble } from '../model/trouble';
+import type { Icon, Ink } from './atlas';
 import type { Palette } from './renderer';
 
 // What the scene's parts share: the buffers that they fill, the fonts and colours of words and badges, and what the user
@@ -66,8 +67,8 @@ function inCss(c: RGBA): string {
   return s;
 }
 
-export function plateInk(p: Palette, plate: RGBA): Ink {
-  return { font: `600 11px ${SANS}`, color: css(p.backdrop), plate: css(plate) };
+export function plateInk(p: Palette, plate: RGBA, px = 11): Ink {
+  return { font: fontOf(600, px), color: css(p.backdrop), plate: css(plate) };
 }
 
 /** The radius of a node in CSS pixels at zoom 1. */
@@ -84,6 +85,17 @@ export function nodeScale(zoom: number): number {
 export function healthColor(h: Health, p: Palette): RGBA {
   return h === 'failing' ? p.failing : h === 'degraded' ? p.degraded : h === 'idle' ? p.idle : p.ok;
 }
+
+export function troubleColor(t: Trouble | undefined, p: Palette): RGBA {
+  return t === 'slow' ? p.degraded : t === 'throttled' ? p.throttled : t === 'cut_off' ? p.cutoff : p.failing;
+}
+
+export const TROUBLE_ICON: Readonly<Record<Trouble, Icon>> = {
+  slow: 'clock',
+  failing: 'spike',
+  throttled: 'gate',
+  cut_off: 'cut',
+};
 
 export function short(name: string): string {
   return name.length > 26 ? `${name.slice(0, 12)}…${name.slice(-12)}` : name;

@@ -18,6 +18,8 @@ export interface Offer {
   /** Names the words from one build to the next. */
   key: string;
   words: string;
+  /** Where it must fit: so many pixels, and fewer words for the same, to take where the words are wider; where all are, nothing is shown. */
+  fit?: { width: number; shorter: readonly string[] };
   ink: Ink;
   weight: number;
   /** Shown from this zoom on. */
@@ -25,8 +27,10 @@ export interface Offer {
   opacity: number;
   /** Where it may stand, the best first; undefined after the last. Most are never asked for: words far off are not placed. */
   spot: (i: number) => Spot | undefined;
-  /** The obstacle that it may cover: a group's own box. */
+  /** The obstacle that it may cover: a group's own box, or the node that it is about. */
   owner?: string;
+  /** Shown only beside the words of this key, which weigh more. */
+  after?: string;
 }
 
 export interface Spot {
@@ -100,7 +104,9 @@ export class Labels {
     const now = new Set<string>();
     const scale = nodeScale(view.zoom);
     for (const o of order) {
-      const { w, h } = atlas.size(o.words, o.ink);
+      const words = fitting(atlas, o);
+      if (words === undefined || (o.after !== undefined && !now.has(o.after))) continue;
+      const { w, h } = atlas.size(words, o.ink);
       for (let i = 0, s = o.spot(0); s !== undefined; s = o.spot(++i)) {
         const box: Box = {
           key: o.key,
@@ -113,11 +119,11 @@ export class Labels {
         if (this.taken(box, o.owner)) continue;
         this.put(box);
         now.add(o.key);
-        if (!atlas.has(o.words, o.ink) && performance.now() >= until) {
+        if (!atlas.has(words, o.ink) && performance.now() >= until) {
           waiting = true;
           break;
         }
-        const region = atlas.get(o.words, o.ink);
+        const region = atlas.get(words, o.ink);
         this.shown.push(box);
         out.push(s.at.x, s.at.y, s.scaledY, s.fixedY, region.w, region.h, o.leastZoom * 0.8, o.opacity, ...region.uv);
         break;
@@ -148,6 +154,13 @@ export class Labels {
           if (o.key !== owner && b.x < o.x + o.w && o.x < b.x + b.w && b.y < o.y + o.h && o.y < b.y + b.h) return true;
     return false;
   }
+}
+
+/** The first of an offer's words that fit where it must fit. */
+function fitting(atlas: Atlas, o: Offer): string | undefined {
+  const { fit } = o;
+  if (fit === undefined) return o.words;
+  return [o.words, ...fit.shorter].find((w) => atlas.size(w, o.ink).w - 2 * RIM <= fit.width);
 }
 
 /** The spots of a list. */

@@ -94,6 +94,18 @@ export function nodeTowards(
   return best;
 }
 
+/** The room of a node with its words, around its place. */
+const ROOM = { x: 70, y: 84 } as const;
+
+/** Whether a node with its words, or a group, is in a rectangle or reaches into it. */
+export function standsIn(placed: Pick<Placed, 'places' | 'rects'>, r: Rect): boolean {
+  for (const [id, p] of placed.places) {
+    const own = placed.rects.get(id) ?? { x: p.x - ROOM.x, y: p.y - ROOM.y / 2, w: 2 * ROOM.x, h: 1.5 * ROOM.y };
+    if (own.x < r.x + r.w && r.x < own.x + own.w && own.y < r.y + r.h && r.y < own.y + own.h) return true;
+  }
+  return false;
+}
+
 /** The rectangle that holds all nodes, or some, with their words. */
 export function boundsOf(
   places: ReadonlyMap<string, Point>,
@@ -107,7 +119,7 @@ export function boundsOf(
   for (const id of ids ?? places.keys()) {
     const p = places.get(id);
     if (p === undefined) continue;
-    const r = rects.get(id) ?? { x: p.x - 70, y: p.y - 84, w: 140, h: 168 };
+    const r = rects.get(id) ?? { x: p.x - ROOM.x, y: p.y - ROOM.y, w: 2 * ROOM.x, h: 2 * ROOM.y };
     x0 = Math.min(x0, r.x);
     y0 = Math.min(y0, r.y);
     x1 = Math.max(x1, r.x + r.w);

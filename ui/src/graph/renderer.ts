@@ -20,6 +20,8 @@ export interface Palette {
   degraded: RGBA;
   failing: RGBA;
   throttled: RGBA;
+  cutoff: RGBA;
+  victim: RGBA;
   idle: RGBA;
   accent: RGBA;
   node: RGBA;

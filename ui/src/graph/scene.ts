@@ -1,10 +1,11 @@
 import type { GraphEdge, GraphNode } from '../api/types';
 import type { Curve, Point, Rect } from '../base/geometry';
 import type { GraphModel } from '../model/graph';
-import { blameOf, isUnwell, troubleOf } from '../model/trouble';
+import { blameOf, isUnwell, partOfEdge, troubleOf } from '../model/trouble';
+import { wakeOf, type Wake } from '../model/wake';
 import type { Area } from './area';
 import type { View } from './camera';
-import { drawBlame } from './drawblame';
+import { drawBlame, drawWake } from './drawblame';
 import { EdgeDrawer } from './drawedges';
 import { drawGroup } from './drawgroups';
 import { drawNode } from './drawnodes';
@@ -30,6 +31,8 @@ export class Scene {
   areas: readonly Area[] = [];
   readonly labels = new Labels();
   private readonly edges = new EdgeDrawer();
+  private wake: Wake = { edges: new Set(), apart: [] };
+  private wakeAt = -1;
   private readonly words = new Map<string, { text: string; until: number }>();
   private readonly buffers: Record<Layer, Floats> = {
     ground: new Floats(),
@@ -94,6 +97,10 @@ export class Scene {
     const lit = litEdges(model, looks);
     const newborn = new Set<string>();
     const hidden = looks.hideHealthy ? healthy(model) : undefined;
+    if (this.wakeAt !== model.version) {
+      this.wakeAt = model.version;
+      this.wake = wakeOf(model);
+    }
     let moves = false;
     this.edges.weigh(model.edges, looks.window);
     for (const e of model.edges.values()) {
@@ -105,8 +112,22 @@ export class Scene {
       if (isNew && age < NEW_FOR / 2) newborn.add(e.target);
       const strength = strengthOf(e, looks, lit);
       const buffers = { ribbon: this.buffers.ribbon, dot: this.buffers.dot };
+      const inWake = this.wake.edges.has(e.id);
+      if (inWake) drawWake(c, strength, p, buffers);
       moves =
-        this.edges.draw(e, c, { strength, isNew }, looks, p, buffers, this.labels, figures, seconds) || isNew || moves;
+        this.edges.draw(
+          e,
+          c,
+          { strength, isNew, inWake, part: partOfEdge(e, model) },
+          looks,
+          p,
+          buffers,
+          this.labels,
+          figures,
+          seconds,
+        ) ||
+        isNew ||
+        moves;
     }
     for (const n of model.nodes.values()) {
       if (hidden?.has(n.id) === true) continue;
@@ -115,6 +136,11 @@ export class Scene {
       if (n.group !== undefined) {
         if (rect !== undefined) drawGroup(n, rect, looks, p, view, this.buffers, this.labels);
       } else if (at !== undefined) moves = this.node(n, at, newborn.has(n.id), looks, p, view, figures) || moves;
+    }
+    for (const [victim, cause] of this.wake.apart) {
+      const from = this.places.get(victim);
+      const to = this.places.get(cause);
+      if (from !== undefined && to !== undefined) drawBlame(from, to, p, this.buffers);
     }
     for (const a of this.areas)
       this.labels.offer({
@@ -138,10 +164,7 @@ export class Scene {
     view: View,
     figures: (key: string, make: () => string) => string,
   ): boolean {
-    const { culprit, cause } = blameOf(n);
-    const to = cause === undefined ? undefined : this.places.get(cause);
-    if (to !== undefined) drawBlame(at, to, p, this.buffers);
-    const state = { at, young, victim: cause !== undefined, culprit, trouble: troubleOf(n, looks.window) };
+    const state = { at, young, part: blameOf(n).part, trouble: troubleOf(n, looks.window) };
     return drawNode(n, state, looks, p, view, this.buffers.node, this.labels, figures);
   }
 

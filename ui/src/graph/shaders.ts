@@ -145,14 +145,17 @@ void main() {
 export const DOT_VS = `${COMMON}${BEZIER}
 in vec2 a_vertex;
 in vec4 a_c0; in vec4 a_c1;
-in vec4 a_motion;                 // phase, laps a second, size px, kind: 0 dot, 1 arrow head, 2 turned away
+in vec4 a_motion;                 // phase, laps a second, size px, kind: 0 dot, 1 arrow head, 2 turned away, 3 chevron
 in vec4 a_color;
 out vec4 v_color; out vec2 v_p; out float v_kind; out float v_size;
 void main() {
   float lap = fract(a_motion.x + u_time * a_motion.y);
   float t = lap;
   float seen = smoothstep(0.0, 0.06, lap) * smoothstep(1.0, 0.94, lap);
-  if (a_motion.w > 1.5) {
+  if (a_motion.w > 2.5) {
+    t = a_motion.x;
+    seen = 1.0;
+  } else if (a_motion.w > 1.5) {
     // A throttled request travels to the gate at mid-edge and ends there.
     t = min(lap, 0.48);
     seen = smoothstep(0.0, 0.06, lap) * (1.0 - smoothstep(0.48, 0.62, lap));
@@ -164,7 +167,7 @@ void main() {
   vec2 dir = tangent(a_c0, a_c1, t);
   vec2 side = vec2(-dir.y, dir.x);
   // A burst where it ends: the dot grows as it fades.
-  float grow = a_motion.w > 1.5 ? 1.0 + 1.6 * smoothstep(0.48, 0.62, lap) : 1.0;
+  float grow = a_motion.w > 1.5 && a_motion.w < 2.5 ? 1.0 + 1.6 * smoothstep(0.48, 0.62, lap) : 1.0;
   vec2 p = toPx(bezier(a_c0, a_c1, t)) + (dir * a_vertex.x + side * a_vertex.y) * size * grow;
   v_color = a_color * seen; v_p = a_vertex; v_kind = a_motion.w; v_size = size * grow;
   gl_Position = clip(p);
@@ -175,7 +178,11 @@ in vec4 v_color; in vec2 v_p; in float v_kind; in float v_size;
 out vec4 color;
 void main() {
   float a;
-  if (v_kind > 0.5 && v_kind < 1.5) {
+  if (v_kind > 2.5) {
+    // Two strokes that meet ahead.
+    float stroke = abs(v_p.x + abs(v_p.y) * 0.8 - 0.35) * 0.78;
+    a = smoothstep(0.2 + 1.0 / v_size, 0.2 - 1.0 / v_size, stroke) * smoothstep(0.85, 0.7, abs(v_p.y));
+  } else if (v_kind > 0.5 && v_kind < 1.5) {
     float edge = abs(v_p.y) - (0.9 - v_p.x) * 0.42;
     a = smoothstep(1.0 / v_size, -1.0 / v_size, max(edge, -v_p.x - 0.75));
   } else {
@@ -189,7 +196,7 @@ in vec2 a_vertex;
 in vec4 a_place;                  // x, y, radius px, shape
 in vec4 a_fill; in vec4 a_ring;
 in vec4 a_state;                  // error share, throttled share, halo, opacity
-in vec4 a_extra;                  // selected, newborn; ring: 1 slow, 2 failing, 3 throttled, 4 cut off; culprit
+in vec4 a_extra;                  // selected, newborn; ring: 1 slow, 2 failing, 3 throttled, 4 cut off, 5 a victim's; culprit
 out vec2 v_p; out vec4 v_fill; out vec4 v_ring; out vec4 v_state; out vec4 v_extra; out vec2 v_shape;
 void main() {
   float r = a_place.z * nodeScale();
@@ -212,6 +219,12 @@ float shape(vec2 p, float r, float kind) {
   return max(length(p) - r, 0.0) + box(p, vec2(r), r);                            // client
 }
 void over(inout vec4 c, vec3 rgb, float a) { c = vec4(rgb * a, a) + c * (1.0 - a); }
+/** A round stroke between two points, in units of the radius. */
+float bar(vec2 p, vec2 a, vec2 b, float px) {
+  vec2 ab = b - a;
+  float t = clamp(dot(p - a, ab) / max(dot(ab, ab), 1e-6), 0.0, 1.0);
+  return smoothstep(0.11 + px * 0.7, 0.11 - px * 0.7, length(p - a - ab * t));
+}
 float line(float d, float half_) { return smoothstep(half_ + 0.6, half_ - 0.6, abs(d)); }
 void main() {
   float r = v_shape.x;
@@ -226,15 +239,33 @@ void main() {
   float turns = atan(v_p.y, v_p.x) / 6.2831853;
   float thick = 1.0 + 0.5 * v_state.z;
   float ring = line(d + 1.0, thick);
-  if (v_extra.z > 3.5) ring *= smoothstep(0.10, 0.16, abs(fract(turns * 2.0) - 0.5));   // cut off: two gaps
+  bool culprit = v_extra.w > 0.5;
+  if (v_extra.z > 4.5) ring *= smoothstep(0.30, 0.42, abs(fract(turns * 9.0) * 2.0 - 1.0));                    // a victim: dashes
+  else if (v_extra.z > 3.5) ring *= smoothstep(0.10, 0.16, abs(fract(turns * 2.0) - 0.5));   // cut off: two gaps
   else if (v_extra.z > 2.5) ring = max(ring, line(d - 4.0, 1.1) * step(0.5, fract(turns * 8.0)));          // throttled: a row of bars
   else if (v_extra.z > 1.5) ring = max(ring, line(d - 3.5 - 2.4 * abs(fract(turns * 14.0) * 2.0 - 1.0), 1.0)); // failing: teeth
   else if (v_extra.z > 0.5) ring = max(ring, line(d - 4.0, 0.8));                                          // slow: a second ring
   over(c, v_ring.rgb, ring * v_ring.a);
-  if (v_extra.w > 0.5) over(c, u_accent.rgb, line(d - 9.5, 0.9));                                          // the culprit
+  // Who is to blame sends out rings, and is solid: its inner mark is the trouble's.
+  if (culprit) {
+    for (int i = 0; i < 2; i++) {
+      float at = fract(u_time * 0.35 + float(i) * 0.5);
+      over(c, v_ring.rgb, line(d - 6.0 - 12.0 * at, 0.9) * (1.0 - at) * 0.8);
+    }
+    vec2 g = v_p / r;
+    float px = 1.0 / r;
+    float ink = 0.0;
+    if (v_extra.z < 1.5) ink = max(bar(g, vec2(0.0, -0.5), vec2(0.0, 0.0), px), bar(g, vec2(0.0, 0.0), vec2(0.34, 0.2), px));
+    else if (v_extra.z < 2.5) ink = max(bar(g, vec2(0.0, -0.48), vec2(0.0, 0.1), px), bar(g, vec2(0.0, 0.46), vec2(0.0, 0.47), px));
+    else if (v_extra.z < 3.5) ink = bar(g, vec2(-0.42, 0.0), vec2(0.42, 0.0), px);
+    else ink = max(max(bar(g, vec2(-0.62, 0.0), vec2(-0.22, 0.0), px), bar(g, vec2(0.22, 0.0), vec2(0.62, 0.0), px)),
+      max(bar(g, vec2(-0.22, -0.3), vec2(-0.22, 0.3), px), bar(g, vec2(0.22, -0.3), vec2(0.22, 0.3), px)));
+    over(c, u_backdrop.rgb, ink);
+  }
   // Inner marks tell the kinds apart.
   float k = v_shape.y;
-  if (k > 0.5 && k < 1.5) {
+  if (culprit) {
+  } else if (k > 0.5 && k < 1.5) {
     float lid = abs(length((v_p + vec2(0.0, r * 0.42)) * vec2(1.0, 2.4)) - r * 0.62) ;
     float body = step(-r * 0.42, v_p.y);
     over(c, v_ring.rgb, smoothstep(1.6, 0.2, lid) * body * v_ring.a * step(d, -1.5));

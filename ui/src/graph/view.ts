@@ -3,10 +3,10 @@ import { onFrame, type PaintHandle } from '../base/frames';
 import type { Change, GraphModel } from '../model/graph';
 import { AREA_MARGIN } from './area';
 import { Arranger } from './arranger';
-import { Camera } from './camera';
+import { Camera, type View } from './camera';
 import type { Arrangement } from './layout.worker';
 import { rememberCamera, rememberedCamera } from './memory';
-import { boundsOf, hitAt, nodeTowards, type Hit } from './pick';
+import { boundsOf, hitAt, nodeTowards, standsIn, type Hit } from './pick';
 import { PointerInput } from './pointer';
 import { Renderer, type Palette } from './renderer';
 import type { Looks } from './ink';
@@ -45,6 +45,8 @@ export class MapView {
   readonly camera = new Camera();
   /** Room that panels take from the map, in CSS pixels. */
   inset = { left: 60, right: 60, top: 70, bottom: 110 };
+  /** What stands in the lower left corner, above the inset's foot: width and height that a map brought into view keeps clear of. */
+  corner = { w: 0, h: 0, foot: 74 };
   private readonly canvas: HTMLCanvasElement;
   private readonly renderer: Renderer;
   private readonly scene = new Scene();
@@ -164,10 +166,31 @@ export class MapView {
   fit(ids?: Iterable<string>, flying = true): void {
     const b = this.bounds(ids);
     if (b === undefined) return;
-    const view = this.camera.fitView(b, this.inset, ids === undefined ? 1.15 : 1.3);
+    const view = this.clearView(b, ids === undefined ? 1.15 : 1.3);
     this.camera.flyTo(view, performance.now(), !flying || this.still);
     this.moving = true;
     this.paint.now();
+  }
+
+  /** The nearest view that shows a rectangle whole and keeps all of it out of the corner: as it is, or moved right, or up. */
+  private clearView(b: Rect, most: number): View {
+    const { inset, corner, camera } = this;
+    const whole = camera.fitView(b, inset, most);
+    if (corner.w === 0) return whole;
+    const high = camera.height - corner.foot;
+    const taken = (v: View): boolean => {
+      const at = (x: number, y: number): Point => ({
+        x: (x - camera.width / 2) / v.zoom + v.x,
+        y: (y - camera.height / 2) / v.zoom + v.y,
+      });
+      const from = at(0, high - corner.h);
+      const to = at(corner.w, high);
+      return standsIn(this.scene, { x: from.x, y: from.y, w: to.x - from.x, h: to.y - from.y });
+    };
+    if (!taken(whole)) return whole;
+    const right = camera.fitView(b, { ...inset, left: Math.max(inset.left, corner.w + 12) }, most);
+    const up = camera.fitView(b, { ...inset, bottom: corner.foot + corner.h + 12 }, most);
+    return up.zoom > right.zoom ? up : right;
   }
 
   flyTo(id: string): void {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { GraphEdge, GraphNode } from '../api/types';
-import { bySeverity, GraphModel, errorShare, signalsOf, tellingFigure, troubles } from './graph';
+import { GraphModel, errorShare, signalsOf, tellingFigure } from './graph';
 
 function node(id: string, over: Partial<GraphNode> = {}): GraphNode {
   return {
@@ -35,7 +35,7 @@ function edge(source: string, target: string, over: Partial<GraphEdge> = {}): Gr
     ...over,
   };
 }
-const none = { nodes: [], edges: [], removed_nodes: [], removed_edges: [] };
+const none = { nodes: [], edges: [], removed_nodes: [], removed_edges: [], culprits: [] };
 
 function chain(): GraphModel {
   const m = new GraphModel();
@@ -45,6 +45,7 @@ function chain(): GraphModel {
     origin: 'live',
     nodes: ['a', 'b', 'c', 'd'].map((i) => node(i)),
     edges: [edge('a', 'b'), edge('b', 'c'), edge('c', 'd')],
+    culprits: [],
   });
   return m;
 }
@@ -78,7 +79,7 @@ test('a delta older than the snapshot is refused', () => {
 test('an edge whose end has not arrived is incomplete, and completes later', () => {
   const m = new GraphModel();
   const e = edge('a', 'b');
-  m.reset({ version: 1, time: 1, origin: 'live', nodes: [node('a')], edges: [e] });
+  m.reset({ version: 1, time: 1, origin: 'live', nodes: [node('a')], edges: [e], culprits: [] });
   expect(m.complete(e)).toBe(false);
   m.apply({ ...none, version: 2, time: 2, nodes: [node('b')] });
   expect(m.complete(e)).toBe(true);
@@ -92,6 +93,7 @@ test('a snapshot with the same shape is no change of shape', () => {
     origin: 'live' as const,
     nodes: [...m.nodes.values()],
     edges: [...m.edges.values()],
+    culprits: [],
   };
   expect(m.reset(again)).toEqual({ shape: false, newNodes: [] });
   expect(m.reset({ ...again, edges: again.edges.slice(1) }).shape).toBe(true);
@@ -112,26 +114,6 @@ test('signals: a past range answers whatever window is asked, silence is zero', 
   expect(errorShare(signalsOf(node('a'), '1m'))).toBe(0);
 });
 
-test('troubles: failing before degraded, the more hurt first', () => {
-  const w = (error_rate: number): GraphNode['windows'] => ({
-    '10s': { rate: 10, error_rate, throttled_rate: 0, p50: 1, p90: 1, p99: 1 },
-  });
-  const m = new GraphModel();
-  m.reset({
-    version: 1,
-    time: 1,
-    origin: 'live',
-    edges: [],
-    nodes: [
-      node('slow', { health: 'degraded', windows: w(9) }),
-      node('x', { health: 'failing', windows: w(1) }),
-      node('y', { health: 'failing', windows: w(5) }),
-      node('ok'),
-    ],
-  });
-  expect(troubles(m, '10s').map((n) => n.id)).toEqual(['y', 'x', 'slow']);
-});
-
 test('what is unwell is the server’s word: figures alone point at nothing', () => {
   const s = (error_rate: number, throttled_rate: number) => ({
     rate: 10,
@@ -148,15 +130,14 @@ test('what is unwell is the server’s word: figures alone point at nothing', ()
   expect(tellingFigure('degraded', s(0, 0))).toBe('latency');
 });
 
-test('the unwell come first, then the busy', () => {
-  const at = (rate: number): GraphNode['windows'] => ({
-    '1m': { rate, error_rate: 0, throttled_rate: 0, p50: 1, p90: 1, p99: 1 },
-  });
-  const all = [
-    node('quiet', { windows: at(1) }),
-    node('busy', { windows: at(9) }),
-    node('bad', { health: 'failing' }),
-    node('gone', { health: 'idle', windows: at(99) }),
-  ];
-  expect(all.sort(bySeverity('1m')).map((n) => n.id)).toEqual(['bad', 'busy', 'quiet', 'gone']);
+test('a delta brings the culprits anew, and none when it has none', () => {
+  const m = chain();
+  m.reset({ version: 1, time: 1, origin: 'live', nodes: [node('a'), node('b')], edges: [], culprits: ['a', 'b'] });
+  expect(m.culprits).toEqual(['a', 'b']);
+  m.apply({ ...none, version: 2, time: 2, culprits: ['b'] });
+  expect(m.culprits).toEqual(['b']);
+  expect(m.apply({ ...none, version: 2, time: 2, culprits: ['a'] })).toBeUndefined();
+  expect(m.culprits).toEqual(['b']);
+  m.apply({ ...none, version: 3, time: 3 });
+  expect(m.culprits).toEqual([]);
 });

@@ -28,6 +28,8 @@ export class GraphModel {
   version = -1;
   time = 0;
   origin: Graph['origin'] = 'live';
+  /** The nodes that are ill by themselves, the worst first. Some may be folded into a group. */
+  culprits: readonly string[] = [];
   private readonly out = new Map<string, Set<string>>();
   private readonly in = new Map<string, Set<string>>();
 
@@ -44,6 +46,7 @@ export class GraphModel {
     this.version = g.version;
     this.time = g.time;
     this.origin = g.origin;
+    this.culprits = g.culprits;
     const newNodes = g.nodes.filter((n) => !before.has(n.id)).map((n) => n.id);
     const sameEdges = edgesBefore.size === this.edges.size && g.edges.every((e) => edgesBefore.has(e.id));
     return { newNodes, shape: newNodes.length > 0 || before.size !== this.nodes.size || !sameEdges };
@@ -69,6 +72,7 @@ export class GraphModel {
     }
     this.version = d.version;
     this.time = d.time;
+    this.culprits = d.culprits;
     return { shape, newNodes };
   }
 
@@ -163,23 +167,4 @@ export function tellingFigure(health: Health, s: Signals): Figure | undefined {
   const throttled = throttledShare(s);
   if (Math.max(errors, throttled) <= TELLING_SHARE) return 'latency';
   return errors > TELLING_SHARE || errors >= throttled ? 'errors' : 'throttled';
-}
-
-const SEVERITY: Record<Health, number> = { failing: 0, degraded: 1, ok: 2, idle: 3 };
-
-/** Orders nodes: the unwell first, then the busy. */
-export function bySeverity(window: string): (a: GraphNode, b: GraphNode) => number {
-  return (a, b) => SEVERITY[a.health] - SEVERITY[b.health] || signalsOf(b, window).rate - signalsOf(a, window).rate;
-}
-
-/** Failing things first, then degraded, each by the requests that it hurts: the order in which the compass points. */
-export function troubles(m: GraphModel, window: string): GraphNode[] {
-  const weight = (n: GraphNode): number =>
-    (n.health === 'failing' ? 1e9 : 0) + signalsOf(n, window).error_rate * 1000 + signalsOf(n, window).rate;
-  return (
-    [...m.nodes.values()]
-      // The members of an open group speak for themselves.
-      .filter((n) => (n.health === 'failing' || n.health === 'degraded') && n.group?.open !== true)
-      .sort((a, b) => weight(b) - weight(a) || (a.id < b.id ? -1 : 1))
-  );
 }

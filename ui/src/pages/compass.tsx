@@ -1,13 +1,13 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import type { MapView } from '../graph/view';
-import { troubles } from '../model/graph';
+import { blamed, counts, standsFor, troubleOf, troubles } from '../model/trouble';
 import { useKeys } from '../widgets/keys';
 import { param, patch } from '../widgets/route';
 import { useGraph } from './live';
 
 // A compass on the map: while all is well its needle rests to the north; when something is unwell the needle points there,
-// from the middle of what is seen, and a press goes there, one trouble after another.
+// from the middle of what is seen, and a press goes there, one trouble after another: who is to blame before who suffers.
 
 export function Compass(p: {
   view: { current: MapView | undefined };
@@ -15,8 +15,9 @@ export function Compass(p: {
   window: string;
 }): JSX.Element {
   const needle = useRef<SVGGElement>(null);
-  const bad = troubles(useGraph(), p.window);
-  const target = bad[0]?.id;
+  const graph = useGraph();
+  const bad = troubles(graph, p.window);
+  const target = bad[0] === undefined ? undefined : standsFor(graph, bad[0]);
 
   useEffect(() => {
     let drawn = '';
@@ -45,26 +46,32 @@ export function Compass(p: {
       p.view.current?.fit();
       return;
     }
-    const at = bad.findIndex((n) => n.id === param('node'));
+    const at = bad.indexOf(param('node') ?? '');
     const next = bad[(at + 1) % bad.length];
     if (next === undefined) return;
-    patch({ node: next.id, edge: undefined, focus: undefined });
-    p.view.current?.flyTo(next.id);
+    // One that is folded away unfolds: the map goes there when it has a place.
+    patch({ node: next, edge: undefined, focus: undefined });
+    p.view.current?.flyTo(next);
   };
   useKeys({ n: visit });
 
-  const failing = bad.reduce((s, n) => s + (n.group?.failing ?? Number(n.health === 'failing')), 0);
-  const degraded = bad.reduce((s, n) => s + (n.group?.degraded ?? Number(n.health === 'degraded')), 0);
+  const { culprits, accused, victims } = counts(graph);
   const words =
     bad.length === 0
       ? 'All well'
-      : [failing > 0 ? `${failing} failing` : '', degraded > 0 ? `${degraded} degraded` : '']
+      : [
+          culprits > 0 ? `${culprits} to blame` : '',
+          accused > 0 ? `${accused} unwell` : '',
+          victims > 0 ? `${victims} suffer` : '',
+        ]
           .filter((w) => w !== '')
           .join(', ');
+  const node = target === undefined ? undefined : graph.nodes.get(target);
+  const kind = blamed(graph)[0]?.judgement?.kind ?? (node === undefined ? undefined : troubleOf(node, p.window));
   return (
     <button
       type="button"
-      class={`compass ${failing > 0 ? 'failing' : degraded > 0 ? 'degraded' : 'calm'}`}
+      class={`compass ${bad.length === 0 ? 'calm' : kind === undefined || kind === 'other' ? 'failing' : kind}`}
       onClick={visit}
       title={bad.length === 0 ? 'Show all' : 'Go to the next trouble (n)'}
     >

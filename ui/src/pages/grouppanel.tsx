@@ -4,8 +4,10 @@ import { findNodes } from '../api/client';
 import type { Found, GraphNode, GroupInfo } from '../api/types';
 import { duration, percent, rate } from '../base/format';
 import { errorShare, signalsOf } from '../model/graph';
+import { NodeMark } from '../widgets/mark';
 import { HealthMark } from '../widgets/parts';
 import { mapWindow, patch } from '../widgets/route';
+import { Sentence } from './judged';
 import { useGraph } from './live';
 import { EdgeList, Head } from './mappanel';
 
@@ -30,7 +32,7 @@ export function GroupPanel(p: { n: GraphNode; group: GroupInfo; unfold: (group: 
       <Head
         over={`${n.namespace === '' ? 'group' : 'namespace'} · ${g.members.toLocaleString('en')} members`}
         title={n.name}
-        health={n.health}
+        mark={<NodeMark n={n} window={window} />}
       >
         <p class="actions">
           <button type="button" class="button primary" onClick={() => p.unfold(n.id)}>
@@ -38,6 +40,16 @@ export function GroupPanel(p: { n: GraphNode; group: GroupInfo; unfold: (group: 
           </button>
         </p>
       </Head>
+      {g.culprits + g.victims > 0 ? (
+        <section>
+          <h3>
+            {g.culprits} to blame, {g.victims} suffer
+          </h3>
+          {g.worst === undefined ? null : (
+            <Sentence j={{ ...g.worst.judgement, because: g.worst.id }} itself={false} victim={false} />
+          )}
+        </section>
+      ) : null}
       <section>
         <h3>Requests over {window}</h3>
         <table class="group-sums">
@@ -64,7 +76,7 @@ export function GroupPanel(p: { n: GraphNode; group: GroupInfo; unfold: (group: 
             {ill.map((f) => (
               <li key={f.id}>
                 <button type="button" onClick={() => patch({ node: f.id, edge: undefined })}>
-                  <HealthMark health={f.health} /> <span class="edge-name">{f.name}</span>
+                  <FoundMark f={f} /> <span class="edge-name">{f.name}</span>
                 </button>
               </li>
             ))}
@@ -75,6 +87,12 @@ export function GroupPanel(p: { n: GraphNode; group: GroupInfo; unfold: (group: 
       <EdgeList title="Calls" edges={graph.outgoing(n.id)} end="target" />
     </>
   );
+}
+
+/** A member's own mark where it is shown; else what was found says no more than its health. */
+function FoundMark(p: { f: Found }): JSX.Element {
+  const known = useGraph().nodes.get(p.f.id);
+  return known === undefined ? <HealthMark health={p.f.health} /> : <NodeMark n={known} window={mapWindow.value} />;
 }
 
 /** The unwell members of a group; asked again when their number changes. */

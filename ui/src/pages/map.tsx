@@ -1,14 +1,15 @@
 import { computed, useSignalEffect } from '@preact/signals';
 import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { GraphEdge, GraphNode } from '../api/types';
-import { WINDOWS } from '../api/types';
+import type { Ailment, GraphEdge, GraphNode } from '../api/types';
+import { AILMENTS, WINDOWS } from '../api/types';
 import { duration, percent, rate, when } from '../base/format';
 import type { Point } from '../base/geometry';
 import { MapView, type Hit } from '../graph/view';
 import { errorShare, signalsOf, tellingFigure } from '../model/graph';
 import { useKeys } from '../widgets/keys';
-import { HealthMark, Icon, Segments } from '../widgets/parts';
+import { EdgeMark, NodeMark, Sign, TROUBLE_WORDS } from '../widgets/mark';
+import { Icon, Segments } from '../widgets/parts';
 import { go, href, mapWindow, param, patch, range } from '../widgets/route';
 import { HowToSend } from '../widgets/connect';
 import { Failure, Loading, Nothing } from '../widgets/states';
@@ -91,7 +92,12 @@ export function MapPage(): JSX.Element {
   useEffect(() => {
     const v = view.current;
     if (v === undefined) return;
-    v.inset.right = hasPanel ? 430 : 60;
+    // On a telephone the tools wrap, and the panel covers the map.
+    const narrow = innerWidth <= 760;
+    v.inset = narrow
+      ? { left: 16, right: 16, top: 136, bottom: 96 }
+      : { left: 60, right: hasPanel ? 430 : 60, top: 70, bottom: 110 };
+    v.corner = { w: 150, h: 140, foot: 74 };
     v.setLooks({
       selectedNode: node,
       selectedEdge: edge,
@@ -273,14 +279,43 @@ function Toggle(p: { name: string; on: string; title: string; children: Componen
 function Legend(): JSX.Element {
   return (
     <section class="map-legend" aria-label="Legend">
-      <span>Failing: red, a toothed ring, a triangle</span>
-      <span>Slow: amber, a double ring, a clock</span>
-      <span>Throttled: violet, a barred ring, a gate</span>
-      <span>Cut off: a ring with two gaps</span>
-      <span>To blame: a golden ring; a dashed arrow leads there from whom it hurts</span>
+      <ul>
+        {AILMENTS.map((t) => (
+          <li key={t}>
+            <Sign part="culprit" trouble={t} label="" />
+            <b>{TROUBLE_WORDS[t]}</b> {EXPLAINED[t]}
+          </li>
+        ))}
+        <li>
+          <Sign part="victim" trouble={undefined} label="" />
+          <b>suffers</b> ill because of another
+        </li>
+        <li>
+          <svg width="34" height="10" viewBox="0 0 34 10" class="legend-wake" aria-hidden="true">
+            <path d="M0 5h34" />
+            <path d="m8 2 3 3-3 3M20 2l3 3-3 3" />
+          </svg>
+          chevrons lead from who suffers to who is to blame
+        </li>
+        <li>
+          <Sign part="accused" trouble="failing" label="" />
+          hollow: unwell, and nothing says why
+        </li>
+      </ul>
+      <p>
+        Solid, with its name on a plate and rings around it: to blame. A dot is a request; red ones failed, violet ones
+        were refused.
+      </p>
     </section>
   );
 }
+
+const EXPLAINED: Readonly<Record<Ailment, string>> = {
+  slow: 'takes longer than it used to; a second ring',
+  failing: 'answers with errors; a toothed ring',
+  throttled: 'refused by a limit; a ring of bars',
+  cut_off: 'no traffic where there was; a ring with gaps',
+};
 
 function Tip(p: { hit: Hit; at: Point }): JSX.Element | null {
   const graph = useGraph();
@@ -307,9 +342,16 @@ function Tip(p: { hit: Hit; at: Point }): JSX.Element | null {
   return (
     <div class="tip" style={{ transform: `translate(${p.at.x + 16}px, ${p.at.y + 14}px)` }}>
       <strong>
-        <HealthMark health={of.health} /> {title}
+        {n !== undefined ? (
+          <NodeMark n={n} window={mapWindow.value} />
+        ) : (
+          <EdgeMark e={e!} graph={graph} window={mapWindow.value} />
+        )}{' '}
+        {title}
       </strong>
       <small>{small}</small>
+      {of.judgement !== undefined ? <p class="tip-says">{of.judgement.says}</p> : null}
+      {n?.group?.worst !== undefined ? <p class="tip-says">{n.group.worst.judgement.says}</p> : null}
       {s.rate > 0 ? (
         <dl>
           <dt>rate</dt>

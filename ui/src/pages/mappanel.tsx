@@ -1,12 +1,15 @@
 import type { ComponentChildren, JSX } from 'preact';
 import type { Exemplar, GraphEdge, GraphNode } from '../api/types';
 import { clock, count, duration, percent, rate } from '../base/format';
-import { errorShare, signalsOf, tellingFigure } from '../model/graph';
+import { errorShare, signalsOf, tellingFigure, type GraphModel } from '../model/graph';
+import { nameOf, partOfEdge, troubleOf } from '../model/trouble';
 import { between, inbound, outbound } from '../model/queries';
 import { GoldenSignals, useWitness } from '../widgets/golden';
-import { HealthMark, Icon, Link } from '../widgets/parts';
+import { EdgeMark, NodeMark } from '../widgets/mark';
+import { Icon, Link } from '../widgets/parts';
 import { mapWindow, patch } from '../widgets/route';
 import { GroupPanel } from './grouppanel';
+import { Judged } from './judged';
 import { useGraph } from './live';
 
 /** The panel beside the map: what is selected, in its golden signals. */
@@ -46,14 +49,14 @@ export function MapPanel(p: {
 export function Head(p: {
   over: string;
   title: ComponentChildren;
-  health: GraphNode['health'];
+  mark: ComponentChildren;
   children?: ComponentChildren;
 }): JSX.Element {
   return (
     <header class="panel-head">
       <p class="over">{p.over}</p>
       <h2>
-        <HealthMark health={p.health} /> {p.title}
+        {p.mark} {p.title}
       </h2>
       {p.children}
     </header>
@@ -80,7 +83,7 @@ function NodePanel(p: {
           .filter((x) => x !== '')
           .join(' · ')}
         title={n.name}
-        health={n.health}
+        mark={<NodeMark n={n} window={mapWindow.value} />}
       >
         {n.versions.length > 0 ? (
           <p class="chips">
@@ -127,6 +130,7 @@ function NodePanel(p: {
           ) : null}
         </p>
       </Head>
+      <Judged of={n} />
       <GoldenSignals select={select} exemplars={exemplars} height={84} />
       <EdgeList title="Called by" edges={into} end="source" />
       <EdgeList title="Calls" edges={out} end="target" />
@@ -153,7 +157,7 @@ function EdgePanel(p: { e: GraphEdge }): JSX.Element | null {
         ]
           .filter((x) => x !== '')
           .join(' · ')}
-        health={e.health}
+        mark={<EdgeMark e={e} graph={graph} window={mapWindow.value} />}
         title={
           <>
             <button type="button" class="linkish" onClick={() => patch({ node: e.source, edge: undefined })}>
@@ -166,6 +170,7 @@ function EdgePanel(p: { e: GraphEdge }): JSX.Element | null {
           </>
         }
       />
+      <Judged of={e} />
       {e.throttled_by.length > 0 ? (
         <p class="notice throttled">
           Throttled by{' '}
@@ -224,6 +229,12 @@ function Seen(p: { n: number; of: number }): JSX.Element {
   );
 }
 
+/** The colour's name of an edge: how it is unwell, quiet where that is another's doing. */
+function toneOf(e: GraphEdge, graph: GraphModel): string {
+  const part = partOfEdge(e, graph);
+  return part === 'well' ? e.health : part === 'victim' ? part : (troubleOf(e, mapWindow.value) ?? e.health);
+}
+
 export function EdgeList(p: {
   title: string;
   edges: readonly GraphEdge[];
@@ -239,14 +250,13 @@ export function EdgeList(p: {
       <ul class="edges">
         {order.map((e) => {
           const s = signalsOf(e, mapWindow.value);
-          const other = graph.nodes.get(e[p.end]);
           return (
             <li key={e.id}>
               <button type="button" onClick={() => patch({ edge: e.id, node: undefined, focus: undefined })}>
-                <HealthMark health={e.health} />
-                <span class="edge-name">{other?.name ?? e[p.end]}</span>
+                <EdgeMark e={e} graph={graph} window={mapWindow.value} />
+                <span class="edge-name">{nameOf(graph, e[p.end])}</span>
                 <span class="edge-flow">
-                  <i class={`tone-${e.health}`} style={{ width: `${(100 * s.rate) / top}%` }} />
+                  <i class={`tone-${toneOf(e, graph)}`} style={{ width: `${(100 * s.rate) / top}%` }} />
                 </span>
                 <span class="num">{rate(s.rate)}</span>
                 <span class={`num ${tellingFigure(e.health, s) === 'errors' ? 'bad' : 'dim'}`}>

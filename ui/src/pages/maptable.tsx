@@ -1,19 +1,21 @@
 import type { JSX } from 'preact';
 import { duration, percent, rate } from '../base/format';
-import { bySeverity, errorShare, signalsOf } from '../model/graph';
-import { HealthMark } from '../widgets/parts';
+import { errorShare, signalsOf } from '../model/graph';
+import { blameOf, bySeverity, nameOf, troubleIn } from '../model/trouble';
+import { NodeMark, TROUBLE_WORDS } from '../widgets/mark';
 import { mapWindow, patch } from '../widgets/route';
+import { partWords } from './judged';
 import { useGraph } from './live';
 
 /** So many rows are written: who needs another finds it by its name. */
 const MOST = 500;
 
-/** What the map shows as a table, for whoever cannot see the map or would rather read: the unwell first, then the busy. */
+/** What the map shows as a table, for whoever cannot see the map or would rather read: who is to blame first, then who suffers, then the busy. */
 export function MapTable(): JSX.Element {
   const graph = useGraph();
   const window = mapWindow.value;
-  const nodes = [...graph.nodes.values()].sort(bySeverity(window));
-  const name = (id: string): string => graph.nodes.get(id)?.name ?? id;
+  const nodes = [...graph.nodes.values()].sort(bySeverity(graph, window));
+  const name = (id: string): string => nameOf(graph, id);
   return (
     <div class="map-table" tabIndex={0} role="region" aria-label="The map as a table">
       <table>
@@ -24,7 +26,8 @@ export function MapTable(): JSX.Element {
         <thead>
           <tr>
             <th scope="col">Node</th>
-            <th scope="col">Health</th>
+            <th scope="col">State</th>
+            <th scope="col">Blame</th>
             <th scope="col">Rate</th>
             <th scope="col">Errors</th>
             <th scope="col">p99</th>
@@ -44,8 +47,10 @@ export function MapTable(): JSX.Element {
                   <small>{n.group === undefined ? n.namespace || n.kind : `${n.group.members} members`}</small>
                 </th>
                 <td>
-                  <HealthMark health={n.health} /> {n.health}
+                  <NodeMark n={n} window={window} />{' '}
+                  {blameOf(n).part === 'well' ? n.health : TROUBLE_WORDS[troubleIn(n, window) ?? 'failing']}
                 </td>
+                <td title={n.judgement?.says}>{partWords(n, name)}</td>
                 <td class="num">{rate(s.rate)}</td>
                 <td class="num">{percent(errorShare(s))}</td>
                 <td class="num">{duration(s.p99)}</td>

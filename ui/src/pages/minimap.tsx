@@ -2,10 +2,17 @@ import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { clamp } from '../base/geometry';
 import type { MapView } from '../graph/view';
-import { isUnwell } from '../model/trouble';
+import { blameOf, troubleIn, type Trouble } from '../model/trouble';
 import { theme } from '../widgets/theme';
 import { onGraphChange } from './live';
 
+/** The colours of troubles, by their names in tokens.css. */
+const TOKENS: Readonly<Record<Trouble, string>> = {
+  slow: 'degraded',
+  failing: 'failing',
+  throttled: 'throttled',
+  cut_off: 'cutoff',
+};
 const WIDTH = 168;
 const HEIGHT = 104;
 const PAD = 5;
@@ -23,11 +30,21 @@ export function MiniMap(p: { view: { current: MapView | undefined }; moved: Set<
       const color = (name: string): string => style.getPropertyValue(`--${name}`);
       const s = scaleOf(b);
       const at = (x: number, y: number): [number, number] => [PAD + (x - b.x) * s, PAD + (y - b.y) * s];
+      // Where all is in view, it would show what is seen anyway.
+      const { view, width, height } = v.camera;
+      const all =
+        b.x >= view.x - width / view.zoom / 2 &&
+        b.x + b.w <= view.x + width / view.zoom / 2 &&
+        b.y >= view.y - height / view.zoom / 2 &&
+        b.y + b.h <= view.y + height / view.zoom / 2;
+      if (canvas.current !== null) canvas.current.hidden = all;
+      if (all) return;
       pen.clearRect(0, 0, WIDTH, HEIGHT);
       const { places, rects } = v.standing;
       for (const n of v.model.nodes.values()) {
-        const bad = isUnwell(n.health);
-        pen.fillStyle = color(n.health === 'failing' ? 'failing' : bad ? 'degraded' : 'idle');
+        const { part } = blameOf(n);
+        const bad = part === 'culprit' || part === 'accused';
+        pen.fillStyle = color(bad ? TOKENS[troubleIn(n, '10s') ?? 'failing'] : part === 'victim' ? 'victim' : 'idle');
         const r = rects.get(n.id);
         const point = places.get(n.id);
         if (r !== undefined && n.group?.open !== true)
@@ -35,7 +52,6 @@ export function MiniMap(p: { view: { current: MapView | undefined }; moved: Set<
         else if (r === undefined && point !== undefined)
           pen.fillRect(...at(point.x, point.y), bad ? 4 : 2, bad ? 4 : 2);
       }
-      const { view, width, height } = v.camera;
       const [x0, y0] = at(view.x - width / view.zoom / 2, view.y - height / view.zoom / 2);
       const [x1, y1] = at(view.x + width / view.zoom / 2, view.y + height / view.zoom / 2);
       const left = clamp(x0, 1, WIDTH - 1);
@@ -64,6 +80,7 @@ export function MiniMap(p: { view: { current: MapView | undefined }; moved: Set<
     <canvas
       ref={canvas}
       class="minimap"
+      hidden
       width={WIDTH}
       height={HEIGHT}
       aria-hidden="true"

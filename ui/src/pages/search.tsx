@@ -3,8 +3,10 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { findNodes } from '../api/client';
 import type { GraphNode, Health, NodeKind } from '../api/types';
 import { duration, rate } from '../base/format';
-import { bySeverity, signalsOf, type GraphModel } from '../model/graph';
+import { signalsOf, type GraphModel } from '../model/graph';
+import { bySeverity } from '../model/trouble';
 import { useKeys } from '../widgets/keys';
+import { NodeMark } from '../widgets/mark';
 import { HealthMark, Icon } from '../widgets/parts';
 import { go, href, patch, route } from '../widgets/route';
 import { useGraph } from './live';
@@ -68,7 +70,8 @@ export function Search(p: { close: () => void }): JSX.Element {
         </div>
         <ul ref={list} role="listbox">
           {found.map((n, i) => {
-            const s = signalsOf(graph.nodes.get(n.id) ?? { windows: {} }, '10s');
+            const known = graph.nodes.get(n.id);
+            const s = signalsOf(known ?? { windows: {} }, '10s');
             return (
               <li
                 key={n.id}
@@ -77,7 +80,7 @@ export function Search(p: { close: () => void }): JSX.Element {
                 onPointerMove={() => setAt(i)}
                 onClick={(e) => pick(i, e.shiftKey)}
               >
-                <HealthMark health={n.health} />
+                {known === undefined ? <HealthMark health={n.health} /> : <NodeMark n={known} window="10s" />}
                 <span class="found-name">{n.name}</span>
                 <small>{n.namespace || n.kind}</small>
                 <span class="num dim">{s.rate > 0 ? `${rate(s.rate)} · ${duration(s.p99)}` : ''}</span>
@@ -124,7 +127,7 @@ function rank(graph: GraphModel, text: string): GraphNode[] {
   const q = text.trim().toLowerCase();
   const score = (name: string, id: string): number =>
     name.toLowerCase().startsWith(q) ? 0 : name.toLowerCase().includes(q) ? 1 : id.toLowerCase().includes(q) ? 2 : 9;
-  const worse = bySeverity('10s');
+  const worse = bySeverity(graph, '10s');
   return [...graph.nodes.values()]
     .map((n) => ({ n, s: score(n.name, n.id) }))
     .filter((x) => x.s < 9)

@@ -1,13 +1,16 @@
 import type { JSX } from 'preact';
 import type { GraphEdge, GraphNode } from '../api/types';
 import { duration, percent, rate } from '../base/format';
-import { bySeverity, errorShare, signalsOf, tellingFigure, throttledShare } from '../model/graph';
+import { errorShare, signalsOf, tellingFigure, throttledShare, type GraphModel } from '../model/graph';
 import { inbound, outbound } from '../model/queries';
+import { blameOf, bySeverity, partOfEdge, troubleOf, type Part } from '../model/trouble';
 import { GoldenSignals, useWitness } from '../widgets/golden';
-import { HealthMark, Link, Segments } from '../widgets/parts';
+import { EdgeMark, NodeMark } from '../widgets/mark';
+import { Link, Segments } from '../widgets/parts';
 import { LAST_NAMES, last, param, patch, range } from '../widgets/route';
 import { HowToSend } from '../widgets/connect';
 import { Failure, Loading, Nothing } from '../widgets/states';
+import { Judged } from './judged';
 import { connection, loaded, pastError, retryPast, useGraph } from './live';
 import { Exemplars } from './mappanel';
 import { Operations } from './operations';
@@ -35,7 +38,7 @@ export function ServicePage(): JSX.Element {
         </Nothing>
       </div>
     );
-  const all = [...graph.nodes.values()].sort(bySeverity('1m'));
+  const all = [...graph.nodes.values()].sort(bySeverity(graph, '1m'));
   const id = param('id');
   const n = id === undefined ? (all.find((x) => x.kind === 'service') ?? all[0]) : graph.nodes.get(id);
   return (
@@ -48,7 +51,7 @@ export function ServicePage(): JSX.Element {
               {nodes.map((x) => (
                 <li key={x.id}>
                   <Link to="/service" params={{ id: x.id }} current={x.id === n?.id}>
-                    <HealthMark health={x.health} />
+                    <NodeMark n={x} window="1m" />
                     <span>{x.name}</span>
                     <small class="num">{signalsOf(x, '1m').rate > 0 ? rate(signalsOf(x, '1m').rate) : ''}</small>
                   </Link>
@@ -74,17 +77,26 @@ export function ServicePage(): JSX.Element {
   );
 }
 
+/** Who is to blame and who suffers first, each by themselves, then namespaces. */
 function groups(all: readonly GraphNode[]): [string, GraphNode[]][] {
+  const of = (part: Part): GraphNode[] => all.filter((n) => n.group?.open !== true && blameOf(n).part === part);
+  const first: [string, GraphNode[]][] = [
+    ['to blame', of('culprit')],
+    ['unwell', of('accused')],
+    ['suffering', of('victim')],
+  ];
   const by = new Map<string, GraphNode[]>();
   for (const n of all) {
+    if (n.group?.open !== true && blameOf(n).part !== 'well') continue;
     const g = n.kind === 'service' ? n.namespace || 'services' : 'beyond the mesh';
     const l = by.get(g);
     if (l === undefined) by.set(g, [n]);
     else l.push(n);
   }
-  return [...by].sort(
+  const rest = [...by].sort(
     ([a], [b]) => Number(a === 'beyond the mesh') - Number(b === 'beyond the mesh') || (a < b ? -1 : 1),
   );
+  return [...first.filter(([, nodes]) => nodes.length > 0), ...rest];
 }
 
 function Service(p: { n: GraphNode }): JSX.Element {
@@ -110,7 +122,7 @@ function Service(p: { n: GraphNode }): JSX.Element {
               .join(' · ')}
           </p>
           <h1>
-            <HealthMark health={n.health} /> {n.name}{' '}
+            <NodeMark n={n} window="1m" /> {n.name}{' '}
             {n.versions.map((v) => (
               <span key={v} class="chip">
                 {v}
@@ -144,6 +156,7 @@ function Service(p: { n: GraphNode }): JSX.Element {
           ) : null}
         </div>
       </header>
+      <Judged of={n} page />
       <GoldenSignals select={select} exemplars={into.flatMap((e) => e.exemplars)} height={150} wide />
       <Flow n={n} into={into} out={out} />
       <div class="columns">
@@ -167,6 +180,7 @@ const FLOW_ROW = 40;
 
 /** Inbound and outbound edges: callers on the left, callees on the right, their lines as wide as their rate. */
 function Flow(p: { n: GraphNode; into: readonly GraphEdge[]; out: readonly GraphEdge[] }): JSX.Element | null {
+  const graph = useGraph();
   const rank = (es: readonly GraphEdge[]): GraphEdge[] =>
     [...es].sort((a, b) => signalsOf(b, '1m').rate - signalsOf(a, '1m').rate);
   const left = rank(p.into);
@@ -186,7 +200,7 @@ function Flow(p: { n: GraphNode; into: readonly GraphEdge[]; out: readonly Graph
         {left.map((e, i) => (
           <path
             key={e.id}
-            class={`stream stream-${e.health}`}
+            class={`stream stream-${toneOf(e, graph)}`}
             d={curve(0, y(i, left.length), 190, h / 2)}
             style={{ strokeWidth: `${wide(e)}px` }}
           />
@@ -194,18 +208,29 @@ function Flow(p: { n: GraphNode; into: readonly GraphEdge[]; out: readonly Graph
         {right.map((e, i) => (
           <path
             key={e.id}
-            class={`stream stream-${e.health}`}
+            class={`stream stream-${toneOf(e, graph)}`}
             d={curve(210, h / 2, 400, y(i, right.length))}
             style={{ strokeWidth: `${wide(e)}px` }}
           />
         ))}
       </svg>
-      <span class={`flow-node ring-${p.n.health}`} title={p.n.name} />
+      <span class={`flow-node ring-${toneOfNode(p.n)}`} title={p.n.name} />
       <div class="flow-side">
         {right.length === 0 ? <p class="dim">It calls nothing.</p> : <Ends edges={right} end="target" />}
       </div>
     </section>
   );
+}
+
+/** The colour's name of a line: how it is unwell, quiet where that is another's doing. */
+function toneOf(e: GraphEdge, graph: GraphModel): string {
+  const part = partOfEdge(e, graph);
+  return part === 'well' ? e.health : part === 'victim' ? part : (troubleOf(e, '1m') ?? e.health);
+}
+
+function toneOfNode(n: GraphNode): string {
+  const { part } = blameOf(n);
+  return part === 'well' ? n.health : part === 'victim' ? part : (troubleOf(n, '1m') ?? n.health);
 }
 
 function curve(x0: number, y0: number, x1: number, y1: number): string {
@@ -222,7 +247,7 @@ function Ends(p: { edges: readonly GraphEdge[]; end: 'source' | 'target' }): JSX
         return (
           <li key={e.id} style={{ height: `${FLOW_ROW}px` }}>
             <Link to="/service" params={{ id: e[p.end] }} class="ends-name">
-              <HealthMark health={e.health} /> {graph.nodes.get(e[p.end])?.name ?? e[p.end]}
+              <EdgeMark e={e} graph={graph} window="1m" /> {graph.nodes.get(e[p.end])?.name ?? e[p.end]}
             </Link>
             <Link to="/" params={{ edge: e.id }} class="ends-figures" title="Show the edge on the map">
               <span class="num">{rate(s.rate)}</span>

@@ -5,6 +5,7 @@ import { useKeys } from '../widgets/keys';
 import { Icon, Link } from '../widgets/parts';
 import { go, href, patch, range, route } from '../widgets/route';
 import { theme, toggleTheme } from '../widgets/theme';
+import { Verdict } from './judged';
 import { connection } from './live';
 import { MapPage } from './map';
 import { Search } from './search';
@@ -71,6 +72,7 @@ export function App(): JSX.Element {
             </Link>
           ))}
         </nav>
+        <Verdict />
         <button type="button" class="search-open" onClick={() => setSearch(true)} title="Search (/)">
           <Icon name="search" /> <span>Find a service</span> <kbd>/</kbd>
         </button>
@@ -193,7 +195,7 @@ const HELP: [string, [string, string][]][] = [
     [
       ['← ↑ ↓ →', 'select the next node that way'],
       ['⇧ ← ↑ ↓ →', 'move the map'],
-      ['n', 'next trouble'],
+      ['n', 'next trouble: who is to blame first'],
       ['f', 'focus on the neighbourhood'],
       ['↵', 'open the selected service'],
       ['0', 'show all'],

@@ -34,6 +34,8 @@ const NAMES = [
   'degraded',
   'failing',
   'throttled',
+  'cutoff',
+  'victim',
   'idle',
   'accent',
   'node',
