@@ -18,14 +18,14 @@ import (
 )
 
 // guardBlocks has the database seal each block that it makes, and name the block in each error of a question.
-func guardBlocks(o *tsdb.Options, logger *slog.Logger) {
+func guardBlocks(o *tsdb.Options, by *opener) {
 	inner := o.NewCompactorFunc
 	if inner == nil {
 		inner = newCompactor
 	}
 	o.NewCompactorFunc = func(ctx context.Context, r prometheus.Registerer, l *slog.Logger, ranges []int64, pool chunkenc.Pool, o *tsdb.Options) (tsdb.Compactor, error) {
 		c, err := inner(ctx, r, l, ranges, pool, o)
-		return sealer{c, logger}, err
+		return sealer{c, by}, err
 	}
 	o.BlockQuerierFunc = func(b tsdb.BlockReader, mint, maxt int64) (storage.Querier, error) {
 		return tsdb.NewBlockQuerier(named(b), mint, maxt)
@@ -46,7 +46,22 @@ func newCompactor(ctx context.Context, r prometheus.Registerer, l *slog.Logger, 
 // A sealer seals the blocks that a compactor makes, before those that they are made of go.
 type sealer struct {
 	tsdb.Compactor
-	log *slog.Logger
+	by *opener
+}
+
+// Plan chooses what is made one. It goes by what the descriptions say at this moment, and a block is cut to the time that they say: so they are held against the seals
+// first. It runs each minute, which puts right what was damaged since the start.
+func (c sealer) Plan(dir string) ([]string, error) {
+	paths, err := c.by.blockDirs()
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range paths {
+		if _, err := c.by.restore(path); err != nil {
+			c.by.log.Error("a block of the series store has been damaged since it was opened; the next start sets it aside", "block", path, "err", err)
+		}
+	}
+	return c.Compactor.Plan(dir)
 }
 
 // Write makes a block of the samples in memory.
@@ -75,7 +90,7 @@ func (c sealer) seal(dest string, ids []ulid.ULID) {
 			}
 		}
 		if err != nil {
-			c.log.Warn("a new block of the series store could not be sealed; the next start does it", "block", dir, "err", err)
+			c.by.log.Warn("a new block of the series store could not be sealed; the next start does it", "block", dir, "err", err)
 		}
 	}
 }

@@ -43,10 +43,7 @@ func readMeta(dir string) (m tsdb.BlockMeta, strict bool, err error) {
 func (o *opener) restore(dir string) (whole bool, err error) {
 	s, err := readSeal(dir)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return false, nil
-	case errors.Is(err, errSealDamaged):
-		o.log.Warn("the seal of a block of the series store is damaged; the block is proven by its index and sealed again", "file", filepath.Join(dir, sealName), "err", err)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errSealDamaged):
 		return false, nil
 	case err != nil:
 		return false, err
@@ -172,6 +169,8 @@ func (o *opener) proveByIndex(dir string) (err error) {
 	}
 	if unread != nil {
 		o.tell(dir, "index", unread)
+	} else {
+		o.log.Info("a block of the series store had no whole seal; it is proven by its index and sealed", "block", dir)
 	}
 	s, err := newSeal(dir, m, false)
 	if err != nil {

@@ -68,7 +68,6 @@ func Open(dir string, cfg Config, logger *slog.Logger, reg prometheus.Registerer
 	o.MaxExemplars = cfg.MaxExemplars
 	o.StaleSeriesCompactionThreshold = staleShare
 	instants(o)
-	guardBlocks(o, logger)
 	own := prometheus.NewRegistry() // of the attempt that succeeds
 	limit := &limiter{}
 	opening := &opener{dir: dir, log: logger, aside: prometheus.NewCounter(prometheus.CounterOpts{
@@ -84,6 +83,7 @@ func Open(dir string, cfg Config, logger *slog.Logger, reg prometheus.Registerer
 		o.SeriesLifecycleCallback = limit
 		return tsdb.Open(dir, logger, own, o, tsdb.NewDBStats())
 	}}
+	guardBlocks(o, opening)
 	db, err := opening.run()
 	if err != nil {
 		return nil, fmt.Errorf("open series store %s: %w; if another process holds it, stop that one; if the disk is full or fails, see to it; otherwise "+
