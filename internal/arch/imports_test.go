@@ -34,7 +34,7 @@ var downhill = map[string]string{
 	"internal/failpoint":      "",
 	"storage/wal":             "telemetry internal/disk internal/failpoint",
 	"storage/checkpoint":      "telemetry internal/disk internal/failpoint",
-	"storage/block":           "internal/ask telemetry internal/failpoint",
+	"storage/block":           "internal/ask telemetry internal/disk internal/failpoint",
 	"storage/journal":         "internal/failpoint",
 	"storage/series":          "telemetry internal/failpoint",
 	"collector":               "telemetry internal/wire internal/pb internal/ledger internal/pace",

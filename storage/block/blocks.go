@@ -14,21 +14,23 @@ import (
 	"sync"
 	"time"
 
+	"github.com/binnacle-mesh/binnacle/internal/disk"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
 // blockRef is a block on disk: what is kept of it in memory all the time. All
-// fields but the last four are fixed; those are guarded by the store's mu.
+// fields but the last five are fixed; those are guarded by the store's mu.
 type blockRef struct {
 	meta    meta
 	dir     string
 	bytes   int64
 	filters filters
 
-	readers int
-	deleted bool              // to be removed when the last reader has gone
-	damage  *telemetry.Damage // what could not be read of it, the first time; logged by then
-	listed  bool              // its operations are in the table of services
+	readers  int
+	deleted  bool              // to be removed when the last reader has gone
+	damage   *telemetry.Damage // what could not be read of it, the first time; logged by then
+	unopened bool              // damage is that it could not be opened
+	listed   bool              // its operations are in the table of services
 }
 
 // load finds the blocks in the store's directory.
@@ -60,7 +62,9 @@ func (s *Store) load() error {
 		s.applied = max(s.applied, b.meta.last)
 	}
 	s.trimFilters()
-	return nil
+	// A process that died before it had synced the directory may have left a block whose name a crash of the machine would take; the log
+	// is about to be cut behind it.
+	return s.fs.SyncDir(s.dir)
 }
 
 func isBlockName(name string) bool {
@@ -69,9 +73,10 @@ func isBlockName(name string) bool {
 	return err == nil && n == 2 && blockName(meta{first: telemetry.Position(first), last: telemetry.Position(last)}) == name
 }
 
-// loadBlock reads a block's metadata, or sets the block aside.
+// loadBlock reads a block's metadata, or sets the block aside where it is surely damaged. What the machine does not let be read may be
+// sound, and some of it may still be in the log, which would be stored a second time: the store is then not opened.
 func (s *Store) loadBlock(dir string) error {
-	ref, err := readBlock(dir)
+	ref, err := readBlock(s.fs, dir)
 	var newer newerError
 	switch {
 	case err == nil:
@@ -79,14 +84,17 @@ func (s *Store) loadBlock(dir string) error {
 		return nil
 	case errors.As(err, &newer):
 		return fmt.Errorf("block %s: %w", filepath.Base(dir), err)
+	case disk.Failed(err):
+		return fmt.Errorf("block %s cannot be read, and may be sound: %w; mend that and start again, or, if the disk has lost it, rename it to %s%[1]s",
+			filepath.Base(dir), err, damagedPrefix)
 	}
-	aside := filepath.Join(s.dir, damagedPrefix+filepath.Base(dir))
+	aside, ferr := freeName(filepath.Join(s.dir, damagedPrefix+filepath.Base(dir)))
+	if ferr != nil {
+		return ferr
+	}
 	s.metrics.damaged.WithLabelValues("open").Inc()
 	s.log.Error("block is damaged and set aside; its spans are not served, and answers say so", "block", dir, "moved_to", aside, "err", err)
-	if err := os.RemoveAll(aside); err != nil {
-		return err
-	}
-	if err := os.Rename(dir, aside); err != nil {
+	if err := s.fs.Rename(dir, aside); err != nil {
 		return err
 	}
 	s.lose(aside, err.Error())
@@ -95,14 +103,14 @@ func (s *Store) loadBlock(dir string) error {
 
 // readBlock opens each file of a block once, so that damage of a footer shows
 // at the start.
-func readBlock(dir string) (*blockRef, error) {
+func readBlock(fsys disk.FS, dir string) (*blockRef, error) {
 	ref := &blockRef{dir: dir}
-	found := false
+	found := map[string]bool{}
 	for _, part := range [...]struct {
 		name string
 		defs []columnDef
 	}{{spansFile, spanColumns()}, {requestsFile, requestColumns()}} {
-		f, err := openFile(filepath.Join(dir, part.name), part.defs)
+		f, err := openFile(fsys, filepath.Join(dir, part.name), part.defs)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -110,15 +118,15 @@ func readBlock(dir string) (*blockRef, error) {
 			return nil, &fileError{part.name, err}
 		}
 		filter, ferr := f.readFilter()
-		info, err := f.f.Stat()
+		size, err := f.f.Size()
 		if err := errors.Join(err, ferr, f.close()); err != nil {
 			return nil, &fileError{part.name, err}
 		}
 		ref.filters.of(part.name).Store(filter)
-		found = true
-		ref.meta, ref.bytes = f.meta, ref.bytes+info.Size()
+		found[part.name] = true
+		ref.meta, ref.bytes = f.meta, ref.bytes+size
 	}
-	if !found {
+	if len(found) == 0 {
 		return nil, errors.New("it has no files")
 	}
 	if blockName(ref.meta) != filepath.Base(dir) {
@@ -128,8 +136,8 @@ func readBlock(dir string) (*blockRef, error) {
 		name string
 		rows int
 	}{{spansFile, ref.meta.spans}, {requestsFile, ref.meta.requests}} {
-		if _, err := os.Stat(filepath.Join(dir, part.name)); part.rows > 0 && err != nil {
-			return nil, err
+		if part.rows > 0 && !found[part.name] {
+			return nil, &fileError{part.name, errors.New("it is missing")}
 		}
 	}
 	return ref, nil
@@ -209,12 +217,21 @@ func (s *Store) SealIdle(now time.Time) {
 // half of it under a block's name.
 func (s *Store) remove(b *blockRef) error {
 	s.files.drop(b.dir)
-	temp := filepath.Join(s.dir, tempPrefix+"gone-"+filepath.Base(b.dir))
-	if err := os.Rename(b.dir, temp); err != nil {
-		return fmt.Errorf("delete block %s: %w", b.dir, err)
+	return s.erase(b.dir)
+}
+
+// erase removes a directory that has a block's name.
+func (s *Store) erase(dir string) error {
+	temp := filepath.Join(s.dir, tempPrefix+"gone-"+filepath.Base(dir))
+	err := os.RemoveAll(temp) // left by one that failed
+	if err == nil {
+		err = s.fs.Rename(dir, temp)
 	}
-	if err := os.RemoveAll(temp); err != nil {
-		return fmt.Errorf("delete block %s: %w", b.dir, err)
+	if err == nil {
+		err = os.RemoveAll(temp)
+	}
+	if err != nil {
+		return fmt.Errorf("delete block %s: %w", dir, err)
 	}
 	return nil
 }
@@ -266,6 +283,7 @@ func (sn *snapshot) done() {
 // fileCache keeps the files that were read last open, with their parsed footers:
 // thousands of blocks must not mean thousands of either.
 type fileCache struct {
+	fs    disk.FS
 	mu    sync.Mutex
 	limit int
 	byKey map[string]*list.Element
@@ -279,8 +297,8 @@ type cachedFile struct {
 	dropped bool
 }
 
-func newFileCache(limit int) *fileCache {
-	return &fileCache{limit: limit, byKey: map[string]*list.Element{}, order: list.New()}
+func newFileCache(fsys disk.FS, limit int) *fileCache {
+	return &fileCache{fs: fsys, limit: limit, byKey: map[string]*list.Element{}, order: list.New()}
 }
 
 // open lends a file; release must be called.
@@ -294,7 +312,7 @@ func (c *fileCache) open(path string, defs []columnDef) (*cachedFile, error) {
 		return cf, nil
 	}
 	c.mu.Unlock()
-	f, err := openFile(path, defs)
+	f, err := openFile(c.fs, path, defs)
 	if err != nil {
 		return nil, err
 	}

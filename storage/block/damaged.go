@@ -2,12 +2,16 @@ package block
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
+	"github.com/binnacle-mesh/binnacle/internal/disk"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
@@ -60,7 +64,7 @@ func (s *Store) damage(b *blockRef, err error) telemetry.Damage {
 	s.mu.Lock()
 	known := b.damage != nil
 	if !known {
-		b.damage = &d
+		b.damage, b.unopened = &d, disk.Failed(err) && !errors.Is(err, syscall.EIO)
 	}
 	s.mu.Unlock()
 	if !known {
@@ -70,8 +74,9 @@ func (s *Store) damage(b *blockRef, err error) telemetry.Damage {
 }
 
 // Damaged is what is known not to be readable: blocks that were set aside, and those of which a reader came upon such a part since
-// the start; by name. [Verify] looks at all there is.
+// the start; by name. [Verify] looks at all there is. A block that could not be opened is tried again: it was perhaps not its fault.
 func (s *Store) Damaged() []telemetry.Damage {
+	s.tryUnopened()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []telemetry.Damage
@@ -84,6 +89,27 @@ func (s *Store) Damaged() []telemetry.Damage {
 		}
 	}
 	return sortDamage(out)
+}
+
+// tryUnopened forgets the damage of blocks that could not be opened, and now can. What the disk does not give is another matter: it stays
+// so.
+func (s *Store) tryUnopened() {
+	sn := s.snapshot()
+	defer sn.done()
+	for _, b := range sn.blocks {
+		s.mu.Lock()
+		tried := b.unopened
+		s.mu.Unlock()
+		if !tried {
+			continue
+		}
+		if _, err := readBlock(s.fs, b.dir); err != nil {
+			continue
+		}
+		s.mu.Lock()
+		b.damage, b.unopened = nil, false
+		s.mu.Unlock()
+	}
 }
 
 // sortDamage puts damage in order, each file once.
@@ -99,9 +125,33 @@ func (s *Store) forgetLost(now time.Time, age time.Duration) {
 
 // loadLost finds the blocks that an earlier start has set aside.
 func (s *Store) loadLost(name string) {
-	if isBlockName(strings.TrimPrefix(name, damagedPrefix)) {
+	if isBlockName(asideOf(name)) {
 		s.lose(filepath.Join(s.dir, name), "it was set aside at an earlier start")
 	}
+}
+
+// freeName is path, or, where something is there, path with a number behind it under which nothing is.
+func freeName(path string) (string, error) {
+	free := path
+	for n := 2; ; n++ {
+		_, err := os.Lstat(free)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return free, nil
+		case err != nil:
+			return "", err
+		}
+		free = fmt.Sprintf("%s-%d", path, n)
+	}
+}
+
+// asideOf is the name of the block that was set aside under a name.
+func asideOf(name string) string {
+	block := strings.TrimPrefix(name, damagedPrefix)
+	if at := strings.LastIndexByte(block, '-'); at > 0 && isBlockName(block[:at]) {
+		return block[:at]
+	}
+	return block
 }
 
 // lostSince is the damage of blocks that were set aside and may hold spans that began at from or later; 0: any.

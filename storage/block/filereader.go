@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/binnacle-mesh/binnacle/internal/disk"
 	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
@@ -55,7 +56,7 @@ type fileColumn struct {
 
 // file is an open file with its footer. It is read by many goroutines at once.
 type file struct {
-	f       *os.File
+	f       disk.File
 	rows    int64
 	columns []fileColumn
 	byID    []int          // index into columns by column number; -1 for none
@@ -80,9 +81,9 @@ func zstdReader() (*zstd.Decoder, error) {
 }
 
 // openFile reads the footer and the page indexes.
-func openFile(path string, defs []columnDef) (_ *file, err error) {
+func openFile(fsys disk.FS, path string, defs []columnDef) (_ *file, err error) {
 	defer guard(&err)
-	f, err := os.Open(path)
+	f, err := fsys.OpenFile(path, os.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -110,23 +111,23 @@ func openFile(path string, defs []columnDef) (_ *file, err error) {
 }
 
 // readFooter reads the footer, and the checks where the file has them.
-func readFooter(f *os.File) (*format.FileMetaData, *checks, error) {
-	info, err := f.Stat()
+func readFooter(f disk.File) (*format.FileMetaData, *checks, error) {
+	length, err := f.Size()
 	if err != nil {
 		return nil, nil, err
 	}
 	var end [8]byte
-	if info.Size() < int64(len(magic)+trailerSize+len(end)) {
-		return nil, nil, fmt.Errorf("file has %d bytes, which is too short", info.Size())
+	if length < int64(len(magic)+trailerSize+len(end)) {
+		return nil, nil, fmt.Errorf("file has %d bytes, which is too short", length)
 	}
-	if _, err := f.ReadAt(end[:], info.Size()-8); err != nil {
+	if _, err := f.ReadAt(end[:], length-8); err != nil {
 		return nil, nil, err
 	}
 	size := int64(binary.LittleEndian.Uint32(end[:]))
-	if string(end[4:]) != magic || size > info.Size()-12-trailerSize || size > maxFooter {
+	if string(end[4:]) != magic || size > length-12-trailerSize || size > maxFooter {
 		return nil, nil, errors.New("file does not end like a Parquet file")
 	}
-	at := info.Size() - 8 - size - trailerSize
+	at := length - 8 - size - trailerSize
 	b := make([]byte, trailerSize+size)
 	if _, err := f.ReadAt(b, at); err != nil {
 		return nil, nil, err

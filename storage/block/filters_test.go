@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/binnacle-mesh/binnacle/internal/disk"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
@@ -31,7 +32,7 @@ func TestFilters(t *testing.T) {
 	}
 	ask := func(what string, most int) {
 		t.Helper()
-		s.files = newFileCache(1000)
+		s.files = newFileCache(disk.OS{}, 1000)
 		if _, _, err := s.Trace(t.Context(), id(blocks)); !errors.Is(err, ErrNotFound) {
 			t.Errorf("%s: a trace that was never stored: %v", what, err)
 		}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/binnacle-mesh/binnacle/internal/disk"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
@@ -59,6 +60,11 @@ func (s *Store) listBlocks(ctx context.Context, blocks []*blockRef) error {
 		}
 		if err := s.listBlock(b); err != nil {
 			s.damage(b, err)
+			if disk.Failed(err) { // it is tried again by the next question
+				s.mu.Lock()
+				b.listed = false
+				s.mu.Unlock()
+			}
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/binnacle-mesh/binnacle/internal/disk"
 	"github.com/binnacle-mesh/binnacle/internal/failpoint"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 	"github.com/klauspost/compress/zstd"
@@ -24,6 +26,7 @@ var ErrNotFound = fmt.Errorf("trace: %w", telemetry.ErrNotFound)
 // other methods may be called by any number at any time.
 type Store struct {
 	dir     string
+	fs      disk.FS
 	cfg     Config
 	log     *slog.Logger
 	metrics *metrics
@@ -56,9 +59,14 @@ type Store struct {
 }
 
 // Open reads what blocks dir holds, and makes dir if need be. What a crash left half
-// written is removed; a block that cannot be read is renamed to damaged-…, logged
-// and counted. The caller hands the log's entries after Applied to Consume.
+// written is removed; a block that is damaged is renamed to damaged-…, logged
+// and counted. One that the machine does not let be read (no right to, too many open files, a disk that fails) is an error, as it may be
+// sound. The caller hands the log's entries after Applied to Consume.
 func Open(dir string, cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Store, error) {
+	return openOn(disk.OS{}, dir, cfg, log, reg)
+}
+
+func openOn(fsys disk.FS, dir string, cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("trace store: %w", err)
 	}
@@ -71,11 +79,11 @@ func Open(dir string, cfg Config, log *slog.Logger, reg prometheus.Registerer) (
 		return nil, fmt.Errorf("trace store: %w", err)
 	}
 	s := &Store{
-		dir: dir, cfg: cfg, log: log, pools: &pools{}, zstd: z, buffers: make(chan buffers, maxBuffers), sealer: sl, tried: make(chan error), ops: newOperations(),
+		dir: dir, fs: fsys, cfg: cfg, log: log, pools: &pools{}, zstd: z, buffers: make(chan buffers, maxBuffers), sealer: sl, tried: make(chan error), ops: newOperations(),
 		k0: rand.Uint64(), k1: rand.Uint64(), stop: make(chan struct{}), filterBytes: maxFilterBytes,
 	}
 	s.metrics = newMetrics(s)
-	s.files = newFileCache(cfg.MaxOpenFiles)
+	s.files = newFileCache(fsys, cfg.MaxOpenFiles)
 	if err := s.load(); err != nil {
 		return nil, fmt.Errorf("open trace store %s: %w", dir, err)
 	}
@@ -320,27 +328,23 @@ func (s *Store) writeHead(h *head) (_ *blockRef, err error) {
 		}
 		ref.bytes += n
 	}
-	if err := syncDir(temp); err != nil {
+	if err := s.fs.SyncDir(temp); err != nil {
 		return nil, fmt.Errorf("write block %s: %w", name, err)
 	}
 	failpoint.Here(failpoint.BlockWritten)
-	if err := os.Rename(temp, ref.dir); err != nil {
+	// A try that failed after its rename has left the block there, and nobody has seen it.
+	if err := s.erase(ref.dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("write block %s: %w", name, err)
+	}
+	if err := s.fs.Rename(temp, ref.dir); err != nil {
 		return nil, fmt.Errorf("write block %s: %w", name, err)
 	}
 	failpoint.Here(failpoint.BlockRenamed)
-	if err := syncDir(s.dir); err != nil {
+	if err := s.fs.SyncDir(s.dir); err != nil {
 		return nil, fmt.Errorf("write block %s: %w", name, err)
 	}
 	s.metrics.sealSeconds.Add(time.Since(begin).Seconds())
 	return ref, nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // Stats is what the store holds.

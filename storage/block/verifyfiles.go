@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/binnacle-mesh/binnacle/internal/disk"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
@@ -114,17 +115,17 @@ func (r *Report) block(dir, name string, s *scratch) {
 // file reads all of a file, and returns what its footer says. The file is closed.
 func (r *Report) file(path string, defs []columnDef, s *scratch) (_ *file, err error) {
 	defer guard(&err)
-	f, err := openFile(path, defs)
+	f, err := openFile(disk.OS{}, path, defs)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.close()) }()
-	info, err := f.f.Stat()
+	size, err := f.f.Size()
 	if err != nil {
 		return nil, err
 	}
 	r.Files++
-	r.Bytes += info.Size()
+	r.Bytes += size
 	r.Rows += int(f.rows)
 	if f.sums == nil {
 		r.Unchecked++
