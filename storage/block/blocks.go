@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/binnacle-mesh/binnacle/internal/disk"
@@ -47,7 +48,8 @@ func (s *Store) load() error {
 		switch {
 		case strings.HasPrefix(e.Name(), tempPrefix):
 			if err := os.RemoveAll(path); err != nil {
-				return err
+				// It is in nobody's way, but for its bytes: on a disk that cannot be written the server can still answer.
+				s.log.Warn("what a crash left half written cannot be removed", "dir", path, "err", err)
 			}
 		case e.IsDir() && strings.HasPrefix(e.Name(), damagedPrefix):
 			s.loadLost(e.Name())
@@ -64,7 +66,10 @@ func (s *Store) load() error {
 	s.trimFilters()
 	// A process that died before it had synced the directory may have left a block whose name a crash of the machine would take; the log
 	// is about to be cut behind it.
-	return s.fs.SyncDir(s.dir)
+	if err := s.fs.SyncDir(s.dir); err != nil && !errors.Is(err, syscall.EROFS) { // nothing is cut where nothing can be written
+		return err
+	}
+	return nil
 }
 
 func isBlockName(name string) bool {

@@ -34,8 +34,8 @@ func threeBlocks(t *testing.T, dir string) (entries []telemetry.Entry) {
 	return entries
 }
 
-func openOver(dir string, fail func(op, name string) error) (*Store, error) {
-	return openOn(faulty.Over{FS: disk.OS{}, Fail: fail}, dir, DefaultConfig(), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+func openOver(dir string, cfg Config, fail func(op, name string) error) (*Store, error) {
+	return openOn(faulty.Over{FS: disk.OS{}, Fail: fail}, dir, cfg, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 }
 
 func contents(t *testing.T, dir string) string {
@@ -57,7 +57,7 @@ func TestOpenSetsNothingAsideForTheMachinesFault(t *testing.T) {
 	second := blockName(meta{first: 2, last: 2})
 	for _, op := range [...]string{"open", "read"} {
 		for _, cause := range [...]syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.EACCES, syscall.EIO, syscall.ENOMEM} {
-			_, err := openOver(dir, func(o, name string) error {
+			_, err := openOver(dir, DefaultConfig(), func(o, name string) error {
 				if o == op && strings.Contains(name, second) {
 					return cause
 				}
@@ -113,7 +113,7 @@ func TestReadsRecover(t *testing.T) {
 	dir := t.TempDir()
 	entries := threeBlocks(t, dir)
 	var broken atomic.Bool
-	s, err := openOver(dir, func(op, _ string) error {
+	s, err := openOver(dir, DefaultConfig(), func(op, _ string) error {
 		if op == "open" && broken.Load() {
 			return syscall.EMFILE
 		}
@@ -152,7 +152,7 @@ func TestBlockIsWrittenAgainAfterItsRename(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	var failed atomic.Int32
-	s, err := openOver(dir, func(op, name string) error {
+	s, err := openOver(dir, DefaultConfig(), func(op, name string) error {
 		if op == "syncdir" && name == dir && failed.Add(1) == 2 { // the first is Open's
 			return syscall.EIO
 		}

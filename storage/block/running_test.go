@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -117,16 +119,19 @@ func TestBackPressure(t *testing.T) {
 	t.Parallel()
 	cfg := DefaultConfig()
 	cfg.MaxHeadSpans = 20
-	dir := t.TempDir()
-	s := openTest(t, dir, cfg)
-	defer closeStore(t, s)
-	// A directory that cannot be made: its name is taken by one that is in the way of
-	// the rename.
-	m := newMesh(14)
-	block := filepath.Join(dir, blockName(meta{first: 1, last: 1}))
-	if err := os.MkdirAll(filepath.Join(block, "x"), 0o755); err != nil {
+	var refuses atomic.Bool
+	refuses.Store(true)
+	s, err := openOver(t.TempDir(), cfg, func(op, _ string) error {
+		if op == "rename" && refuses.Load() {
+			return syscall.EIO
+		}
+		return nil
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
+	defer closeStore(t, s)
+	m := newMesh(14)
 	consume(t, s, m.entry(20))
 	second := copyEntry(t, m.entry(20))
 	done := make(chan error, 1)
@@ -139,9 +144,7 @@ func TestBackPressure(t *testing.T) {
 		t.Fatalf("Consume did not wait: %v", err)
 	default:
 	}
-	if err := os.RemoveAll(block); err != nil {
-		t.Fatal(err)
-	}
+	refuses.Store(false)
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
