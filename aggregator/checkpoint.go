@@ -92,10 +92,17 @@ func (e *encoder) endpoint(p *telemetry.Endpoint) {
 	}
 }
 
+// sideAlone is how a server that is alone is written in the place of its side.
+const sideAlone = 2
+
 func (e *encoder) variant(v variant) {
 	e.int(int64(v.code))
 	e.uint(uint64(v.flags))
-	e.uint(uint64(v.side))
+	side := uint64(v.side)
+	if v.alone {
+		side = sideAlone
+	}
+	e.uint(side)
 	e.uint(uint64(v.evidence))
 	e.uint(uint64(v.outcome))
 	e.uint(uint64(v.tls))

@@ -10,8 +10,8 @@ import (
 )
 
 // maxVariants bounds the series of one edge that differ in code or flags, which
-// senders choose. Beyond it they are left out: what remains are two sides, two
-// kinds of evidence, three outcomes and four states of TLS.
+// senders choose. Beyond it they are left out: what remains are two sides, of
+// which the server may be alone, two kinds of evidence, three outcomes and four states of TLS.
 const maxVariants = 64
 
 // maxPointers bounds how many of topology's pointers one edge answers to.
@@ -25,6 +25,7 @@ type variant struct {
 	evidence telemetry.Evidence
 	outcome  telemetry.Outcome
 	tls      telemetry.TLS
+	alone    bool
 }
 
 // An edge is the series of one edge of the graph.
@@ -59,7 +60,7 @@ func (a *Aggregator) Observe(seen telemetry.Observed) {
 func (a *Aggregator) observe(o *telemetry.Observation) {
 	v := variant{
 		code: o.Code, flags: o.Response,
-		side: o.Side, evidence: o.Evidence, outcome: o.Outcome, tls: o.TLS,
+		side: o.Side, evidence: o.Evidence, outcome: o.Outcome, tls: o.TLS, alone: o.Alone,
 	}
 	if !codeKnown(o.Edge.Protocol, o.Code) {
 		v.code = -1
@@ -153,6 +154,9 @@ func (a *Aggregator) overflowEdge(o telemetry.Outcome) *series {
 func edgeLabels(e *telemetry.Edge, v variant) labels.Labels {
 	b := labels.NewScratchBuilder(32)
 	b.Add(labels.MetricName, canonical.Edge)
+	if v.alone {
+		b.Add(canonical.Alone, "true")
+	}
 	if v.code >= 0 {
 		b.Add(canonical.Code, strconv.Itoa(int(v.code)))
 	}

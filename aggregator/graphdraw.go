@@ -73,8 +73,10 @@ type drawnEdge struct {
 	source, target *drawnNode
 	protocol       string
 	witnesses      [telemetry.Witnesses]seen
+	alone          seen              // what servers' spans alone saw; it is in no witness'
 	best           telemetry.Witness // that saw the most, of equals the first: see summarize
-	before         seen              // what it saw in the time before the range
+	shown          seen              // what it saw, of spans those that are alone too
+	before         seen              // the same, in the time before the range
 	compared       bool              // before is wanted
 	secured, mtls  float64           // requests of which the security is known, and those under mutual TLS
 	first, last    int64
@@ -93,7 +95,11 @@ func (d *drawing) add(ls labels.Labels, inc increase) {
 	case telemetry.OutcomeThrottled.String():
 		s.throttled = s.requests
 	}
-	e.witnesses[witnessOf(ls)].add(&s)
+	if aloneIn(ls) {
+		e.alone.add(&s)
+	} else {
+		e.witnesses[witnessOf(ls)].add(&s)
+	}
 	if tls := ls.Get(canonical.TLS); tls != "" {
 		e.secured += s.requests
 		if tls == telemetry.TLSMutual.String() {
@@ -105,6 +111,8 @@ func (d *drawing) add(ls labels.Labels, inc increase) {
 	}
 	e.last = max(e.last, inc.last)
 }
+
+func aloneIn(ls labels.Labels) bool { return ls.Get(canonical.Alone) != "" }
 
 func witnessOf(ls labels.Labels) telemetry.Witness {
 	side, evidence := telemetry.SideClient, telemetry.EvidenceSpan
@@ -243,13 +251,13 @@ func (d *drawing) graphNode(n *drawnNode) telemetry.GraphNode {
 }
 
 func (d *drawing) graphEdge(e *drawnEdge) telemetry.GraphEdge {
-	b := &e.witnesses[e.best]
+	b := &e.shown
 	g := telemetry.GraphEdge{
 		ID: e.id, Source: e.source.id, Target: e.target.id, Protocol: protocolOf(e.protocol), Health: d.judge(b, &e.before),
 		Windows: map[string]telemetry.Signals{rangeWindow: d.signals(b)},
 		Totals:  telemetry.Totals{Requests: whole(b.requests), Errors: whole(b.errors), Throttled: whole(b.throttled)},
 		Witnesses: telemetry.WitnessCounts{
-			ClientSpan: whole(e.witnesses[telemetry.ClientSpan].requests), ServerSpan: whole(e.witnesses[telemetry.ServerSpan].requests),
+			ClientSpan: whole(e.witnesses[telemetry.ClientSpan].requests), ServerSpan: whole(e.witnesses[telemetry.ServerSpan].requests + e.alone.requests),
 			ClientLog: whole(e.witnesses[telemetry.ClientLog].requests), ServerLog: whole(e.witnesses[telemetry.ServerLog].requests),
 		},
 		MTLS: -1, FirstSeen: e.first * msec, LastSeen: e.last * msec,

@@ -10,22 +10,44 @@ import (
 	"github.com/binnacle-mesh/binnacle/telemetry/health"
 )
 
-// summarize is called when the range has been read. It finds each edge's best witness,
+// choose finds what an edge shows, as the live graph does: see topology/figures.go.
+func (e *drawnEdge) choose() {
+	better := func(a, b telemetry.Witness) telemetry.Witness {
+		if e.witnesses[b].requests > e.witnesses[a].requests {
+			return b
+		}
+		return a
+	}
+	spans, logs := better(telemetry.ClientSpan, telemetry.ServerSpan), better(telemetry.ClientLog, telemetry.ServerLog)
+	if e.best = spans; e.witnesses[logs].requests > e.witnesses[spans].requests+e.alone.requests {
+		e.best = logs
+	}
+	e.shown = seen{}
+	e.shown.add(&e.witnesses[e.best])
+	if e.best == spans {
+		e.shown.add(&e.alone)
+	}
+}
+
+// shows says whether what a series counted is of what the edge shows.
+func (e *drawnEdge) shows(ls labels.Labels) bool {
+	if aloneIn(ls) {
+		return e.best.Evidence() == telemetry.EvidenceSpan
+	}
+	return witnessOf(ls) == e.best
+}
+
+// summarize is called when the range has been read. It finds what each edge shows,
 // gives nodes what their inbound edges saw, and marks whose time before is wanted:
 // where a latency is below what is ever ill, it need not be read.
 func (d *drawing) summarize(pause func() error) error {
 	// In the order of the edges: sums of floats depend on it.
 	for _, id := range slices.Sorted(maps.Keys(d.edges)) {
 		e := d.edges[id]
-		for w := range e.witnesses {
-			if e.witnesses[w].requests > e.witnesses[e.best].requests {
-				e.best = telemetry.Witness(w)
-			}
-		}
-		best := &e.witnesses[e.best]
-		e.target.inbound.add(best)
+		e.choose()
+		e.target.inbound.add(&e.shown)
 		e.source.calls = true
-		e.compared = d.rule.ComparesLatency(latencyOf(best))
+		e.compared = d.rule.ComparesLatency(latencyOf(&e.shown))
 		if err := pause(); err != nil {
 			return err
 		}
@@ -43,11 +65,11 @@ func (d *drawing) summarize(pause func() error) error {
 	return nil
 }
 
-// wantsBefore says whether a series' time before is wanted: that of the best
-// witness of an edge whose latency is compared, or that leads to a node whose is.
+// wantsBefore says whether a series' time before is wanted: that of what is
+// shown of an edge whose latency is compared, or that leads to a node whose is.
 func (d *drawing) wantsBefore(ls labels.Labels) bool {
 	e := d.edgeOf(ls)
-	return e != nil && e.compared && witnessOf(ls) == e.best
+	return e != nil && e.compared && e.shows(ls)
 }
 
 // addBefore takes in what a canonical series counted in the time before.

@@ -53,7 +53,7 @@ var errRange = errors.New("the range is empty: its end must be after its beginni
 // named "range", and with totals of that range alone. Nodes and edges that saw
 // nothing in the range are not in it. It belongs to the caller.
 //
-// An edge's signals are those of the witness that saw the most in the range.
+// An edge's signals are of distinct requests in the range, as the live graph counts them: see topology/figures.go.
 // Figures are exact at the times of samples, and as coarse as their spacing
 // between them; the times at which an edge was first and last seen, as a chunk of
 // samples, some minutes.

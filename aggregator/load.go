@@ -218,10 +218,13 @@ func (d *decoder) edge() {
 		v := variant{
 			code:     int32(code),
 			flags:    telemetry.ResponseFlags(d.below(1 << 32)),
-			side:     telemetry.Side(d.below(2)),
+			side:     telemetry.Side(d.below(sideAlone + 1)),
 			evidence: telemetry.Evidence(d.below(2)),
 			outcome:  telemetry.Outcome(d.below(uint64(outcomes))),
 			tls:      telemetry.TLS(d.below(uint64(telemetry.TLSMutual) + 1)),
+		}
+		if v.side == sideAlone {
+			v.side, v.alone = telemetry.SideServer, true
 		}
 		if d.err == nil && (int64(v.code) != code || slices.Contains(e.variants, v)) {
 			d.fail(fmt.Errorf("edge %s to %s has a series twice, or of an impossible code", key.Source.Node.ID(), key.Target.Node.ID()))

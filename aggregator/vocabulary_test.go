@@ -54,6 +54,6 @@ func TestSeriesHaveTheLabelsOfTheVocabulary(t *testing.T) {
 			}
 		}
 	}
-	f(canonical.Edge, canonical.EdgeLabels(), edgeLabels(&e, variant{flags: telemetry.FlagRateLimited, tls: telemetry.TLSMutual}))
+	f(canonical.Edge, canonical.EdgeLabels(), edgeLabels(&e, variant{alone: true, flags: telemetry.FlagRateLimited, tls: telemetry.TLSMutual}))
 	f(canonical.Operation, canonical.OperationLabels(), op.labels())
 }

@@ -180,6 +180,8 @@ type Observation struct {
 	Evidence Evidence
 	Outcome  Outcome
 	TLS      TLS
+	// Alone says, of a server's span, that the caller's span was not there to be counted.
+	Alone bool
 }
 
 // Observed is what the graph has learned while it went from one position of

@@ -3,8 +3,6 @@ package topology
 import (
 	"cmp"
 	"slices"
-
-	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
 // adopt is called when a service becomes known: by its own telemetry, or
@@ -106,7 +104,7 @@ func (t *Topology) mergeEdge(id, target edgeID, from, to nodeID) {
 
 // absorb adds to an edge what was counted on another, which is to go.
 func (e *edge) absorb(o *edge) {
-	for w := range telemetry.Witnesses {
+	for w := range o.acc {
 		switch {
 		case o.acc[w] == nil:
 		case e.acc[w] == nil:

@@ -133,8 +133,11 @@ func (t *Topology) checkEdges() error {
 				continue
 			}
 			if err := a.Check(); err != nil {
-				return fmt.Errorf("edge %s, witness %d: %w", name, w, err)
+				return fmt.Errorf("edge %s, place %d: %w", name, w, err)
 			}
+		}
+		if e.src == nowhere && (e.acc[telemetry.ClientSpan] != nil || e.acc[telemetry.ServerSpan] != nil) {
+			return fmt.Errorf("edge %s is from nobody known, and counts spans that are not alone", name)
 		}
 	}
 	switch {
@@ -250,7 +253,7 @@ func (t *Topology) checkTies() error {
 // checkHalves: what waits is counted, each half on the edge that it names.
 func (t *Topology) checkHalves() error {
 	es := &t.edges
-	counted := make([][telemetry.Witnesses]uint64, len(es.list))
+	counted := make([][slots]uint64, len(es.list))
 	for h := range t.pending.All() {
 		switch {
 		case !h.Valid():
@@ -262,7 +265,7 @@ func (t *Topology) checkHalves() error {
 		case h.Route() == 0 || int(h.Route()) >= len(es.routes) || es.routes[h.Route()].edge == 0:
 			return fmt.Errorf("a half waits on route %d, which is not there", h.Route())
 		default:
-			counted[es.routes[h.Route()].edge][h.Witness()]++
+			counted[es.routes[h.Route()].edge][slotOf(h)]++
 		}
 	}
 	for id, of := range counted {
@@ -271,7 +274,7 @@ func (t *Topology) checkHalves() error {
 				continue
 			}
 			if a := es.list[id].acc[w]; a == nil || a.Total().Requests < n {
-				return fmt.Errorf("%d halves of witness %d wait on edge %d, which counts fewer", n, w, id)
+				return fmt.Errorf("%d halves of place %d wait on edge %d, which counts fewer", n, w, id)
 			}
 		}
 	}

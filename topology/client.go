@@ -84,6 +84,9 @@ func (t *Topology) clientSpan(s *telemetry.Span, k *keys) {
 		t.emit(&h)
 	}
 	if owner != 0 || first != 0 {
+		if served && !tb.At(callee).Has(pair.Named) {
+			t.meet(&h, tb.At(callee), t.near(&h), p)
+		}
 		t.meetServers(&h, owner, first, p)
 	}
 	t.push(&h, key, refers)
@@ -177,8 +180,7 @@ func (t *Topology) meetServers(h *pair.Half, owner, first pair.Ref, p telemetry.
 		if o.Has(pair.Named) {
 			return
 		}
-		dst := t.near(o)
-		t.settle(o, via, dst, p)
+		t.meet(h, o, via, p)
 		t.settleServerLogs(o, via, p)
 	}
 	if owner != 0 {

@@ -15,7 +15,7 @@ func (t *Topology) count(h *pair.Half, r routeID) {
 	rt := &t.edges.routes[r]
 	rt.last = t.now
 	e := t.edges.list[rt.edge]
-	w := h.Witness()
+	w := slotOf(h)
 	if e.acc[w] == nil {
 		e.acc[w] = new(signal.Acc)
 	}
@@ -31,7 +31,7 @@ func (t *Topology) count(h *pair.Half, r routeID) {
 func (t *Topology) uncount(h *pair.Half) {
 	id := t.edges.routes[h.Route()].edge
 	e := t.edges.list[id]
-	e.acc[h.Witness()].Remove(&t.cursor, t.cursorAt(t.tick-h.Age(t.tick)), sample(h))
+	e.acc[slotOf(h)].Remove(&t.cursor, t.cursorAt(t.tick-h.Age(t.tick)), sample(h))
 	if e.slow.span == h.Span && e.slow.trace == h.Trace {
 		e.slow = exemplar{}
 	}
@@ -65,7 +65,7 @@ func (t *Topology) countPast(h *pair.Half) {
 	rt := &t.edges.routes[h.Route()]
 	rt.last = t.now
 	e := t.edges.list[rt.edge]
-	w := h.Witness()
+	w := slotOf(h)
 	if e.acc[w] == nil {
 		e.acc[w] = new(signal.Acc)
 	}

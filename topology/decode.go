@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 
-	"github.com/binnacle-mesh/binnacle/telemetry"
 	"github.com/binnacle-mesh/binnacle/topology/pair"
 )
 
@@ -18,8 +17,8 @@ type loader struct {
 	b       []byte
 	err     error
 	version byte
-	// counted is how many halves lie on each edge and witness.
-	counted [][telemetry.Witnesses]uint64
+	// counted is how many halves lie on each edge, by place.
+	counted [][slots]uint64
 	spilled []pair.Half
 }
 

@@ -28,9 +28,9 @@ type edge struct {
 	dirty       bool // counted on since it was last rendered
 	emptied     bool // is in edges.emptied
 	first       int64
-	last        int64 // when it last had traffic
-	acc         [telemetry.Witnesses]*signal.Acc
-	routes      routeID // the first of its routes
+	last        int64              // when it last had traffic
+	acc         [slots]*signal.Acc // see figures.go
+	routes      routeID            // the first of its routes
 	routeCount  int
 	slow        exemplar // the slowest of the last minute
 	failed      exemplar // the latest error
@@ -217,16 +217,6 @@ func (t *Topology) sweepEmptied() {
 	}
 	t.nodes.loose = t.nodes.loose[:0]
 	t.pub.compact(t)
-}
-
-// bestTotal is what the witness counted that saw most, of equals the first.
-func (e *edge) bestTotal() (most signal.Sums) {
-	for _, a := range e.acc {
-		if a != nil && a.Total().Requests > most.Requests {
-			most = a.Total()
-		}
-	}
-	return most
 }
 
 // requests is how many requests all witnesses counted.

@@ -79,7 +79,9 @@ func (t *Topology) spoken(h *pair.Half, p telemetry.Protocol) telemetry.Protocol
 func (t *Topology) settle(h *pair.Half, src, dst endpointID, p telemetry.Protocol) {
 	t.move(h, t.route(src, dst, t.spoken(h, p)))
 	t.pairUp(h)
-	t.emit(h)
+	if !h.Alone() {
+		t.emit(h)
+	}
 }
 
 func (t *Topology) pairUp(h *pair.Half) {
@@ -110,6 +112,7 @@ func (t *Topology) push(h *pair.Half, own, refers uint64) pair.Ref {
 func (t *Topology) void(h *pair.Half) {
 	near := t.near(h)
 	t.uncount(h)
+	h.SetAlone(false)
 	h.MakeVoid(near)
 }
 

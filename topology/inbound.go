@@ -15,9 +15,9 @@ import (
 // The rule, for each window and for the totals:
 //
 //	A node's traffic is the sum of its inbound edges as they are drawn: always.
-//	The rest is what a witness of the node's own side, its spans or its proxy's log, has
-//	seen in all, from nowhere included, beyond what its other edges show. It is drawn on the unknown client's
-//	edge, and leaves it when the caller is heard of. A short window has no more of it than the longer ones.
+//	The rest is what the spans of its inbound edges, or its own proxy's log, have
+//	seen in all, from nowhere included, beyond what its other edges show (of the spans distinct requests: figures.go). It is drawn on
+//	the unknown client's edge, and leaves it when the caller is heard of. A short window has no more of it than the longer ones.
 //	Where all callers are known, what waits is most likely theirs: there the rest is of what is so old that
 //	nothing of it waits. Where none is known, or some requests are the unknown client's for good, it is of all.
 //
@@ -33,8 +33,8 @@ import (
 type rest struct {
 	sums   [signal.Windows]signal.Sums
 	totals signal.Sums
-	by     telemetry.Witness // of the totals
-	best   [signal.Windows]telemetry.Witness
+	by     calleeSide // of the totals
+	best   [signal.Windows]calleeSide
 	from   *edge // from nowhere
 }
 
@@ -62,7 +62,7 @@ func (r *rest) addTo(tr *traffic, now int64) {
 		tr.rates[w].requests += float64(s.Requests) * per
 		tr.rates[w].errors += float64(s.Errors) * per
 		tr.rates[w].throttled += float64(s.Throttled) * per
-		r.from.acc[r.best[w]].AddTo(&tr.dist[w], w)
+		r.from.acc[r.best[w].slot()].AddTo(&tr.dist[w], w)
 	}
 }
 
@@ -80,7 +80,7 @@ func (t *Topology) renderInbound(in []*edge, tr *traffic) (windows [signal.Windo
 		}
 		forGood = forGood || e.fromUnknown
 		e.gather(tr, t.now)
-		s := e.bestTotal()
+		s := e.total()
 		total.Requests += s.Requests
 		total.Errors += s.Errors
 		total.Throttled += s.Throttled
@@ -141,33 +141,37 @@ func restOf(e *edge, in []*edge, rests []rest) *rest {
 // there is one a protocol. shown is what the other edges show of each window, total
 // of all time. settled leaves out what may still wait.
 func (t *Topology) shareRest(in []*edge, shown *traffic, total signal.Sums, settled bool, rests *[len(known) + 1]rest) (n int) {
-	var seen [signal.Windows][telemetry.Witnesses]signal.Sums
-	var ever [telemetry.Witnesses]signal.Sums
+	var seen [signal.Windows][calleeSides]signal.Sums
+	var all [calleeSides]signal.Sums
 	for _, e := range in {
 		if e.src == nowhere && n < len(rests) {
 			rests[n].from = e
 			n++
 		}
-		for _, by := range calleeSide {
-			a := e.acc[by]
-			if a == nil {
-				continue
+		e.advance(t.tick)
+		for by := range calleeSides {
+			for _, a := range e.seenBy(by, ever) {
+				if a != nil {
+					all[by] = plus(all[by], a.Total())
+				}
 			}
-			a.Advance(t.tick)
-			ever[by] = plus(ever[by], a.Total())
-			for w := range seen {
-				seen[w][by] = plus(seen[w][by], a.Sums(signal.Window(w)))
+			for w := range signal.Window(signal.Windows) {
+				for _, a := range e.seenBy(by, inWindow(w)) {
+					if a != nil {
+						seen[w][by] = plus(seen[w][by], a.Sums(w))
+					}
+				}
 			}
 		}
 	}
-	var young [telemetry.Witnesses]signal.Sums // what may still wait
+	var young [calleeSides]signal.Sums // what may still wait
 	first := signal.Window(0)
 	if settled {
 		w := t.waitingWindow()
 		first = w + 1
 		for _, r := range rests[:n] {
-			for _, by := range calleeSide {
-				if a := r.from.acc[by]; a != nil {
+			for by := range calleeSides {
+				if a := r.from.acc[by.slot()]; a != nil {
 					young[by] = plus(young[by], a.Sums(w))
 				}
 			}
@@ -178,16 +182,16 @@ func (t *Topology) shareRest(in []*edge, shown *traffic, total signal.Sums, sett
 		for i := range rests[:n] {
 			r := &rests[i]
 			r.best[w] = best
-			if a := r.from.acc[best]; a != nil {
+			if a := r.from.acc[best.slot()]; a != nil {
 				r.sums[w], left = takeOf(left, a.Sums(w).Requests)
 			}
 		}
 	}
-	best, left := beyond(without(&ever, &young), total)
+	best, left := beyond(without(&all, &young), total)
 	for i := range rests[:n] {
 		r := &rests[i]
 		r.by = best
-		if a := r.from.acc[best]; a != nil {
+		if a := r.from.acc[best.slot()]; a != nil {
 			r.totals, left = takeOf(left, a.Total().Requests)
 		}
 		r.narrow()
@@ -206,8 +210,8 @@ func (t *Topology) waitingWindow() signal.Window {
 }
 
 // without is a less b.
-func without(a, b *[telemetry.Witnesses]signal.Sums) *[telemetry.Witnesses]signal.Sums {
-	var out [telemetry.Witnesses]signal.Sums
+func without(a, b *[calleeSides]signal.Sums) *[calleeSides]signal.Sums {
+	var out [calleeSides]signal.Sums
 	for i := range a {
 		out[i] = minus(a[i], b[i])
 	}
@@ -228,12 +232,12 @@ func plus(a, b signal.Sums) signal.Sums {
 	return a
 }
 
-// beyond is what the better witness of the callee's side saw beyond what is shown. That is
-// no more than it saw from nowhere, since each edge shows at least what the witness saw there.
-func beyond(seen *[telemetry.Witnesses]signal.Sums, shown signal.Sums) (best telemetry.Witness, more signal.Sums) {
-	best = telemetry.ServerSpan
-	if seen[telemetry.ServerLog].Requests > seen[best].Requests {
-		best = telemetry.ServerLog
+// beyond is what the better evidence of the callee's side saw beyond what is shown. That is
+// no more than it saw from nowhere, since each edge shows at least what that evidence saw there.
+func beyond(seen *[calleeSides]signal.Sums, shown signal.Sums) (best calleeSide, more signal.Sums) {
+	best = bySpan
+	if seen[byLog].Requests > seen[best].Requests {
+		best = byLog
 	}
 	s := &seen[best]
 	if s.Requests <= shown.Requests {
@@ -254,5 +258,34 @@ func takeOf(s signal.Sums, n uint64) (took, left signal.Sums) {
 	return took, left
 }
 
-// calleeSide are the witnesses that see all of a node's inbound traffic, or none.
-var calleeSide = [...]telemetry.Witness{telemetry.ServerSpan, telemetry.ServerLog} //nolint:gochecknoglobals // immutable
+// calleeSide is evidence that sees all of a node's inbound traffic, or none.
+type calleeSide int
+
+const (
+	bySpan calleeSide = iota
+	byLog
+	calleeSides calleeSide = 2
+)
+
+// slot is where such evidence is counted on an edge from nowhere: a server span's half that waits there is alone.
+func (by calleeSide) slot() int {
+	if by == byLog {
+		return int(telemetry.ServerLog)
+	}
+	return aloneSlot
+}
+
+func (by calleeSide) witness() telemetry.Witness {
+	if by == byLog {
+		return telemetry.ServerLog
+	}
+	return telemetry.ServerSpan
+}
+
+// seenBy are the accumulators whose sum such evidence has seen on an edge.
+func (e *edge) seenBy(by calleeSide, count func(*signal.Acc) uint64) [2]*signal.Acc {
+	if by == byLog {
+		return [2]*signal.Acc{e.acc[telemetry.ServerLog]}
+	}
+	return e.bySpans(count)
+}

@@ -44,7 +44,9 @@ func near(a, b float64) bool { return math.Abs(a-b) <= 0.006*math.Max(a, b)+1e-9
 
 // checkInbound asks that each node shows the sum of its edges, in each window, and that
 // what leads somewhere is drawn at both ends, once.
-func checkInbound(rt *rapid.T, t *Topology) {
+func checkInbound(rt interface {
+	Fatalf(format string, args ...any)
+}, t *Topology) {
 	g := fresh(t)
 	known := map[string]bool{}
 	for _, n := range g.Nodes {
@@ -212,7 +214,7 @@ func countedAt(top *Topology, id nodeID) (have, waiting uint64) {
 		}
 		in = append(in, e)
 		if e.src == nowhere {
-			waiting += e.bestTotal().Requests
+			waiting += e.total().Requests
 		}
 	}
 	var tr traffic

@@ -150,6 +150,7 @@ func (t *Topology) clientBelow(near endpointID, o *pair.Half) {
 func (t *Topology) promote(o *pair.Half, src endpointID, p telemetry.Protocol) {
 	near := o.Reporter()
 	o.Clear(pair.Void | pair.Inner | pair.Emitted)
+	o.SetAlone(true)
 	o.SetRoute(t.route(src, near, p))
 	t.countPast(o)
 }
@@ -307,5 +308,6 @@ func (t *Topology) answerAbove(parent *pair.Half, near endpointID, first pair.Re
 			t.revive(parent, t.near(s), s.Protocol())
 		}
 		t.settle(parent, t.near(parent), t.near(s), s.Protocol())
+		t.meet(parent, s, t.near(parent), s.Protocol())
 	}
 }

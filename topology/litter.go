@@ -78,8 +78,8 @@ func (t *Topology) once(e *edge) bool {
 	if e.overflow || !t.silent(e.first, e.last) {
 		return false
 	}
-	for _, a := range e.acc {
-		if a != nil && a.Total().Requests > litterCalls {
+	for _, n := range e.witnessed() {
+		if n > litterCalls {
 			return false
 		}
 	}

@@ -103,7 +103,7 @@ func TestCronBesideLitter(t *testing.T) {
 	saves := saved(t, f.t)
 	twin := loaded(t, f.t, saves)
 	check(t, twin)
-	windows := func(top *Topology) (all [telemetry.Witnesses][signal.Windows]signal.Sums) {
+	windows := func(top *Topology) (all [slots][signal.Windows]signal.Sums) {
 		for _, e := range top.edges.list {
 			if e == nil {
 				continue

@@ -194,7 +194,7 @@ func (l *loader) edges() {
 		e.first, e.last = l.int(), l.int()
 		l.exemplar(&e.slow)
 		l.exemplar(&e.failed)
-		for w := range e.acc {
+		for w := range e.acc[:l.slots()] {
 			if !l.bool() {
 				continue
 			}
@@ -204,6 +204,12 @@ func (l *loader) edges() {
 				l.fail(err)
 			}
 			l.b = rest
+		}
+		if e.src == nowhere && l.version < 3 {
+			e.acc[aloneSlot], e.acc[telemetry.ServerSpan] = e.acc[telemetry.ServerSpan], nil
+		}
+		if e.src == nowhere && (e.acc[telemetry.ClientSpan] != nil || e.acc[telemetry.ServerSpan] != nil) {
+			l.fail(errNonsense) // what waits there is alone
 		}
 		key := edgeKey{e.src, e.dst, e.protocol}
 		if _, twice := es.byKey[key]; twice {
@@ -221,6 +227,14 @@ func (l *loader) edges() {
 		ns.tie(e, 1)
 		l.t.markEdgeDirty(id)
 	}
+}
+
+// slots is how many accumulators an edge may have in the checkpoint.
+func (l *loader) slots() int {
+	if l.version < 3 {
+		return telemetry.Witnesses // servers that are alone came with version 3
+	}
+	return slots
 }
 
 func (l *loader) exemplar(x *exemplar) {
@@ -268,7 +282,7 @@ func (l *loader) halves() {
 		return
 	}
 	t := l.t
-	l.counted = make([][telemetry.Witnesses]uint64, len(t.edges.list))
+	l.counted = make([][slots]uint64, len(t.edges.list))
 	spill := func(h *pair.Half) { l.spilled = append(l.spilled, *h) }
 	if err := t.pending.Restore(b, l.accept, spill); err != nil {
 		l.fail(err)
@@ -300,7 +314,11 @@ func (l *loader) accept(h *pair.Half) error {
 	case h.Route() == 0 || int(h.Route()) >= len(t.edges.routes):
 		return errNonsense
 	default:
-		l.counted[t.edges.routes[h.Route()].edge][h.Witness()]++
+		e := t.edges.routes[h.Route()].edge
+		if l.version < 3 && t.edges.list[e].src == nowhere && h.Witness() == telemetry.ServerSpan {
+			h.SetAlone(true)
+		}
+		l.counted[e][slotOf(h)]++
 	}
 	return nil
 }

@@ -22,6 +22,14 @@ type onEdge struct {
 
 type counted struct{ requests, errors uint64 }
 
+func (c counted) plus(failed bool) counted {
+	c.requests++
+	if failed {
+		c.errors++
+	}
+	return c
+}
+
 // event puts one half into a batch.
 type event func(b *telemetry.Batch, resource func(service string) uint32)
 
@@ -29,6 +37,7 @@ type model struct {
 	rt     *rapid.T
 	events []event
 	want   map[onEdge]counted
+	hops   map[onEdge]counted // distinct requests that spans tell of, whichever; of no witness
 	// bare are the calls to bare names: whom they mean depends on who is known in
 	// the end.
 	bare   []func()
@@ -43,13 +52,12 @@ func (m *model) id() telemetry.SpanID {
 }
 
 func (m *model) count(source, target string, w telemetry.Witness, failed bool) {
-	c := m.want[onEdge{source, target, w}]
-	c.requests++
-	if failed {
-		c.errors++
-	}
-	m.want[onEdge{source, target, w}] = c
+	m.want[onEdge{source, target, w}] = m.want[onEdge{source, target, w}].plus(failed)
 	m.halves++
+}
+
+func (m *model) hop(source, target string, failed bool) {
+	m.hops[onEdge{source, target, 0}] = m.hops[onEdge{source, target, 0}].plus(failed)
 }
 
 func outcome(failed bool) (telemetry.Outcome, int32) {
@@ -88,6 +96,9 @@ func (m *model) server(trace telemetry.TraceID, caller string, parent telemetry.
 	o, code := outcome(failed)
 	if witnesses[telemetry.ServerSpan] {
 		m.count(caller, "shop/"+service, telemetry.ServerSpan, failed)
+		if !witnesses[telemetry.ClientSpan] {
+			m.hop(caller, "shop/"+service, failed)
+		}
 		m.span(service, telemetry.Span{TraceID: trace, SpanID: id, ParentID: parent, Kind: telemetry.KindServer, Protocol: telemetry.ProtocolHTTP, Outcome: o, Code: code})
 		if rapid.IntRange(0, 5).Draw(m.rt, "inner") == 0 {
 			m.span(service, telemetry.Span{TraceID: trace, SpanID: m.id(), ParentID: id, Kind: telemetry.KindServer, Protocol: telemetry.ProtocolHTTP})
@@ -126,6 +137,7 @@ func (m *model) call(trace telemetry.TraceID, service string, parent telemetry.S
 	failed := rapid.IntRange(0, 3).Draw(m.rt, "failed") == 0
 	if rapid.IntRange(0, 4).Draw(m.rt, "database") == 0 {
 		m.count("shop/"+service, "database:db", telemetry.ClientSpan, failed)
+		m.hop("shop/"+service, "database:db", failed)
 		o, _ := outcome(failed)
 		m.events = append(m.events, func(id telemetry.SpanID) event {
 			m.known[service] = true
@@ -158,19 +170,25 @@ func (m *model) call(trace telemetry.TraceID, service string, parent telemetry.S
 		m.known[target] = true
 	}
 	tell := func(witness telemetry.Witness) {
+		count := func(callee string) {
+			m.count("shop/"+service, callee, witness, failed)
+			if witness == telemetry.ClientSpan {
+				m.hop("shop/"+service, callee, failed)
+			}
+		}
 		switch {
 		case answered || claim == "service":
-			m.count("shop/"+service, "shop/"+target, witness, failed)
+			count("shop/" + target)
 		case claim == "address":
-			m.count("shop/"+service, "10.0.0."+target, witness, failed)
+			count("10.0.0." + target)
 		default:
 			m.halves++
 			m.bare = append(m.bare, func() {
 				m.halves--
 				if m.known[target] {
-					m.count("shop/"+service, "shop/"+target, witness, failed)
+					count("shop/" + target)
 				} else {
-					m.count("shop/"+service, target, witness, failed)
+					count(target)
 				}
 			})
 		}
@@ -216,7 +234,7 @@ func (m *model) call(trace telemetry.TraceID, service string, parent telemetry.S
 }
 
 func drawModel(rt *rapid.T) *model {
-	m := &model{rt: rt, want: map[onEdge]counted{}, known: map[string]bool{}}
+	m := &model{rt: rt, want: map[onEdge]counted{}, hops: map[onEdge]counted{}, known: map[string]bool{}}
 	for i := range rapid.IntRange(1, 8).Draw(rt, "traces") {
 		var trace telemetry.TraceID
 		trace[0], trace[15] = 1, byte(i)

@@ -51,11 +51,12 @@ func (t *Topology) emit(h *pair.Half) {
 		Duration: h.Duration(),
 		TraceID:  h.Trace,
 		Code:     int32(h.Code),
-		Response: telemetry.ResponseFlags(h.Response),
+		Response: h.ResponseFlags(),
 		Side:     w.Side(),
 		Evidence: w.Evidence(),
 		Outcome:  h.Outcome(),
 		TLS:      h.TLS(),
+		Alone:    h.Alone(),
 	}
 	if !h.Trace.IsZero() {
 		o.SpanID = h.Span

@@ -54,16 +54,14 @@ func (t *Topology) renderEdge(e *edge, more *rest) (changed bool) {
 	}
 	var total signal.Sums
 	if e.src != nowhere {
-		total = e.bestTotal()
-		for w, a := range e.acc {
-			if a != nil {
-				*counts[w] = a.Total().Requests
-			}
+		total = e.total()
+		for w, n := range e.witnessed() {
+			*counts[w] = n
 		}
 	}
 	if more != nil {
 		total = plus(total, more.totals)
-		*counts[more.by] += more.totals.Requests
+		*counts[more.by.witness()] += more.totals.Requests
 	}
 	is.Totals = telemetry.Totals{Requests: total.Requests, Errors: total.Errors, Throttled: total.Throttled}
 	if e.src == nowhere {

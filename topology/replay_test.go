@@ -27,10 +27,40 @@ func got(t *Topology) map[onEdge]counted {
 			if a == nil || a.Total().Requests == 0 {
 				continue
 			}
-			k := onEdge{source, t.nodes.list[e.dst].key.ID(), telemetry.Witness(w)}
+			if w == aloneSlot {
+				w = int(telemetry.ServerSpan)
+			}
+			k := onEdge{source, t.nodes.list[e.dst].key.ID(), telemetry.Witness(w)} //nolint:gosec // below 4
 			c := out[k]
 			c.requests += a.Total().Requests
 			c.errors += a.Total().Errors
+			out[k] = c
+		}
+	}
+	return out
+}
+
+// distinct reads how many requests spans have told of.
+func distinct(t *Topology) map[onEdge]counted {
+	out := map[onEdge]counted{}
+	for _, e := range t.edges.list {
+		if e == nil {
+			continue
+		}
+		source := t.nodes.list[e.src].key.ID()
+		if e.src == nowhere || t.nodes.list[e.src].key == callerNode() {
+			source = "?"
+		}
+		var c counted
+		for _, a := range e.bySpans(ever) {
+			if a != nil {
+				c.requests += a.Total().Requests
+				c.errors += a.Total().Errors
+			}
+		}
+		if c.requests > 0 {
+			k := onEdge{source, t.nodes.list[e.dst].key.ID(), 0}
+			c.requests, c.errors = c.requests+out[k].requests, c.errors+out[k].errors
 			out[k] = c
 		}
 	}
@@ -58,6 +88,9 @@ func TestModel(t *testing.T) {
 		check(rt, top)
 		if diff := cmp.Diff(m.want, got(top), cmp.AllowUnexported(onEdge{}, counted{})); diff != "" {
 			rt.Fatalf("edges differ (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff(m.hops, distinct(top), cmp.AllowUnexported(onEdge{}, counted{})); diff != "" {
+			rt.Fatalf("distinct requests of spans differ (-want +got):\n%s", diff)
 		}
 		if observed.n != m.halves || top.Stats().Pending != 0 {
 			rt.Fatalf("%d observations of %d halves, %d pending", observed.n, m.halves, top.Stats().Pending)

@@ -11,6 +11,7 @@ type caller struct {
 	sure   bool       // by its own report
 	client pair.Ref   // the caller's span, which has been answered
 	log    pair.Ref   // or the caller's log entry
+	single bool       // by the only span that it has of the hop
 	p      telemetry.Protocol
 }
 
@@ -78,17 +79,27 @@ func (t *Topology) serve(h *pair.Half, near endpointID, owner, parent, siblings,
 	if src == nowhere {
 		src = t.presumed(h, near)
 	}
-	t.count(h, t.route(src, near, c.p))
+	if c.client != 0 {
+		o := t.pending.At(c.client)
+		if o.Has(pair.Void) {
+			t.revive(o, near, c.p)
+		}
+		t.answer(o, near, siblings, c.p, owner != 0, first)
+		r := t.route(src, near, c.p)
+		h.SetAlone(!t.meets(o, h, r))
+		t.count(h, r)
+	} else {
+		h.SetAlone(!h.Refers.IsZero() && !t.ofQueue(src))
+		t.count(h, t.route(src, near, c.p))
+	}
 	if c.sure {
 		t.pairUp(h)
-		t.emit(h)
+		if !h.Alone() || c.single {
+			t.emit(h)
+		}
 	}
 	switch {
 	case c.client != 0:
-		if o := t.pending.At(c.client); o.Has(pair.Void) {
-			t.revive(o, near, c.p)
-		}
-		t.answer(t.pending.At(c.client), near, siblings, c.p, owner != 0, first)
 	case c.log != 0:
 		l := t.pending.At(c.log)
 		t.settle(l, t.near(l), near, c.p)
@@ -178,13 +189,13 @@ func (t *Topology) callerOf(h *pair.Half, near endpointID, owner, parent, siblin
 			c.client = 0
 		case o.Has(pair.Void): // and will be revived
 		case o.Has(pair.Named) && t.nodes.of(t.far(o)).key.Kind == telemetry.NodeQueue:
-			c.src, c.client = t.far(o), 0
+			c.src, c.client, c.single = t.far(o), 0, true
 		default:
 		}
 		return c
 	}
 	if parent != 0 { // another service's server span: its only one
-		return caller{src: t.near(tb.At(parent)), sure: true, p: p, log: t.clientLog(siblings, near)}
+		return caller{src: t.near(tb.At(parent)), sure: true, single: !tb.At(parent).Has(pair.Inner), p: p, log: t.clientLog(siblings, near)}
 	}
 	if l := t.clientLog(siblings, near); l != 0 {
 		return caller{src: t.near(tb.At(l)), sure: true, log: l, p: t.spoken(tb.At(l), p)}

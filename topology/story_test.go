@@ -17,7 +17,7 @@ import (
 //
 //	batch at=1s          each line is a span or a log entry, written as key=value
 //	tick at=12s          time passes
-//	graph                the edges: totals of the best witness, counts by witness
+//	graph                the edges: totals as they are shown, counts by witness
 //	nodes                the nodes with their inbound rates over a minute
 //	inbound window=10s   each node's inbound rate/errors/throttled, and what its drawn edges sum to
 //	observed             what Consume and Tick have returned since the last time

@@ -78,15 +78,9 @@ func (t *Topology) share(rates map[edgeKey]map[string]float64, src, dst nodeID, 
 			continue
 		}
 		known = true
-		var most uint64
-		for _, a := range e.acc {
-			if a != nil {
-				a.Advance(t.tick)
-				most = max(most, a.Sums(signal.Minute).Throttled)
-			}
-		}
-		if most > 0 {
-			weights[k] = float64(most)
+		e.advance(t.tick)
+		if n := e.sums(signal.Minute).Throttled; n > 0 {
+			weights[k] = float64(n)
 			sum += weights[k]
 		}
 	}

@@ -31,37 +31,6 @@ type shown struct {
 	some                    bool // there are quantiles
 }
 
-// gather adds to tr what the best witness of each window saw: the one with the
-// most requests, of equals the first.
-func (e *edge) gather(tr *traffic, now int64) {
-	tick := now / signal.Tick
-	for w := range signal.Window(signal.Windows) {
-		var best *signal.Acc
-		var most uint64
-		for _, a := range e.acc {
-			if a == nil {
-				continue
-			}
-			a.Advance(tick)
-			if n := a.Requests(w); n > most {
-				best, most = a, n
-			}
-		}
-		if best == nil {
-			continue
-		}
-		s := best.Sums(w)
-		tr.sums[w].Requests += s.Requests
-		tr.sums[w].Errors += s.Errors
-		tr.sums[w].Throttled += s.Throttled
-		best.AddTo(&tr.dist[w], w)
-		r, per := &tr.rates[w], perSecond(w, e.first, now)
-		r.requests += float64(s.Requests) * per
-		r.errors += float64(s.Errors) * per
-		r.throttled += float64(s.Throttled) * per
-	}
-}
-
 // perSecond is what a request in a window counts for in a rate. A rate is over
 // the window, or over the time since its edge began where that is less: what began ten seconds
 // ago has in five minutes no lower rate than in ten seconds.

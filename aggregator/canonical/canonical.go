@@ -27,6 +27,9 @@ const (
 	Code     = "code"
 	Flags    = "flags"
 	TLS      = "tls"
+	// Alone is "true" on what servers' spans tell of whose callers' spans are not counted: see topology/figures.go. A request
+	// on an edge is told of by a client's span, or by a server's alone.
+	Alone = "alone"
 )
 
 // Labels of an edge's ends.
@@ -67,7 +70,7 @@ const (
 // EdgeLabels lists the labels of an edge's series, in their order.
 func EdgeLabels() []string {
 	return []string{
-		Code, Destination, DestinationApp, DestinationCluster, DestinationKind, DestinationNamespace, DestinationPrincipal,
+		Alone, Code, Destination, DestinationApp, DestinationCluster, DestinationKind, DestinationNamespace, DestinationPrincipal,
 		DestinationSystem, DestinationVersion, DestinationWorkload, Evidence, Flags, Outcome, Protocol, Side,
 		Source, SourceApp, SourceCluster, SourceKind, SourceNamespace, SourcePrincipal, SourceSystem, SourceVersion, SourceWorkload, TLS,
 	}

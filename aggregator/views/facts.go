@@ -14,7 +14,7 @@ type facts struct {
 	protocol, side string
 	evidence, code string
 	outcome, flags string
-	tls            string
+	tls, alone     string
 	// of an operation
 	service, namespace, operation string
 	kind, status                  string
@@ -74,6 +74,8 @@ func factsOf(ls labels.Labels) (f facts) {
 			f.outcome = l.Value
 		case canonical.Flags:
 			f.flags = l.Value
+		case canonical.Alone:
+			f.alone = l.Value
 		case canonical.TLS:
 			f.tls = l.Value
 		case canonical.Service:

@@ -37,6 +37,8 @@ type metric struct {
 	// are left out. hop says what they compete for. nil: all count.
 	rank func(f *facts) int
 	hop  func(f *facts) hop
+	// distinct has the metric count each request once, whichever of a hop's spans tell of it: see chosen. rank is not asked then.
+	distinct bool
 }
 
 // part is what of a histogram a metric shows.

@@ -191,15 +191,20 @@ func sameLabels(groups []*group, ls labels.Labels) *group {
 	return nil
 }
 
-// bestWitness is the least rank that is there, of each hop.
+// bestWitness is the least rank that is there, of each hop; or the set of witnesses, for chosen.
 func (m *metric) bestWitness(found []candidate) map[hop]int {
-	if m.rank == nil {
+	if m.rank == nil && !m.distinct {
 		return nil
 	}
 	best := map[hop]int{}
 	for i := range found {
 		f := &found[i].facts
-		h, r := m.hop(f), m.rank(f)
+		h := m.hop(f)
+		if m.distinct {
+			best[h] |= 1 << witnessOf(f)
+			continue
+		}
+		r := m.rank(f)
 		if b, ok := best[h]; !ok || r < b {
 			best[h] = r
 		}
@@ -211,6 +216,9 @@ func (m *metric) bestWitness(found []candidate) map[hop]int {
 func (m *metric) counts(f *facts, best map[hop]int) bool {
 	if m.only != nil && !m.only(f) {
 		return false
+	}
+	if m.distinct {
+		return chosen(best[m.hop(f)])&(1<<witnessOf(f)) != 0
 	}
 	return m.rank == nil || m.rank(f) == best[m.hop(f)]
 }

@@ -16,10 +16,11 @@ func serviceGraph() *family {
 	hopOf := func(f *facts) hop { return hop{source: f.source.node(), target: f.target.node(), protocol: f.protocol} }
 	server := metric{hop: hopOf, rank: func(f *facts) int { return sideRank(f, "server") }}
 	client := metric{hop: hopOf, rank: func(f *facts) int { return sideRank(f, "client") }}
-	failed := server
+	total := metric{hop: hopOf, distinct: true}
+	failed := total
 	failed.only = func(f *facts) bool { return f.outcome == "error" }
 	metrics := []metric{
-		counter("traces_service_graph_request_total", "Requests between two nodes.", server),
+		counter("traces_service_graph_request_total", "Requests between two nodes.", total),
 		counter("traces_service_graph_request_failed_total", "Requests between two nodes that failed.", failed),
 	}
 	metrics = append(metrics, classicHistogram("traces_service_graph_request_server_seconds", "seconds",

@@ -168,18 +168,26 @@ func TestViewsSumToCanonical(t *testing.T) {
 				if rapid.Bool().Draw(rt, "fails") {
 					o.Code, o.Outcome = 500, telemetry.OutcomeError
 				}
+				if o.Side == telemetry.SideServer && o.Evidence == telemetry.EvidenceSpan {
+					o.Alone = rapid.Bool().Draw(rt, "alone")
+				}
 				n := rapid.IntRange(1, 5).Draw(rt, "n")
 				for range n {
 					m.agg.Observe(telemetry.Observed{Requests: []telemetry.Observation{o}})
 				}
-				w := telemetry.WitnessOf(o.Side, o.Evidence)
+				seen := []telemetry.Witness{telemetry.WitnessOf(o.Side, o.Evidence)}
+				if o.Alone {
+					seen = append(seen, aloneToo)
+				}
 				h := src + ">" + dst
 				if count[h] == nil {
 					count[h], codes[h] = map[telemetry.Witness]int{}, map[telemetry.Witness]int{}
 				}
-				count[h][w] += n
-				if o.Code == 500 {
-					codes[h][w] += n
+				for _, w := range seen {
+					count[h][w] += n
+					if o.Code == 500 {
+						codes[h][w] += n
+					}
 				}
 			}
 			m.step(time.Duration(rapid.IntRange(5, 40).Draw(rt, "seconds")) * time.Second)
@@ -203,6 +211,9 @@ func TestViewsSumToCanonical(t *testing.T) {
 	})
 }
 
+// aloneToo is what the server's spans saw alone, which they have counted as well.
+const aloneToo = telemetry.Witness(telemetry.Witnesses)
+
 func oracle(count, codes map[string]map[telemetry.Witness]int) map[string]int {
 	pick := func(m map[telemetry.Witness]int, order ...telemetry.Witness) telemetry.Witness {
 		for _, w := range order {
@@ -210,13 +221,17 @@ func oracle(count, codes map[string]map[telemetry.Witness]int) map[string]int {
 				return w
 			}
 		}
-		return telemetry.Witnesses
+		return telemetry.Witnesses + 1
 	}
 	w := map[string]int{}
 	for h, m := range count {
 		src := pick(m, telemetry.ClientLog, telemetry.ClientSpan)
 		dst := pick(m, telemetry.ServerLog, telemetry.ServerSpan)
 		graph := pick(m, telemetry.ServerLog, telemetry.ServerSpan, telemetry.ClientLog, telemetry.ClientSpan)
+		requests, failed := m[graph], codes[h][graph]
+		if _, ok := m[telemetry.ClientSpan]; ok && graph == telemetry.ServerSpan {
+			requests, failed = m[telemetry.ClientSpan]+m[aloneToo], codes[h][telemetry.ClientSpan]+codes[h][aloneToo]
+		}
 		clients := pick(m, telemetry.ClientLog, telemetry.ClientSpan, telemetry.ServerLog, telemetry.ServerSpan)
 		name, _, _ := strings.Cut(h, ">")
 		w[`istio_requests_total{reporter="source"}`] += m[src]
@@ -225,10 +240,10 @@ func oracle(count, codes map[string]map[telemetry.Witness]int) map[string]int {
 		w[`istio_requests_total{reporter=~"dest.+",response_code=~"5.*"}`] += codes[h][dst]
 		w[`istio_requests_total{reporter="source",response_code="500"}`] += codes[h][src]
 		w[`istio_request_duration_milliseconds_count{reporter="source",response_code!~"5.*"}`] += m[src] - codes[h][src]
-		w[`traces_service_graph_request_total`] += m[graph]
-		w[`traces_service_graph_request_failed_total`] += codes[h][graph]
+		w[`traces_service_graph_request_total`] += requests
+		w[`traces_service_graph_request_failed_total`] += failed
 		w[`traces_service_graph_request_client_seconds_count`] += m[clients]
-		w[`traces_service_graph_request_total{client="`+name+`",connection_type=""}`] += m[graph]
+		w[`traces_service_graph_request_total{client="`+name+`",connection_type=""}`] += requests
 		w[`istio_requests_total{reporter="source",source_canonical_service="`+name+`",missing=""}`] += m[src]
 		w[`istio_requests_total{reporter="source",missing!=""}`] += 0
 		w[`istio_requests_total{reporter="waypoint"}`] += 0

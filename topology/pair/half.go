@@ -26,7 +26,7 @@ type Half struct {
 	took     uint64 // 47 bits of nanoseconds, then 16 bits of tick; the top bit is Tells
 	place    uint32 // its Route; of a void half its Endpoint
 	next     Ref    // the half before this one that refers to the same id
-	Response uint32
+	Response uint32 // the flags of the response, of 28 bits, and two of the half's own: see Alone and Met
 	Code     int16
 	flags    uint16
 }
@@ -43,6 +43,13 @@ const (
 	owner                            // Table.Look finds it as the owner of its span id
 	Presumed                         // its far end is a guess, which any word replaces
 	Inner                            // void, and of no side: it is a hop only if its parent is another service's
+)
+
+// The bits of Response that no response has.
+const (
+	alone        = 1 << 28
+	met          = 1 << 29
+	responseBits = alone - 1
 )
 
 // The two words of took: 47 bits of nanoseconds and one that says whether the far end was named, then 16 bits of tick.
@@ -68,8 +75,35 @@ func (h *Half) TLS() telemetry.TLS { return telemetry.TLS(h.flags >> 4 & 3) }
 // Protocol is what the witness says was spoken.
 func (h *Half) Protocol() telemetry.Protocol { return telemetry.Protocol(h.flags >> 6 & 7) }
 
+// Alone says that a server span's half refers to a caller's span that has not been counted: it is a hop of its own.
+func (h *Half) Alone() bool { return h.Response&alone != 0 }
+
+// SetAlone says whether the half, which is a server span's, is alone.
+func (h *Half) SetAlone(is bool) { h.mark(alone, is) }
+
+// Met says that one server span's half is counted as the other side of this one, a client span's.
+func (h *Half) Met() bool { return h.Response&met != 0 }
+
+// SetMet says whether the half, which is a client span's, has met one.
+func (h *Half) SetMet(is bool) { h.mark(met, is) }
+
+func (h *Half) mark(bit uint32, is bool) {
+	h.Response &^= bit
+	if is {
+		h.Response |= bit
+	}
+}
+
+// ResponseFlags are the flags of the response.
+func (h *Half) ResponseFlags() telemetry.ResponseFlags {
+	return telemetry.ResponseFlags(h.Response & responseBits)
+}
+
 // Valid says that the half's fields are what SetWhat can have set.
 func (h *Half) Valid() bool {
+	if h.Alone() && h.Witness() != telemetry.ServerSpan || h.Met() && h.Witness() != telemetry.ClientSpan {
+		return false
+	}
 	return h.Outcome() <= telemetry.OutcomeThrottled && h.Protocol() <= telemetry.ProtocolMessaging
 }
 
