@@ -58,7 +58,7 @@ func TestBlockIsProvenBesideThoseItIsMadeOf(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want := h.want(q.from, q.to, q.right); !maps.EqualFunc(want, got, slices.Equal) {
+			if want := h.want(q); !maps.EqualFunc(want, got, slices.Equal) {
 				t.Errorf("%s, %s (-want +got):\n%.1500s", when, q.name, cmp.Diff(want, got))
 			}
 		}
@@ -105,7 +105,7 @@ func TestDamagedDescriptionCutsNothingOff(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := h.want(q.from, q.to, q.right); !maps.EqualFunc(want, got, slices.Equal) {
+		if want := h.want(q); !maps.EqualFunc(want, got, slices.Equal) {
 			t.Errorf("%s (-want +got):\n%.1500s", q.name, cmp.Diff(want, got))
 		}
 	}

@@ -146,14 +146,20 @@ func telltale(v float64, h *histogram.Histogram) string {
 }
 
 // want is the right answer.
-func (h *history) want(from, to int64, matches func(labels.Labels) bool) telling {
+func (h *history) want(q question) telling {
 	out := telling{}
 	for _, ls := range h.series {
-		if !matches(ls) {
+		if !q.right(ls) {
+			continue
+		}
+		if q.values != "" {
+			out[q.values] = append(out[q.values], ls.Get(q.values))
+			slices.Sort(out[q.values])
+			out[q.values] = slices.Compact(out[q.values])
 			continue
 		}
 		for at := dawn; at < until; at += step {
-			if v, is := h.told[ls.String()][at]; is && at >= from && at <= to {
+			if v, is := h.told[ls.String()][at]; is && at >= q.from && at <= q.to {
 				out[ls.String()] = append(out[ls.String()], fmt.Sprintf("%d %s", at, v))
 			}
 		}
@@ -167,6 +173,7 @@ type question struct {
 	from, to int64
 	ask      func(ctx context.Context, db *DB, from, to int64) (telling, error)
 	right    func(ls labels.Labels) bool
+	values   string // where it asks for a label's values: the label
 }
 
 func questions() (all []question) {
@@ -175,16 +182,27 @@ func questions() (all []question) {
 		all = append(all,
 			question{name + ", samples", from, to, func(ctx context.Context, db *DB, from, to int64) (telling, error) {
 				return samples(ctx, db, from, to, ms)
-			}, right},
+			}, right, ""},
 			question{name + ", chunks", from, to, func(ctx context.Context, db *DB, from, to int64) (telling, error) {
 				return inChunks(ctx, db, from, to, ms)
-			}, right})
+			}, right, ""})
 	}
 	any := func(labels.Labels) bool { return true }
 	each("all", dawn, until, any, is(labels.MatchRegexp, labels.MetricName, ".+"))
 	each("some", dawn+5*hour, dawn+7*hour, func(ls labels.Labels) bool { return ls.Get("s") == "a" || ls.Get("s") == "c" }, is(labels.MatchRegexp, "s", "a|c"))
 	each("but one", dawn, until, func(ls labels.Labels) bool { return ls.Get("s") != "b" && ls.Get(labels.MetricName) == "m" },
 		is(labels.MatchNotEqual, "s", "b"), is(labels.MatchEqual, labels.MetricName, "m"))
+	each("by another label", dawn, until, func(ls labels.Labels) bool { return ls.Get("of") == "ddd" }, is(labels.MatchEqual, "of", "ddd"))
+	for label, ms := range map[string][]*labels.Matcher{"of": nil, "s": {is(labels.MatchEqual, labels.MetricName, "took_seconds")}} {
+		all = append(all, question{"values of " + label, dawn, until, func(ctx context.Context, db *DB, from, to int64) (telling, error) {
+			q, err := db.Querier(from, to)
+			if err != nil {
+				return nil, err
+			}
+			values, _, err := q.LabelValues(ctx, label, nil, slices.Clone(ms)...)
+			return telling{label: values}, errors.Join(err, q.Close())
+		}, func(ls labels.Labels) bool { return len(ms) == 0 || ls.Get(labels.MetricName) == "took_seconds" }, label})
+	}
 	for at := dawn; at < until; at += hour {
 		each(fmt.Sprintf("hour %d", (at-dawn)/hour), at, at+hour-1, func(ls labels.Labels) bool { return ls.Get(labels.MetricName) == "m" }, is(labels.MatchEqual, labels.MetricName, "m"))
 	}
@@ -311,7 +329,7 @@ func TestEveryByteOfASeriesBlock(t *testing.T) {
 	asked := questions()
 	want := make([]telling, len(asked))
 	for i, q := range asked {
-		want[i] = h.want(q.from, q.to, q.right)
+		want[i] = h.want(q)
 	}
 	files, err := filepath.Glob(filepath.Join(h.dir, "*", "*"))
 	if err != nil {

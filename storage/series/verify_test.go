@@ -57,6 +57,10 @@ func TestVerifyFindsDamagedBlocks(t *testing.T) {
 	if r, err := Verify(t.Context(), dir); err != nil || len(r.Problems) > 0 || r.Blocks != 1 || r.Series != 5 {
 		t.Fatalf("a sound block: %+v, %v", r, err)
 	}
+	sound, _, err := readMeta(filepath.Dir(files[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
 	found := 0
 	rnd := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test's chance
 	for range 500 {
@@ -75,9 +79,13 @@ func TestVerifyFindsDamagedBlocks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Zeros between an index' parts are read by nobody, and of the description what is no time and no number is for the database's own housekeeping.
-		padding := filepath.Base(name) == "index" && was[at] == 0
-		if len(r.Problems) == 0 && !padding && filepath.Base(name) != "meta.json" {
+		// A space that is another, or a letter of a field's name that is large, has the description say what it said.
+		same := false
+		if filepath.Base(name) == metaName {
+			m, _, err := readMeta(filepath.Dir(name))
+			same = err == nil && equal(m, sound)
+		}
+		if len(r.Problems) == 0 && !same {
 			t.Errorf("byte %d of %s (%d): %q became %q", at, name, len(is), was[at], is[at])
 		}
 		if len(r.Problems) > 0 {
@@ -87,7 +95,7 @@ func TestVerifyFindsDamagedBlocks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if found < 400 {
+	if found < 450 {
 		t.Errorf("%d of 500 changes were found", found)
 	}
 }
