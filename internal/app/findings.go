@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 // findings is what the rooms noticed, worst and oldest first. A room that finds something is a line here.
 func (a *App) findings(now time.Time) (out []binnacle.Finding) {
 	for _, of := range []func(time.Time) []telemetry.Finding{
-		a.logFindings, a.clockFindings, a.logDamage, a.restoreFindings,
+		a.logFindings, a.clockFindings, a.logDamage, a.seriesDamage, a.restoreFindings,
 		a.quota.Findings, a.signals.Findings, a.topology.Findings,
 	} {
 		for _, f := range of(now) {
@@ -99,4 +100,15 @@ func (a *App) logDamage(time.Time) []telemetry.Finding {
 		Says:   fmt.Sprintf("%s: %d bytes in %d places cannot be read", says, d.Bytes, d.Places),
 		Remedy: "see that the disk is sound; the damaged bytes are kept in *.damaged beside the log, which may be removed",
 	}}
+}
+
+// seriesDamage says what of the series is lost.
+func (a *App) seriesDamage(now time.Time) (out []telemetry.Finding) {
+	for _, d := range a.series.Damaged(now) {
+		out = append(out, telemetry.Finding{
+			Kind: "series_damaged", Subject: filepath.Join(a.path("series"), d.File), Says: "samples of series are lost: " + d.Reason, Since: a.started, Loss: true,
+			Remedy: "see that the disk is sound; answers that may lack something say so for as long as the file is there, and it may be removed",
+		})
+	}
+	return out
 }

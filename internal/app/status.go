@@ -26,6 +26,9 @@ func (a *App) status() binnacle.Status {
 	for _, d := range a.blocks.Damaged() {
 		s.Stored.Damaged = append(s.Stored.Damaged, binnacle.Damaged{File: d.File, Reason: d.Reason})
 	}
+	for _, d := range a.series.Damaged(a.clock.Now()) {
+		s.Stored.Damaged = append(s.Stored.Damaged, binnacle.Damaged{File: "series/" + d.File, Reason: d.Reason})
+	}
 	for _, l := range a.listeners {
 		s.Ports = append(s.Ports, binnacle.Port{Name: l.field, Address: l.Addr().String(), Speaks: l.speaks})
 	}

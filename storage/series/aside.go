@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/tsdb"
@@ -20,10 +22,12 @@ import (
 // A store that is damaged opens all the same: what cannot be read is set aside, under a name that
 // begins with damaged-, and never touched again. In this order, each only where the one before was not enough:
 //
-//  1. The database repairs its write-ahead log itself: it cuts it at the first damage. Counters are
-//     cumulative: their next samples make up for what is cut, but for the curve in between.
-//  2. Blocks that cannot be opened, or are not as they were sealed (blockseal.go): their two hours or days of samples are missing.
-//  3. The write-ahead log and the chunks of the newest block: the samples of the newest hours are missing.
+//  1. Blocks that cannot be opened, or are not as they were sealed (blockseal.go): their two hours or days of samples are missing.
+//  2. Files of the write-ahead log are written anew without what is damaged of them (repair.go); what was recorded there is missing. Files of the
+//     chunks of the newest block are set aside (headchunks.go); nothing is missing.
+//  3. What the database still does not open for: all of the write-ahead log and of those chunks. The samples of the newest hours are missing.
+//
+// What is missing is noted beside what is set aside, and said by all that may lack it (damaged.go).
 //
 // What is not damage (no right to read, a full or failing disk, another process that holds the
 // directory) is an error, since nothing would be gained.
@@ -40,11 +44,12 @@ type opener struct {
 	aside    prometheus.Counter
 	restored prometheus.Counter
 	open     func() (*tsdb.DB, error)
+	now      func() time.Time
 }
 
 // run opens the database, as much of it as can be.
 func (o *opener) run() (*tsdb.DB, error) {
-	if err := o.blocks(); err != nil {
+	if err := o.prepare(); err != nil {
 		return nil, err
 	}
 	db, cause := o.try()
@@ -89,9 +94,9 @@ func (o *opener) blockDirs() (paths []string, err error) {
 	return paths, nil
 }
 
-// blocks sets aside those that cannot be opened. The database would refuse to open for some, and pass over
-// others without a word. It holds the directory meanwhile: another process may be at work there.
-func (o *opener) blocks() (err error) {
+// prepare takes away all that the database would refuse to open for, would pass over without a word, or would delete more for than
+// is damaged. It holds the directory meanwhile: another process may be at work there.
+func (o *opener) prepare() (err error) {
 	if err := os.MkdirAll(o.dir, 0o700); err != nil {
 		return err
 	}
@@ -103,6 +108,18 @@ func (o *opener) blocks() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
+	if err := o.blocks(); err != nil {
+		return err
+	}
+	lost, err := o.logs()
+	if err != nil {
+		return err
+	}
+	return o.chunks(lost)
+}
+
+// blocks sets aside those that cannot be opened.
+func (o *opener) blocks() error {
 	paths, err := o.blockDirs()
 	if err != nil {
 		return err
@@ -145,20 +162,29 @@ func (o *opener) block(path string) (err error) {
 	return b.Close()
 }
 
+// set sets a part aside that cannot be read.
 func (o *opener) set(path string, cause error) error {
-	aside := filepath.Join(o.dir, damagedPrefix+filepath.Base(path))
-	for n := 2; ; n++ {
-		if _, err := os.Lstat(aside); errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-		aside = filepath.Join(o.dir, fmt.Sprintf("%s%s-%d", damagedPrefix, filepath.Base(path), n))
+	return o.setNoted(path, filepath.Base(path), &note{Reason: cause.Error(), From: math.MinInt64, To: o.now().UnixMilli()}, cause)
+}
+
+// setNoted sets a part aside under a name.
+func (o *opener) setNoted(path, name string, n *note, cause error) error {
+	aside, err := o.asideName(name)
+	if err != nil {
+		return err
+	}
+	if err := n.write(aside); err != nil { // first: what is set aside without a note counts for more than is lost
+		return err
 	}
 	if err := os.Rename(path, aside); err != nil {
 		return fmt.Errorf("set %s aside: %w", path, err)
 	}
 	o.aside.Inc()
 	lost := "the samples of the time that it covers"
-	if slices.ContainsFunc(headParts(), func(part string) bool { return strings.HasPrefix(filepath.Base(path), part) }) {
+	switch {
+	case n.Whole:
+		lost = "nothing"
+	case slices.ContainsFunc(headParts(), func(part string) bool { return strings.HasPrefix(filepath.Base(path), part) }):
 		lost = "the samples of the newest hours"
 	}
 	o.log.Error("a part of the series store is damaged and set aside", "part", path, "moved_to", aside, "lost", lost, "err", cause)

@@ -40,6 +40,7 @@ const staleShare = 0.5
 type DB struct {
 	tsdb  *tsdb.DB
 	limit *limiter
+	notes []note // of what was set aside, at this start and before; never changed
 
 	mu  sync.Mutex // a leaf: SetRetention and Retention
 	cfg Config
@@ -70,7 +71,7 @@ func Open(dir string, cfg Config, logger *slog.Logger, reg prometheus.Registerer
 	instants(o)
 	own := prometheus.NewRegistry() // of the attempt that succeeds
 	limit := &limiter{}
-	opening := &opener{dir: dir, log: logger, aside: prometheus.NewCounter(prometheus.CounterOpts{
+	opening := &opener{dir: dir, log: logger, now: time.Now, aside: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "binnacle_series_set_aside_total", Help: "Parts of the series store that could not be read when it was opened, and were set aside.",
 	}), restored: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "binnacle_series_restored_total", Help: "Blocks of the series store whose description was damaged when they were opened, and was put right by their seal.",
@@ -93,7 +94,11 @@ func Open(dir string, cfg Config, logger *slog.Logger, reg prometheus.Registerer
 	if err := registerAll(reg, own, opening.aside, opening.restored, limit.refused); err != nil {
 		return nil, errors.Join(fmt.Errorf("open series store %s: %w", dir, err), db.Close())
 	}
-	return &DB{tsdb: db, cfg: cfg, limit: limit}, nil
+	notes, err := readNotes(dir)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open series store %s: %w", dir, err), db.Close())
+	}
+	return &DB{tsdb: db, cfg: cfg, limit: limit, notes: notes}, nil
 }
 
 func registerAll(reg prometheus.Registerer, all ...prometheus.Collector) error {
@@ -119,12 +124,22 @@ func longestBlock(retention time.Duration) time.Duration {
 // rising timestamps. Nothing is visible before Commit.
 func (db *DB) AppenderV2(ctx context.Context) storage.AppenderV2 { return db.tsdb.AppenderV2(ctx) }
 
-// Querier reads samples within [mint, maxt], Unix milliseconds.
-func (db *DB) Querier(mint, maxt int64) (storage.Querier, error) { return db.tsdb.Querier(mint, maxt) }
+// Querier reads samples within [mint, maxt], Unix milliseconds. What it gives has a warning where some that were stored may be missing, see [DB.Damaged].
+func (db *DB) Querier(mint, maxt int64) (storage.Querier, error) {
+	q, err := db.tsdb.Querier(mint, maxt)
+	if lacks := db.missing(mint, maxt); err == nil && lacks != nil {
+		return incomplete{q, lacks}, nil
+	}
+	return q, err
+}
 
 // ChunkQuerier is Querier for encoded chunks, as remote read wants them.
 func (db *DB) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, error) {
-	return db.tsdb.ChunkQuerier(mint, maxt)
+	q, err := db.tsdb.ChunkQuerier(mint, maxt)
+	if lacks := db.missing(mint, maxt); err == nil && lacks != nil {
+		return incompleteChunks{q, lacks}, nil
+	}
+	return q, err
 }
 
 // ExemplarQuerier reads exemplars.

@@ -1,18 +1,15 @@
 package series
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 
 	"github.com/oklog/ulid/v2"
@@ -63,6 +60,7 @@ func Verify(ctx context.Context, dir string) (Report, error) {
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		switch _, notBlock := ulid.ParseStrict(e.Name()); {
+		case strings.HasPrefix(e.Name(), damagedPrefix) && strings.HasSuffix(e.Name(), noteSuffix):
 		case strings.HasPrefix(e.Name(), damagedPrefix):
 			r.problem(path, errors.New("it was set aside as damaged when the database was opened; remove it when it is of no more use"))
 		case !e.IsDir():
@@ -209,111 +207,46 @@ func postingsName() string {
 	return name
 }
 
-// walk reads the write-ahead log in dir, and its checkpoints, which are logs in folders of their own.
+// walk reads the write-ahead log in dir, with its newest checkpoint, which is a log in a folder of its own.
 func (r *Report) walk(dir string) {
-	entries, err := os.ReadDir(dir)
+	files, err := logFiles(dir)
 	if err != nil {
 		r.problem(dir, err)
 		return
 	}
-	var last string
-	for _, e := range entries {
-		if _, err := strconv.Atoi(e.Name()); err == nil {
-			last = e.Name()
-		}
-	}
-	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
-		if e.IsDir() {
-			if filepath.Ext(e.Name()) != ".tmp" {
-				r.walk(path)
+	newest := newestFile(files)
+	for _, f := range files {
+		if f.missing {
+			// A server may have removed it, and others, since the first was listed.
+			if again, err := logFiles(dir); err == nil && slices.Contains(again, f) {
+				r.problem(f.path, errors.New("it is gone, and the log goes on behind it"))
 			}
 			continue
 		}
-		if _, err := strconv.Atoi(e.Name()); err != nil {
-			continue
+		flaws, _, err := readFrames(f.path, f.path == newest, func([]byte) error { r.Records++; return nil })
+		r.problem(f.path, err)
+		if len(flaws) > 0 {
+			r.problem(f.path, errors.New(reasons(flaws)))
 		}
-		err := r.segment(path)
-		// The newest may end in what is just being written.
-		if e.Name() == last && (errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)) {
-			continue
-		}
-		r.problem(path, err)
 	}
 }
 
-func (r *Report) segment(path string) (err error) {
-	f, err := os.Open(filepath.Clean(path))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	in := wlog.NewReader(f)
-	for in.Next() {
-		r.Records++
-	}
-	return in.Err()
-}
-
-const (
-	headChunkHead = 8     // of a file: magic, version, padding
-	headChunkMeta = 8 * 3 // of a chunk: series, first and last time
-)
-
-// headChunks reads the files of chunks that are in no block yet. The database itself holds them against their checksums when it
-// starts, and its reader would change them.
+// headChunks reads the files of chunks that are in no block yet.
 func (r *Report) headChunks(dir string) {
-	entries, err := os.ReadDir(dir)
+	paths, numbers, err := headChunkFiles(dir)
 	if err != nil {
 		r.problem(dir, err)
 		return
 	}
-	for i, e := range entries {
-		if _, err := strconv.Atoi(e.Name()); err != nil {
+	for i, path := range paths {
+		_, err := readHeadChunks(path, nil)
+		// One that ends in zeros has room that was set aside, and the newest is being written.
+		if errors.Is(err, errZeros) || errors.Is(err, io.ErrUnexpectedEOF) && i == len(paths)-1 {
 			continue
 		}
-		path := filepath.Join(dir, e.Name())
-		b, err := os.ReadFile(filepath.Clean(path))
-		if err == nil {
-			err = headChunkFile(b, i == len(entries)-1)
+		if err == nil && i > 0 && numbers[i] != numbers[i-1]+1 {
+			err = errors.New("files before it are gone")
 		}
 		r.problem(path, err)
 	}
-}
-
-func headChunkFile(b []byte, newest bool) error {
-	if len(b) < headChunkHead {
-		if newest {
-			return nil
-		}
-		return errors.New("it is cut short")
-	}
-	if binary.BigEndian.Uint32(b) != chunks.MagicHeadChunks || b[4] != 1 {
-		return errors.New("its head is not one of head chunks")
-	}
-	sums := crc32.MakeTable(crc32.Castagnoli)
-	for at := headChunkHead; at < len(b); {
-		rest := b[at:]
-		if len(bytes.TrimLeft(rest, "\x00")) == 0 {
-			return nil // room that was set aside
-		}
-		short := len(rest) < headChunkMeta+1+1
-		size, n := uint64(0), 0
-		if !short {
-			size, n = binary.Uvarint(rest[headChunkMeta+1:])
-			short = n == 0 || n > 0 && size+uint64(headChunkMeta+1+n+crc32.Size) > uint64(len(rest))
-		}
-		if short && newest {
-			return nil // it is being written
-		}
-		if short || n < 0 {
-			return fmt.Errorf("the chunk at byte %d is cut short", at)
-		}
-		body := headChunkMeta + 1 + n + int(size)
-		if crc32.Checksum(rest[:body], sums) != binary.BigEndian.Uint32(rest[body:]) {
-			return fmt.Errorf("the chunk at byte %d does not match its checksum", at)
-		}
-		at += body + crc32.Size
-	}
-	return nil
 }

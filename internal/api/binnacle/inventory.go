@@ -56,7 +56,7 @@ type Stored struct {
 	Damaged []Damaged `json:"damaged,omitempty"`
 }
 
-// Damaged is a file of the trace store, or the folder of a block, that cannot be read.
+// Damaged is a file of the trace store, or the folder of a block, that cannot be read; or, under series/, what was set aside of the series.
 type Damaged struct {
 	File   string `json:"file"`
 	Reason string `json:"reason"`
