@@ -30,6 +30,7 @@ type drawing struct {
 	nodes    map[string]*drawnNode
 	edges    map[string]*drawnEdge
 	compares bool // the time before is wanted of some edges: see summarize
+	damaged  []telemetry.Damage
 }
 
 func newDrawing(seconds float64, rule *health.Config) *drawing {

@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/util/annotations"
 
 	"github.com/binnacle-mesh/binnacle/aggregator/canonical"
+	seriesdb "github.com/binnacle-mesh/binnacle/storage/series"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 	"github.com/binnacle-mesh/binnacle/telemetry/health"
 )
@@ -73,7 +77,7 @@ func (r *GraphReader) Graph(ctx context.Context, from, to time.Time) (*telemetry
 		d.add(ls, inc)
 		return bill.sum(inc.hist, d)
 	}
-	if err := r.increases(ctx, bill, start, end, nil, add); err != nil {
+	if err := r.increases(ctx, bill, d, start, end, nil, add); err != nil {
 		return nil, err
 	}
 	if err := d.summarize(bill.one); err != nil {
@@ -85,19 +89,23 @@ func (r *GraphReader) Graph(ctx context.Context, from, to time.Time) (*telemetry
 			d.addBefore(ls, inc)
 			return bill.sum(inc.hist, d)
 		}
-		if err := r.increases(ctx, bill, start-length.Milliseconds(), start, d.wantsBefore, before); err != nil {
+		if err := r.increases(ctx, bill, d, start-length.Milliseconds(), start, d.wantsBefore, before); err != nil {
 			return nil, err
 		}
 	}
 	if err := r.exemplars(ctx, bill, d, start, end); err != nil {
 		return nil, err
 	}
-	return d.graph(to.UnixMilli(), bill.one)
+	g, err := d.graph(to.UnixMilli(), bill.one)
+	if err == nil {
+		g.Incomplete = d.damaged
+	}
+	return g, err
 }
 
 // increases calls add for each edge series that is wanted (nil: all are) and
-// counted something from start to end, Unix ms. The bill has what it costs.
-func (r *GraphReader) increases(ctx context.Context, bill *graphBill, start, end int64, wanted func(labels.Labels) bool, add func(labels.Labels, increase) error) error {
+// counted something from start to end, Unix ms. The bill has what it costs, the drawing what could not be read.
+func (r *GraphReader) increases(ctx context.Context, bill *graphBill, d *drawing, start, end int64, wanted func(labels.Labels) bool, add func(labels.Labels, increase) error) error {
 	q, err := r.store.ChunkQuerier(start-lookback.Milliseconds(), end)
 	if err != nil {
 		return fmt.Errorf("graph from the series store: %w", err)
@@ -134,6 +142,7 @@ func (r *GraphReader) increases(ctx context.Context, bill *graphBill, start, end
 	if err := set.Err(); err != nil {
 		return fmt.Errorf("graph from the series store: %w", err)
 	}
+	d.lacks(set.Warnings())
 	return nil
 }
 
@@ -153,4 +162,14 @@ func (r *GraphReader) exemplars(ctx context.Context, bill *graphBill, d *drawing
 		d.example(f)
 	}
 	return nil
+}
+
+// lacks notes what could not be read, each file once.
+func (d *drawing) lacks(warnings annotations.Annotations) {
+	for _, w := range warnings {
+		if lost, ok := errors.AsType[*seriesdb.Incomplete](w); ok && !slices.Contains(d.damaged, lost.Damage) {
+			d.damaged = append(d.damaged, lost.Damage)
+		}
+	}
+	slices.SortFunc(d.damaged, func(a, b telemetry.Damage) int { return strings.Compare(a.File, b.File) })
 }

@@ -36,11 +36,12 @@ func (o Origin) String() string {
 // A Graph is the service graph at one moment or over one range. It is
 // immutable once published (I5). How the HTTP API writes it is that API's own matter.
 type Graph struct {
-	Version uint64 // counts the snapshots of the live graph; 0 for a past range
-	Time    int64  // Unix nanoseconds: the snapshot's moment, or the range's end
-	Origin  Origin
-	Nodes   []GraphNode // by ID
-	Edges   []GraphEdge // by ID
+	Version    uint64 // counts the snapshots of the live graph; 0 for a past range
+	Time       int64  // Unix nanoseconds: the snapshot's moment, or the range's end
+	Origin     Origin
+	Nodes      []GraphNode // by ID
+	Edges      []GraphEdge // by ID
+	Incomplete []Damage    // what could not be read, so that the graph of a past range may lack what it held
 }
 
 // A GraphDelta is what changed between two versions of the live graph: whole

@@ -23,8 +23,10 @@ import (
 // What is lost to a damaged file stays lost, so that it is said for as long as somebody may ask for it: beside what is set aside lies a note of why it was and of
 // which time samples may be missing, at each start the notes are read, and an answer that reaches into such a time says so and names the file.
 
-// noteSuffix ends the name of the note on what was set aside.
-const noteSuffix = ".json"
+// noteOf is where the note is on what was set aside at path.
+func noteOf(path string) string {
+	return filepath.Join(filepath.Dir(path), "about-"+filepath.Base(path)+".json")
+}
 
 // A note says what was set aside, and what is missing for it.
 type note struct {
@@ -44,7 +46,7 @@ func (n *note) write(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(path+noteSuffix, append(b, '\n'), 0o600); err != nil {
+	if err := os.WriteFile(noteOf(path), append(b, '\n'), 0o600); err != nil {
 		return fmt.Errorf("note what was set aside: %w", err)
 	}
 	return nil
@@ -58,11 +60,11 @@ func readNotes(dir string) (notes []note, err error) {
 		return nil, err
 	}
 	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), damagedPrefix) || strings.HasSuffix(e.Name(), noteSuffix) {
+		if !strings.HasPrefix(e.Name(), damagedPrefix) {
 			continue
 		}
 		n := note{file: e.Name()}
-		b, err := os.ReadFile(filepath.Join(dir, e.Name()+noteSuffix))
+		b, err := os.ReadFile(noteOf(filepath.Join(dir, e.Name())))
 		if err == nil {
 			err = json.Unmarshal(b, &n)
 		}
@@ -77,16 +79,21 @@ func readNotes(dir string) (notes []note, err error) {
 	return notes, nil
 }
 
-// warning is what an answer says that may lack what the file held.
-func (n *note) warning() error {
-	return fmt.Errorf("this may be incomplete: a part of what is stored cannot be read: series/%s: %s", n.file, n.Reason)
+// An Incomplete is the warning of an answer that may lack what a file held.
+type Incomplete struct{ telemetry.Damage }
+
+func (w *Incomplete) Error() string {
+	return fmt.Sprintf("this may be incomplete: a part of what is stored cannot be read: series/%s: %s", w.File, w.Reason)
 }
+
+// Unwrap makes it a warning to those who tell warnings from remarks.
+func (w *Incomplete) Unwrap() error { return annotations.PromQLWarning }
 
 // missing are the notes of what may be missing within [mint, maxt].
 func (db *DB) missing(mint, maxt int64) (w annotations.Annotations) {
 	for i := range db.notes {
 		if n := &db.notes[i]; !n.Whole && n.From <= maxt && mint <= n.To {
-			w.Add(n.warning())
+			w.Add(&Incomplete{telemetry.Damage{File: n.file, Reason: n.Reason}})
 		}
 	}
 	return w

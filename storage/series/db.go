@@ -124,7 +124,8 @@ func longestBlock(retention time.Duration) time.Duration {
 // rising timestamps. Nothing is visible before Commit.
 func (db *DB) AppenderV2(ctx context.Context) storage.AppenderV2 { return db.tsdb.AppenderV2(ctx) }
 
-// Querier reads samples within [mint, maxt], Unix milliseconds. What it gives has a warning where some that were stored may be missing, see [DB.Damaged].
+// Querier reads samples within [mint, maxt], Unix milliseconds. What it gives has an
+// [Incomplete] among its warnings where some that were stored may be missing.
 func (db *DB) Querier(mint, maxt int64) (storage.Querier, error) {
 	q, err := db.tsdb.Querier(mint, maxt)
 	if lacks := db.missing(mint, maxt); err == nil && lacks != nil {

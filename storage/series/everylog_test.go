@@ -200,9 +200,6 @@ func (want stored) against(got stored) (missing int, wrong string) {
 	return missing, wrong
 }
 
-// everyLogByte is the environment variable under which every byte is tried, and not only some of them.
-const everyLogByte = "BINNACLE_EVERY_BYTE"
-
 // Each byte of the write-ahead log and of the chunks of the newest block is changed in turn; they are cut off at places, and are zeros for a stretch. What the
 // store then answers is right, or lacks something and says so with the file's name; and it is so after the next start, when series that are new have
 // samples too.
@@ -228,7 +225,7 @@ func TestEveryByteOfTheSeriesLog(t *testing.T) {
 	if len(files) < 7 {
 		t.Fatalf("there are only %v", files)
 	}
-	every := os.Getenv(everyLogByte) != ""
+	every := os.Getenv(everyByte) != ""
 	rnd := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // a test's chance
 	h := &logHarm{t: t, base: base, w: w}
 	for _, path := range files {
@@ -386,10 +383,7 @@ func (h *logHarm) verified(dir string) bool {
 
 func copyOf(t *testing.T, dir string) string {
 	t.Helper()
-	to, err := os.MkdirTemp(t.TempDir(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	to := t.TempDir()
 	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
 		t.Fatal(err)
 	}

@@ -197,10 +197,11 @@ func frameAt(b []byte, i int) (end int, ok bool) {
 		(kind == kindMiddle || kind == kindLast) && i != 0:
 		return 0, false
 	}
-	return end, crc32.Checksum(b[i+frameBytes:end], castagnoli) == binary.BigEndian.Uint32(b[i+3:])
+	return end, crc32.Checksum(b[i+frameBytes:end], castagnoli()) == binary.BigEndian.Uint32(b[i+3:])
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+// castagnoli is made once, by the library.
+func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
 // next is where to go on behind the place i, at which no frame is.
 func (r *frames) next(i int) int {
@@ -229,7 +230,7 @@ func tornAt(b []byte, i int) bool {
 	if len(b)-i < frameBytes {
 		return true
 	}
-	return i+frameBytes+int(binary.BigEndian.Uint16(b[i+1:])) > len(b) && crc32.Checksum(b[i+frameBytes:], castagnoli) != binary.BigEndian.Uint32(b[i+3:])
+	return i+frameBytes+int(binary.BigEndian.Uint16(b[i+1:])) > len(b) && crc32.Checksum(b[i+frameBytes:], castagnoli()) != binary.BigEndian.Uint32(b[i+3:])
 }
 
 // frame takes a frame.
@@ -275,9 +276,9 @@ func (r *frames) release() error {
 		return nil
 	}
 	r.held = false
-	rec, packed, err := r.unpack()
-	if err != nil {
-		r.flaws = append(r.flaws, flaw{r.from, int64(len(r.pending)), err.Error(), true})
+	rec, packed, fault := r.unpack()
+	if fault != "" {
+		r.flaws = append(r.flaws, flaw{r.from, int64(len(r.pending)), fault, true})
 		return nil
 	}
 	if packed != (r.says&packedMask != 0) || r.says == otherMask {
@@ -288,16 +289,16 @@ func (r *frames) release() error {
 
 // unpack tells by the record itself whether it is compressed. One that is not begins with its kind, a number of at
 // most 13; as the beginning of a compressed one that would be its length, and the database compresses nothing that does not become shorter.
-func (r *frames) unpack() (rec []byte, packed bool, err error) {
+func (r *frames) unpack() (rec []byte, packed bool, fault string) {
 	if n, w := binary.Uvarint(r.pending); w > 0 && n > uint64(len(r.pending)) && n <= mostShrunk*uint64(len(r.pending)) {
 		if rec, err := compression.Decode(compression.Snappy, r.pending, r.buffer); err == nil && r.records.kind(rec) != record.Unknown {
-			return rec, true, nil
+			return rec, true, ""
 		}
 	}
 	if err := r.records.check(r.pending); err != nil {
-		return nil, false, err
+		return nil, false, err.Error()
 	}
-	return r.pending, false, nil
+	return r.pending, false, ""
 }
 
 // mostShrunk is more than what compression can shrink a record by: 64 bytes become 3.

@@ -99,7 +99,7 @@ func readHeadChunks(path string, tell func(ref uint64, from, to int64)) (end int
 			return end, err
 		}
 		if b, err = readHeadChunk(r, b[:0]); err != nil {
-			if zero(b) && (err == errNoChunk || errors.Is(err, io.ErrUnexpectedEOF)) {
+			if zero(b) && (errors.Is(err, errNoChunk) || errors.Is(err, io.ErrUnexpectedEOF)) {
 				rest, err := onlyZeros(r)
 				if err != nil {
 					return end, err
@@ -157,7 +157,7 @@ func readHeadChunk(r *bufio.Reader, b []byte) ([]byte, error) {
 			return b, cut(err)
 		}
 	}
-	if crc32.Checksum(b[:body], castagnoli) != binary.BigEndian.Uint32(b[body:]) || binary.BigEndian.Uint64(b) == 0 {
+	if crc32.Checksum(b[:body], castagnoli()) != binary.BigEndian.Uint32(b[body:]) || binary.BigEndian.Uint64(b) == 0 {
 		return b, errNoChunk
 	}
 	return b, nil

@@ -60,7 +60,6 @@ func Verify(ctx context.Context, dir string) (Report, error) {
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		switch _, notBlock := ulid.ParseStrict(e.Name()); {
-		case strings.HasPrefix(e.Name(), damagedPrefix) && strings.HasSuffix(e.Name(), noteSuffix):
 		case strings.HasPrefix(e.Name(), damagedPrefix):
 			r.problem(path, errors.New("it was set aside as damaged when the database was opened; remove it when it is of no more use"))
 		case !e.IsDir():

@@ -47,6 +47,7 @@ type foldedGraph struct {
 	origin  telemetry.Origin
 	nodes   []foldedNode
 	edges   []foldedEdge
+	damaged []telemetry.Damage
 }
 
 // A foldedNode is a group, or a node that is shown.
@@ -115,7 +116,7 @@ func fold(g *telemetry.Graph, v viewport) *foldedGraph {
 		f.windows = windowOrder[:]
 	}
 	open := f.opened(v)
-	out := &foldedGraph{version: g.Version, time: g.Time, origin: g.Origin, edges: f.edges()}
+	out := &foldedGraph{version: g.Version, time: g.Time, origin: g.Origin, edges: f.edges(), damaged: g.Incomplete}
 	for i := range g.Nodes {
 		if f.shown[i] {
 			n := g.Nodes[i]

@@ -25,6 +25,7 @@ func appendGraph(b []byte, g *telemetry.Graph) []byte {
 	jsonout.List(&j, g.Nodes, writeNode)
 	j.Key("edges")
 	jsonout.List(&j, g.Edges, writeEdge)
+	writeIncomplete(&j, g.Incomplete)
 	j.Close('}')
 	return j.B
 }

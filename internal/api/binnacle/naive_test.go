@@ -29,7 +29,7 @@ func snake(name string) string {
 }
 
 // mayBeAbsent are the fields that are left out where there is nothing to say.
-var mayBeAbsent = map[string]bool{"throttled_by": true, "exemplars": true, "p50": true, "p90": true, "p99": true}
+var mayBeAbsent = map[string]bool{"throttled_by": true, "exemplars": true, "p50": true, "p90": true, "p99": true, "incomplete": true}
 
 // naive is v, which the field name holds, as encoding/json reads it.
 func naive(name string, v reflect.Value) any {
