@@ -53,15 +53,17 @@ func (a *assembler) blockTrace(r *reader, id telemetry.TraceID, from, to int, sp
 
 // column reads column i of all rows.
 func (b *blockRows) column(i int) error {
-	for p := b.from / pageRows; p*pageRows < b.to; p++ {
+	f := b.r.f
+	for p := f.pageOf(b.from); f.pageFirst(p) < b.to; p++ {
 		v, err := b.r.load(i, p)
 		if err != nil {
 			return err
 		}
-		lo, hi := max(b.from, p*pageRows), min(b.to, p*pageRows+v.n)
+		first := f.pageFirst(p)
+		lo, hi := max(b.from, first), min(b.to, first+v.n)
 		for row := lo; row < hi; row++ {
-			if pos := v.pos(row - p*pageRows); pos >= 0 {
-				if err := b.set(&b.r.f.columns[i], v, pos, row-b.from); err != nil {
+			if pos := v.pos(row - first); pos >= 0 {
+				if err := b.set(&f.columns[i], v, pos, row-b.from); err != nil {
 					return err
 				}
 			}

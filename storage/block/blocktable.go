@@ -314,11 +314,14 @@ func (s *columnSource) prepared(l *leaf) ([]source, error) {
 		}
 	}
 	s.cost, s.holds = priceCoded, float64(hits)/float64(n)
-	if n <= maxDict { // a fuller one is followed by pages without
+	if c.whole(n) {
 		s.verdict &= sum | nulls
 	}
 	return []source{s}, nil
 }
+
+// whole says that all values of the column are among the n of its dictionary: a fuller one is followed by pages without.
+func (c *fileColumn) whole(n int) bool { return n > 0 && n <= maxDict && !c.mixed }
 
 func (s *columnSource) can() filter.Verdict   { return s.verdict }
 func (s *columnSource) price() (int, float64) { return s.cost, s.holds }
@@ -438,7 +441,7 @@ func (s *parentSource) keep(want filter.Verdict, sel []uint16) (int, error) {
 		}
 		for _, row := range sel {
 			if pos := v.pos(int(row)); pos >= 0 {
-				refs = append(refs, reference{page*pageRows + int(row) + int(v.intAt(pos)), row})
+				refs = append(refs, reference{f.pageFirst(page) + int(row) + int(v.intAt(pos)), row})
 			}
 		}
 	}
@@ -453,11 +456,12 @@ func (s *parentSource) keep(want filter.Verdict, sel []uint16) (int, error) {
 		if r.at < 0 || r.at >= int(f.rows) {
 			return 0, errParent
 		}
-		v, err := s.t.r.load(f.byID[colSpanID], r.at/pageRows)
+		p := f.pageOf(r.at)
+		v, err := s.t.r.load(f.byID[colSpanID], p)
 		if err != nil {
 			return 0, err
 		}
-		is[r.row] = s.is(v.bytesAt(r.at % pageRows))
+		is[r.row] = s.is(v.bytesAt(r.at - f.pageFirst(p)))
 	}
 	k := 0
 	for i, row := range sel {

@@ -62,6 +62,7 @@ type savedTrailer struct {
 	there          bool
 	checks, footer uint32
 	size           int64
+	at             int64 // where it lies in the file, there or not
 }
 
 // readTrailer reads the trailer, if the bytes before the footer are one.
@@ -76,10 +77,11 @@ func readTrailer(b []byte) savedTrailer {
 
 var errChecksum = errors.New("checksum does not match")
 
-// parseChecks reads the checks of a file with so many columns and pages in each.
-func parseChecks(b []byte, want uint32, columns, pages int) (*checks, error) {
-	if len(b) != 4*(columns*(pages+1)+3) {
-		return nil, fmt.Errorf("checks have %d bytes, which does not fit %d columns of %d pages", len(b), columns, pages)
+// parseChecks reads the checks of a file with so many columns. How many pages each has follows from how many checks there are.
+func parseChecks(b []byte, want uint32, columns int) (*checks, error) {
+	pages := (len(b)/4-3)/max(1, columns) - 1
+	if columns < 1 || pages < 1 || len(b) != 4*(columns*(pages+1)+3) {
+		return nil, fmt.Errorf("checks have %d bytes, which does not fit %d columns", len(b), columns)
 	}
 	if checksum(b) != want {
 		return nil, fmt.Errorf("checks: %w", errChecksum)

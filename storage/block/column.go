@@ -16,7 +16,8 @@ import (
 // first page that has values, the column becomes a dictionary or not, by how often
 // they repeat; the dictionary is a small table from the head's number to the column's. If the
 // dictionary grows too long, later pages go without. All columns end their pages at
-// the same rows, so a trace lies in one page, or two, of each.
+// the same rows, so a trace lies in one page, or two, of each. Rows whose texts are long
+// make shorter pages (pagebytes.go).
 //
 // The encodings and the thrift structures are parquet-go's; the layout is that of
 // parquet.thrift: data pages v1, so that the levels are compressed too.
@@ -62,6 +63,10 @@ type columnWriter struct {
 	nulls     int64
 	pageNulls int64
 	rowsTotal int64
+	weighed   int  // of the page: values, or bytes of kindJSON, that weigh has seen
+	dictSized int  // entries of the dictionary that dictBytes counts
+	dictBytes int  // of texts
+	leftEarly bool // the dictionary was left before it had more than maxDict entries
 	rawSize   int64
 	dataPages [2]int32 // by mode: dictionary, plain
 	plainEnc  format.Encoding
@@ -154,9 +159,10 @@ func (c *columnWriter) choose() {
 	for _, v := range c.values {
 		c.dict.index(v)
 	}
-	if distinct := len(c.dict.keys); distinct > 64 && 2*distinct > len(c.values) {
+	if distinct := len(c.dict.keys); distinct > fewKeys && 2*distinct > len(c.values) || c.longKeys() {
 		c.mode = modePlain
 		c.dict.reset()
+		c.dictSized, c.dictBytes = 0, 0
 	}
 }
 

@@ -3,7 +3,7 @@
 //
 // [Store] is a [telemetry.Sink]. The newest entries make the head (head.go, headput.go, rowtable.go); a full
 // or old head is sealed: a fresh one takes over, and the old one, still
-// searchable, is written as a block by one goroutine (seal.go, column.go, pagewriter.go,
+// searchable, is written as a block by one goroutine (seal.go, column.go, pagebytes.go, pagewriter.go,
 // filewriter.go). A block is a directory named by the first and last position of
 // the log that it holds, with spans.parquet and requests.parquet in it, sorted by
 // trace id; docs/format/block.md draws them. A directory takes its name only

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sort"
 	"strings"
 	"sync/atomic"
 
@@ -22,7 +23,7 @@ import (
 
 const (
 	maxFooter = 64 << 20
-	maxPage   = 256 << 20 // one page holds pageRows rows, each of at most a few MiB
+	maxPage   = 256 << 20 // a page ends soon after maxPageBytes; before 2026-11-28 with pageRows rows
 )
 
 // guard turns a panic of a decoder into an error.
@@ -48,6 +49,7 @@ type fileColumn struct {
 	dict  pageLocation // size 0: none
 	pages []pageLocation
 	sums  []uint32 // of headers: the dictionary's, then each page's; nil in files that have none
+	mixed bool     // pages without the dictionary may follow, however small it is
 	nulls int64    // rows without a value; what the footer says, as the two below
 	// least and most are the bounds of a number's column, where bounded.
 	least, most int64
@@ -63,6 +65,7 @@ type file struct {
 	byAttr  map[string]int // by attribute key
 	bounds  [][2][16]byte  // of trace ids by page
 	meta    meta
+	version string // of its format
 	bloom   bloomLocation
 	sums    *checks // nil in files of before 2026-11-28
 	dicts   dicts
@@ -92,7 +95,7 @@ func openFile(fsys disk.FS, path string, defs []columnDef) (_ *file, err error) 
 			err = errors.Join(err, f.Close())
 		}
 	}()
-	fm, sums, err := readFooter(f)
+	fm, saved, err := readFooter(f)
 	if err != nil {
 		return nil, fmt.Errorf("footer: %w", err)
 	}
@@ -100,9 +103,12 @@ func openFile(fsys disk.FS, path string, defs []columnDef) (_ *file, err error) 
 	for _, e := range fm.KeyValueMetadata {
 		kv[e.Key] = e.Value
 	}
-	out := &file{f: f, rows: fm.NumRows, sums: sums, byAttr: map[string]int{}, byID: make([]int, len(defs))}
+	out := &file{f: f, rows: fm.NumRows, byAttr: map[string]int{}, byID: make([]int, len(defs)), version: kv["binnacle.format"]}
 	if out.meta, err = parseMeta(kv); err != nil {
 		return nil, err
+	}
+	if out.sums, err = readChecks(f, fm, saved); err != nil {
+		return nil, fmt.Errorf("footer: %w", err)
 	}
 	if err := out.describe(fm, defs); err != nil {
 		return nil, fmt.Errorf("footer: %w", err)
@@ -110,54 +116,59 @@ func openFile(fsys disk.FS, path string, defs []columnDef) (_ *file, err error) 
 	return out, nil
 }
 
-// readFooter reads the footer, and the checks where the file has them.
-func readFooter(f disk.File) (*format.FileMetaData, *checks, error) {
+// readFooter reads the footer and what comes before it.
+func readFooter(f disk.File) (_ *format.FileMetaData, saved savedTrailer, _ error) {
 	length, err := f.Size()
 	if err != nil {
-		return nil, nil, err
+		return nil, saved, err
 	}
 	var end [8]byte
 	if length < int64(len(magic)+trailerSize+len(end)) {
-		return nil, nil, fmt.Errorf("file has %d bytes, which is too short", length)
+		return nil, saved, fmt.Errorf("file has %d bytes, which is too short", length)
 	}
 	if _, err := f.ReadAt(end[:], length-8); err != nil {
-		return nil, nil, err
+		return nil, saved, err
 	}
 	size := int64(binary.LittleEndian.Uint32(end[:]))
 	if string(end[4:]) != magic || size > length-12-trailerSize || size > maxFooter {
-		return nil, nil, errors.New("file does not end like a Parquet file")
+		return nil, saved, errors.New("file does not end like a Parquet file")
 	}
 	at := length - 8 - size - trailerSize
 	b := make([]byte, trailerSize+size)
 	if _, err := f.ReadAt(b, at); err != nil {
-		return nil, nil, err
+		return nil, saved, err
 	}
-	saved, b := readTrailer(b[:trailerSize]), b[trailerSize:]
+	saved, b = readTrailer(b[:trailerSize]), b[trailerSize:]
+	saved.at = at
 	if saved.there && checksum(b) != saved.footer {
-		return nil, nil, errChecksum
+		return nil, saved, errChecksum
 	}
 	fm := &format.FileMetaData{}
 	if err := thrift.Unmarshal(new(thrift.CompactProtocol), b, fm); err != nil {
-		return nil, nil, err
+		return nil, saved, err
 	}
 	if len(fm.RowGroups) != 1 || len(fm.Schema) != len(fm.RowGroups[0].Columns)+1 || fm.NumRows <= 0 || fm.NumRows != fm.RowGroups[0].NumRows {
-		return nil, nil, errors.New("file is not laid out as this store lays files out")
+		return nil, saved, errors.New("file is not laid out as this store lays files out")
 	}
+	return fm, saved, nil
+}
+
+// readChecks reads the checks, where the file has them.
+func readChecks(f disk.File, fm *format.FileMetaData, saved savedTrailer) (*checks, error) {
 	says := slices.ContainsFunc(fm.KeyValueMetadata, func(kv format.KeyValue) bool { return kv.Key == checksKey })
 	switch {
 	case says != saved.there:
-		return nil, nil, errors.New("what it says of its checksums does not fit what is there")
+		return nil, errors.New("what it says of its checksums does not fit what is there")
 	case !says:
-		return fm, nil, nil
-	case saved.size > at:
-		return nil, nil, errors.New("checks are out of place")
+		return nil, nil //nolint:nilnil // it has none
+	case saved.size > saved.at:
+		return nil, errors.New("checks are out of place")
 	}
-	b = make([]byte, saved.size)
-	if _, err := f.ReadAt(b, at-saved.size); err != nil {
-		return nil, nil, err
+	b := make([]byte, saved.size)
+	if _, err := f.ReadAt(b, saved.at-saved.size); err != nil {
+		return nil, err
 	}
-	sums, err := parseChecks(b, saved.checks, len(fm.RowGroups[0].Columns), int((fm.NumRows+pageRows-1)/pageRows))
-	return fm, sums, err
+	return parseChecks(b, saved.checks, len(fm.RowGroups[0].Columns))
 }
 
 // describe notes where each column's pages are.
@@ -197,6 +208,7 @@ func (f *file) describe(fm *format.FileMetaData, defs []columnDef) error {
 		if f.sums != nil {
 			col.sums = f.sums.headers[i]
 		}
+		col.mixed = f.version != "1" && (slices.Contains(c.MetaData.Encoding, format.DeltaLengthByteArray) || slices.Contains(c.MetaData.Encoding, format.DeltaBinaryPacked))
 		col.readStatistics(&c.MetaData.Statistics)
 		f.columns = append(f.columns, col)
 	}
@@ -258,17 +270,32 @@ func (f *file) readOffsets(chunks []format.ColumnChunk, from, to int64) error {
 		if err := thrift.Unmarshal(new(thrift.CompactProtocol), b[at:at+n], &oi); err != nil {
 			return fmt.Errorf("page index: %w", err)
 		}
-		if int64(len(oi.PageLocations)) != (f.rows+pageRows-1)/pageRows {
-			return errors.New("page index does not have a page for each run of rows")
-		}
 		pages := make([]pageLocation, len(oi.PageLocations))
 		for j, l := range oi.PageLocations {
-			if l.FirstRowIndex != int64(j)*pageRows {
-				return errors.New("pages do not begin at the same rows")
-			}
 			pages[j] = pageLocation{l.Offset, l.CompressedPageSize, l.FirstRowIndex}
 		}
 		f.columns[i].pages = pages
+		if err := f.checkPages(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkPages says whether the pages of column i can be those of the file: each of at least one row and at most
+// pageRows, beginning at the same rows as those of the first column.
+func (f *file) checkPages(i int) error {
+	pages, first := f.columns[i].pages, f.columns[0].pages
+	if len(pages) == 0 || len(pages) != len(first) || f.sums != nil && len(pages) != len(f.sums.headers[i])-1 {
+		return errors.New("page index does not have a page for each run of rows")
+	}
+	for j := range pages {
+		if pages[j].first != first[j].first {
+			return errors.New("pages do not begin at the same rows")
+		}
+		if n := f.pageLen(j); i == 0 && (pages[0].first != 0 || n < 1 || n > pageRows) {
+			return fmt.Errorf("page index gives page %d %d rows", j, n)
+		}
 	}
 	return nil
 }
@@ -321,5 +348,18 @@ func (f *file) readTraceIndex(c *format.ColumnChunk) error {
 
 func (f *file) close() error { return f.f.Close() }
 
+// pageFirst is the first row of page i, or where the file ends.
+func (f *file) pageFirst(i int) int {
+	if pages := f.columns[0].pages; i < len(pages) {
+		return int(pages[i].first)
+	}
+	return int(f.rows)
+}
+
 // pageLen is how many rows page i has.
-func (f *file) pageLen(i int) int { return int(min(pageRows, f.rows-int64(i)*pageRows)) }
+func (f *file) pageLen(i int) int { return f.pageFirst(i+1) - f.pageFirst(i) }
+
+// pageOf is the page that a row of the file is in.
+func (f *file) pageOf(row int) int {
+	return sort.Search(len(f.columns[0].pages), func(i int) bool { return f.pageFirst(i+1) > row })
+}

@@ -67,6 +67,22 @@ func (f *parquetFile) create(path string, pw *pageWriter) (size int64, err error
 
 const magic = "PAR1"
 
+// version is that of the least format in which the file can be read. Readers of the first take for granted that all pages but the
+// last have pageRows rows, and that no page goes without a dictionary of at most maxDict entries.
+func (f *parquetFile) version() int {
+	for i, p := range f.columns[0].pages {
+		if p.FirstRowIndex != int64(i)*pageRows {
+			return formatVersion
+		}
+	}
+	for _, c := range f.columns {
+		if c.leftEarly && c.dataPages[1] > 0 {
+			return formatVersion
+		}
+	}
+	return 1
+}
+
 func (f *parquetFile) write(w *offsetWriter, pw *pageWriter) error {
 	if _, err := io.WriteString(w, magic); err != nil {
 		return err
@@ -224,7 +240,7 @@ func (f *parquetFile) writeFooter(w *offsetWriter, g format.RowGroup, sums []byt
 	fm := format.FileMetaData{
 		Version: 2, NumRows: f.rows, RowGroups: []format.RowGroup{g}, CreatedBy: "binnacle",
 		Schema:           []format.SchemaElement{root},
-		KeyValueMetadata: []format.KeyValue{{Key: "binnacle.format", Value: strconv.Itoa(formatVersion)}, {Key: checksKey, Value: "1"}},
+		KeyValueMetadata: []format.KeyValue{{Key: "binnacle.format", Value: strconv.Itoa(f.version())}, {Key: checksKey, Value: "1"}},
 	}
 	for _, c := range f.columns {
 		fm.Schema = append(fm.Schema, c.element())

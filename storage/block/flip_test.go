@@ -3,10 +3,12 @@ package block
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -60,13 +62,21 @@ func askAll(t *testing.T, s *Store, ids []telemetry.TraceID, searches []telemetr
 
 // TestFlippedBytes turns bytes of a block, one at a time, anywhere in its files. Whatever is asked then, the answer is the right
 // one, or says that something is missing; Verify finds every one of them. With BINNACLE_EVERY_BYTE set each byte has its turn.
+// A file of long texts is of another format, and has its turn too.
 func TestFlippedBytes(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	s := openTest(t, dir, DefaultConfig())
-	m := newMesh(21)
-	var ids []telemetry.TraceID
-	e := copyEntry(t, m.entry(60))
+	t.Run("ordinary", func(t *testing.T) {
+		t.Parallel()
+		testFlippedBytes(t, withRequests(copyEntry(t, newMesh(21).entry(60))), "1", 11, 1000)
+	})
+	t.Run("long texts", func(t *testing.T) {
+		t.Parallel()
+		testFlippedBytes(t, withRequests(longNames(copyEntry(t, newMesh(21).entry(30)), 100_000)), "2", 4, 200)
+	})
+}
+
+// withRequests adds a request to every third span.
+func withRequests(e telemetry.Entry) telemetry.Entry {
 	for i := range e.Batch.Spans {
 		if sp := &e.Batch.Spans[i]; i%3 == 0 {
 			e.Batch.Requests = append(e.Batch.Requests, telemetry.Request{
@@ -75,12 +85,28 @@ func TestFlippedBytes(t *testing.T) {
 			})
 		}
 	}
+	return e
+}
+
+// longNames gives each span a name of its own, of more than so many bytes, which is small once it is compressed.
+func longNames(e telemetry.Entry, bytes int) telemetry.Entry {
+	for i := range e.Batch.Spans {
+		e.Batch.Spans[i].Name = e.Batch.InternString(fmt.Sprintf("%d %s", i, strings.Repeat("name", bytes/4)))
+	}
+	return e
+}
+
+// testFlippedBytes turns so many bytes of the block that e makes, whose spans are of a format, and asks for so many of its traces each time.
+func testFlippedBytes(t *testing.T, e telemetry.Entry, format string, traces, flips int) {
+	t.Helper()
+	dir := t.TempDir()
+	s := openTest(t, dir, DefaultConfig())
 	consume(t, s, e)
 	seal(t, s)
+	ids := []telemetry.TraceID{{0xff}} // one that is not there
 	seen := map[telemetry.TraceID]bool{{0xff}: true}
-	ids = append(ids, telemetry.TraceID{0xff}) // one that is not there
 	for i := range e.Batch.Spans {
-		if id := e.Batch.Spans[i].TraceID; !seen[id] && len(ids) < 12 {
+		if id := e.Batch.Spans[i].TraceID; !seen[id] && len(ids) <= traces {
 			seen[id] = true
 			ids = append(ids, id)
 		}
@@ -112,8 +138,10 @@ func TestFlippedBytes(t *testing.T) {
 		files[f] = b
 		size += len(b)
 	}
+	if v := formatOf(t, filepath.Join(dir, name, spansFile)); v != format {
+		t.Fatalf("the spans are of format %s, not %s", v, format)
+	}
 	r := rand.New(rand.NewPCG(7, 7))
-	flips := 1000
 	every := os.Getenv("BINNACLE_EVERY_BYTE") != "" // each byte in its turn, and not some by chance
 	if every {
 		flips = size

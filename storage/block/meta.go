@@ -39,8 +39,8 @@ func (m *meta) noteSpan(start, duration int64) {
 	m.durationMin, m.durationMax = min(m.durationMin, duration), max(m.durationMax, duration)
 }
 
-// formatVersion is the block format that this binary writes; it reads all up to it.
-const formatVersion = 1
+// formatVersion is the latest block format that this binary writes, where it has to (parquetFile.version); it reads all up to it.
+const formatVersion = 2
 
 // fields lists what is written, under which name.
 func (m *meta) fields() []metaField {

@@ -65,9 +65,7 @@ func (w *pageWriter) flush(c *columnWriter, rows int) error {
 		if w.body, err = appendEncoded(w.body, w.indexes, (&rle.DictionaryEncoding{}).EncodeInt32); err != nil {
 			return err
 		}
-		if len(c.dict.keys) > maxDict {
-			c.mode = modePlain
-		}
+		c.leave(rows, n)
 		c.dataPages[0]++
 	} else {
 		if enc, err = w.plain(c); err != nil {
@@ -80,7 +78,7 @@ func (w *pageWriter) flush(c *columnWriter, rows int) error {
 	if err := w.page(c, enc, rows); err != nil {
 		return err
 	}
-	c.levels, c.values, c.data, c.ends = c.levels[:0], c.values[:0], c.data[:0], c.ends[:0]
+	c.levels, c.values, c.data, c.ends, c.weighed = c.levels[:0], c.values[:0], c.data[:0], c.ends[:0], 0
 	c.rowsTotal += int64(rows)
 	return nil
 }

@@ -202,9 +202,9 @@ func (r *reader) find(id *telemetry.TraceID) (from, to int, err error) {
 			break
 		}
 		if from == to {
-			from = p*pageRows + lo
+			from = r.f.pageFirst(p) + lo
 		}
-		to = p*pageRows + hi
+		to = r.f.pageFirst(p) + hi
 	}
 	return from, to, nil
 }

@@ -73,7 +73,9 @@ type fileMaker struct {
 	byColumn []*columnWriter // likewise; nil for attributes in the fallback column
 	texts    stringsView     // JSON of the resources' attributes, by number from 1
 	spans    bool
-	resource []uint32 // of the page's rows
+	resource []uint32 // of the rows at hand
+	batch    int      // how many rows are handed on before they are weighed
+	long     bool     // there are long texts
 	touched  byte     // a sum that keeps the compiler from leaving out the touching
 }
 
@@ -165,8 +167,9 @@ func (s *fileMaker) column(def columnDef, id int, attr string, strings stringsVi
 
 func (s *sealer) file(h *head, v *headView, rv rowsView, defs []columnDef, spans bool) (*parquetFile, error) {
 	s.used = 0
-	f := &fileMaker{sealer: s, v: v, rv: rv, defs: defs, spans: spans}
+	f := &fileMaker{sealer: s, v: v, rv: rv, defs: defs, spans: spans, batch: firstBatch}
 	f.makeResources()
+	f.long = v.strings.hasLong() || f.texts.hasLong()
 	f.fixed = make([]*columnWriter, len(defs))
 	for id := range defs {
 		if defs[id].name == "" {
@@ -183,14 +186,15 @@ func (s *sealer) file(h *head, v *headView, rv rowsView, defs []columnDef, spans
 	}
 	f.chooseAttrs(h.counts)
 	f.plan()
-	for from := 0; from < len(s.rows); from += pageRows {
-		to := min(from+pageRows, len(s.rows))
-		f.page(from, to)
+	for from := 0; from < len(s.rows); {
+		to := f.fill(from)
 		for _, c := range f.order {
 			if err := s.pw.flush(c, to-from); err != nil {
 				return nil, err
 			}
 		}
+		f.limitDicts()
+		from = to
 	}
 	return &parquetFile{columns: f.order, rows: int64(len(s.rows)), bloom: s.makeBloom(), meta: v.meta}, nil
 }
@@ -276,31 +280,31 @@ func attrKind(t telemetry.AttrType) kind {
 	}
 }
 
-// page hands rows of the head, from and below to of the file, to the columns.
+// page hands rows of the head, at and below end of the file, to the columns; from is the first of the page.
 //
 // In the file's order rows lie anywhere in the head, which is larger than the
 // processor's caches. Column by column, and rest by rest after they were touched
 // together, many of them are on their way at once; row by row each would be waited for.
-func (s *fileMaker) page(from, to int) {
-	rows := s.rows[from:to]
+func (s *fileMaker) page(from, at, end int) {
+	rows, base := s.rows[at:end], at-from
 	f, chunks := s.fixed, s.rv.chunks
 	s.resource = s.resource[:0]
 	for i, r := range rows {
 		c, j := chunks[r/chunkRows], r%chunkRows
 		f[colTraceID].data = append(f[colTraceID].data, c.trace[j][:]...)
 		if id := binary.BigEndian.Uint64(c.span[j][:]); s.spans || id != 0 {
-			f[colSpanID].push(i, id)
+			f[colSpanID].push(base+i, id)
 		}
 	}
 	for i, r := range rows {
 		c, j := chunks[r/chunkRows], r%chunkRows
-		f[colStart].push(i, uint64(c.start[j]))
-		f[colDuration].push(i, uint64(c.duration[j]))
+		f[colStart].push(base+i, uint64(c.start[j]))
+		f[colDuration].push(base+i, uint64(c.duration[j]))
 		s.resource = append(s.resource, c.resource[j])
 	}
-	s.identities()
+	s.identities(base)
 	if s.spans {
-		s.spanFields(from, to)
+		s.spanFields(from, at, end)
 	}
 	var sum byte
 	for at := 0; at < len(rows); at += touchAhead {
@@ -309,7 +313,7 @@ func (s *fileMaker) page(from, to int) {
 			sum += s.v.rest.at(chunks[r/chunkRows].rest[r%chunkRows])[0]
 		}
 		for i, r := range some {
-			s.rest(at+i, s.v.rest.at(chunks[r/chunkRows].rest[r%chunkRows]))
+			s.rest(base+at+i, s.v.rest.at(chunks[r/chunkRows].rest[r%chunkRows]))
 		}
 	}
 	s.touched = sum
@@ -319,27 +323,27 @@ func (s *fileMaker) page(from, to int) {
 const touchAhead = 64
 
 // identities fills the columns that a row has from its resource.
-func (s *fileMaker) identities() {
+func (s *fileMaker) identities(base int) {
 	for k := range len(s.v.resources[0].identity) {
 		c := s.fixed[colCluster+k]
 		for i, res := range s.resource {
 			if id := s.v.resources[res].identity[k]; id != 0 {
-				c.push(i, uint64(id))
+				c.push(base+i, uint64(id))
 			}
 		}
 	}
 	for i, res := range s.resource {
 		if s.texts.refs[(res+1)/refRows][(res+1)%refRows].size > 0 {
-			s.fixed[colResource].push(i, uint64(res)+1)
+			s.fixed[colResource].push(base+i, uint64(res)+1)
 		}
 	}
 }
 
 // spanFields fills the columns that spans alone have, and all of them.
-func (s *fileMaker) spanFields(from, to int) {
+func (s *fileMaker) spanFields(from, at, end int) {
 	f := s.fixed
-	for i, r := range s.rows[from:to] {
-		c, j := s.rv.chunks[r/chunkRows], r%chunkRows
+	for k, r := range s.rows[at:end] {
+		c, j, i := s.rv.chunks[r/chunkRows], r%chunkRows, at-from+k
 		f[colName].push(i, uint64(c.name[j]))
 		f[colKind].push(i, uint64(c.bits[j]&15))
 		f[colStatus].push(i, uint64(c.bits[j]>>4))

@@ -172,15 +172,15 @@ func (g *gathering) block(ctx context.Context, b *blockRef, ids []telemetry.Trac
 			return err
 		}
 		for from < to {
-			p := from / pageRows
-			end := min(to, (p+1)*pageRows)
+			p := rd.f.pageOf(from)
+			first, end := rd.f.pageFirst(p), min(to, rd.f.pageFirst(p+1))
 			if err := ask.Of(ctx).Yield(ctx); err != nil {
 				return err
 			}
 			if err := ask.Of(ctx).Take(int64(end-from) * summaryBytes); err != nil {
 				return g.stop(err)
 			}
-			spans, err := rd.lightSpans(p, from-p*pageRows, end-p*pageRows)
+			spans, err := rd.lightSpans(p, from-first, end-first)
 			if err != nil {
 				return err
 			}

@@ -301,7 +301,7 @@ func blockValues(ctx context.Context, rd *reader, l *leaf, done func() bool) err
 	}
 	all, sel := rowNumbers(pageRows), make([]uint16, pageRows)
 	for _, src := range sources {
-		if s, ok := src.(*columnSource); ok && s.verdicts != nil && len(s.verdicts) <= maxDict {
+		if s, ok := src.(*columnSource); ok && rd.f.columns[s.at].whole(len(s.verdicts)) {
 			continue
 		}
 		for p := 0; p < len(rd.f.bounds) && !done(); p++ {
@@ -327,7 +327,7 @@ func (r *reader) eachText(ctx context.Context, at int, done func() bool, of func
 	for i := range n {
 		of(d.text(i))
 	}
-	if n > 0 && n <= maxDict {
+	if r.f.columns[at].whole(n) {
 		return nil
 	}
 	for p := 0; p < len(r.f.bounds) && !done(); p++ {
