@@ -1,5 +1,6 @@
 import type { GraphNode } from '../api/types';
 import { count, percent, rate } from '../base/format';
+import { css, type RGBA } from '../base/color';
 import type { Rect } from '../base/geometry';
 import { errorShare, signalsOf } from '../model/graph';
 import { blameOf, troubleIn } from '../model/trouble';
@@ -51,7 +52,7 @@ export function drawGroup(
   const scale = view.zoom;
   if (!g.open)
     labels.obstacle(n.id, (rect.x - view.x) * scale, (rect.y - view.y) * scale, rect.w * scale, rect.h * scale);
-  words(n, rect, looks, p, labels, opacity, view.zoom);
+  words(n, rect, looks, p, labels, opacity, view.zoom, fill);
 }
 
 interface Line {
@@ -74,6 +75,7 @@ function words(
   labels: Labels,
   opacity: number,
   zoom: number,
+  fill: RGBA,
 ): void {
   const g = n.group!;
   const s = signalsOf(n, looks.window);
@@ -141,7 +143,8 @@ function words(
       key: l.key + n.id,
       words: l.words,
       fit: { width: room.w, shorter: l.shorter },
-      ink: l.ink,
+      // On the box the words' rim is the box's, or it shows.
+      ink: l.ink.plate === undefined ? { ...l.ink, rim: css(fill) } : l.ink,
       weight: l.weight,
       spot: listed([{ at: middle, scaledY: 0, fixedY: y + l.high / 2 }]),
     });

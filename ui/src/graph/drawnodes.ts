@@ -105,6 +105,7 @@ export function drawNode(
     leastZoom: culprit ? 0 : strong || victim ? 0.1 : 0.24,
     opacity: faded ? 0.22 : 1,
     owner: n.id,
+    whole: culprit,
     spot: culprit ? around(at, radius * scale, n.name, view.zoom, [under, over]) : listed([under, over]),
   });
   if (s.rate > 0 && view.zoom >= 0.5)

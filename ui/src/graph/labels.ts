@@ -29,6 +29,8 @@ export interface Offer {
   spot: (i: number) => Spot | undefined;
   /** The obstacle that it may cover: a group's own box, or the node that it is about. */
   owner?: string;
+  /** All of it must be on the screen: another spot is taken, however far, where the best is cut by the edge. */
+  whole?: boolean;
   /** Shown only beside the words of this key, which weigh more. */
   after?: string;
 }
@@ -59,6 +61,7 @@ export class Labels {
   shown: Box[] = [];
   private view: View = { x: 0, y: 0, zoom: 1 };
   private reach = { x: 0, y: 0 };
+  private half = { x: 0, y: 0 };
   private offers: Offer[] = [];
   private obstacles: Box[] = [];
   private cells = new Map<number, Box[]>();
@@ -68,6 +71,7 @@ export class Labels {
     this.offers = [];
     this.obstacles = [];
     this.view = view;
+    this.half = { x: size.w / 2, y: size.h / 2 };
     this.reach = { x: size.w * 0.75 + 100, y: size.h * 0.75 + 60 };
   }
 
@@ -116,7 +120,7 @@ export class Labels {
           h: h - 2 * RIM,
         };
         if (!seen(box)) break;
-        if (this.taken(box, o.owner)) continue;
+        if (this.taken(box, o.owner) || (o.whole === true && this.cut(box))) continue;
         this.put(box);
         now.add(o.key);
         if (!atlas.has(words, o.ink) && performance.now() >= until) {
@@ -135,6 +139,11 @@ export class Labels {
 
   get solid(): readonly Box[] {
     return this.obstacles;
+  }
+
+  private cut(b: Box): boolean {
+    const { x, y } = this.half;
+    return b.x < -x || b.x + b.w > x || b.y < -y || b.y + b.h > y;
   }
 
   private put(b: Box): void {

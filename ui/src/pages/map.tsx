@@ -97,7 +97,8 @@ export function MapPage(): JSX.Element {
     v.inset = narrow
       ? { left: 16, right: 16, top: 136, bottom: 96 }
       : { left: 60, right: hasPanel ? 430 : 60, top: 70, bottom: 110 };
-    v.corner = { w: 150, h: 140, foot: 74 };
+    // Where the compass is.
+    v.corner = { w: 176, h: 140, foot: 74 };
     v.setLooks({
       selectedNode: node,
       selectedEdge: edge,

@@ -23,7 +23,7 @@ const SHAPES: Readonly<Record<Trouble, readonly [outline: string, sign: string]>
   cut_off: ['M8 .6 15.4 8 8 15.4.6 8Z', 'M4.2 8h2.2M9.6 8h2.2M6.4 6.2v3.6M9.6 6.2v3.6'],
 };
 
-/** The sign by itself. */
+/** The sign by itself; without a label it only adorns words that say the same. */
 export function Sign(p: { part: Part; trouble: Trouble | undefined; label: string }): JSX.Element {
   const trouble = p.trouble ?? 'failing';
   const [outline, sign] = SHAPES[trouble];
@@ -34,10 +34,9 @@ export function Sign(p: { part: Part; trouble: Trouble | undefined; label: strin
       viewBox="0 0 16 16"
       width="15"
       height="15"
-      role="img"
-      aria-label={p.label}
+      {...(p.label === '' ? { 'aria-hidden': 'true' } : { role: 'img', 'aria-label': p.label })}
     >
-      <title>{p.label}</title>
+      {p.label === '' ? null : <title>{p.label}</title>}
       {victim ? (
         <circle cx="8" cy="8" r="5.6" class="sign-outline" stroke-dasharray="3.3 2.56" />
       ) : (
