@@ -1,4 +1,12 @@
-import { AILMENTS, type Ailment, type GraphEdge, type GraphNode, type Health, type Judgement } from '../api/types';
+import {
+  AILMENTS,
+  type Ailment,
+  type GraphEdge,
+  type GraphNode,
+  type Health,
+  type Judgement,
+  type Signals,
+} from '../api/types';
 import { signalsOf, tellingFigure, type GraphModel } from './graph';
 
 // In what way something is unwell, and through whom.
@@ -65,6 +73,11 @@ export function partOfEdge(e: GraphEdge, m: GraphModel): Part {
   if ((e.bundle ?? 0) === 0) return 'victim';
   const folded = standsFor(m, because);
   return folded === e.target || folded === e.source ? 'culprit' : 'victim';
+}
+
+/** Whether an edge's errors are what is wrong with it, and not only what it suffers. */
+export function errorsToBlame(e: GraphEdge, m: GraphModel, s: Signals): boolean {
+  return tellingFigure(e.health, s) === 'errors' && partOfEdge(e, m) !== 'victim';
 }
 
 export function isUnwell(h: Health): boolean {

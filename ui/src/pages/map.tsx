@@ -7,6 +7,7 @@ import { duration, percent, rate, when } from '../base/format';
 import type { Point } from '../base/geometry';
 import { MapView, type Hit } from '../graph/view';
 import { errorShare, signalsOf, tellingFigure } from '../model/graph';
+import { blameOf, errorsToBlame } from '../model/trouble';
 import { useKeys } from '../widgets/keys';
 import { EdgeMark, NodeMark, Sign, TROUBLE_WORDS } from '../widgets/mark';
 import { Icon, Segments } from '../widgets/parts';
@@ -325,6 +326,10 @@ function Tip(p: { hit: Hit; at: Point }): JSX.Element | null {
   const of: GraphNode | GraphEdge | undefined = n ?? e;
   if (of === undefined) return null;
   const s = signalsOf(of, mapWindow.value);
+  const errors =
+    n === undefined
+      ? errorsToBlame(e!, graph, s)
+      : blameOf(n).part !== 'victim' && tellingFigure(n.health, s) === 'errors';
   const title =
     n !== undefined
       ? n.name
@@ -358,7 +363,7 @@ function Tip(p: { hit: Hit; at: Point }): JSX.Element | null {
           <dt>rate</dt>
           <dd>{rate(s.rate)}</dd>
           <dt>errors</dt>
-          <dd class={tellingFigure(of.health, s) === 'errors' ? 'bad' : ''}>{percent(errorShare(s))}</dd>
+          <dd class={errors ? 'bad' : ''}>{percent(errorShare(s))}</dd>
           {s.throttled_rate > 0 ? (
             <>
               <dt>throttled</dt>

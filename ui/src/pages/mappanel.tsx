@@ -1,8 +1,8 @@
 import type { ComponentChildren, JSX } from 'preact';
 import type { Exemplar, GraphEdge, GraphNode } from '../api/types';
 import { clock, count, duration, percent, rate } from '../base/format';
-import { errorShare, signalsOf, tellingFigure, type GraphModel } from '../model/graph';
-import { nameOf, partOfEdge, troubleOf } from '../model/trouble';
+import { errorShare, signalsOf, type GraphModel } from '../model/graph';
+import { errorsToBlame, nameOf, partOfEdge, troubleOf } from '../model/trouble';
 import { between, inbound, outbound } from '../model/queries';
 import { GoldenSignals, useWitness } from '../widgets/golden';
 import { EdgeMark, NodeMark } from '../widgets/mark';
@@ -259,9 +259,7 @@ export function EdgeList(p: {
                   <i class={`tone-${toneOf(e, graph)}`} style={{ width: `${(100 * s.rate) / top}%` }} />
                 </span>
                 <span class="num">{rate(s.rate)}</span>
-                <span class={`num ${tellingFigure(e.health, s) === 'errors' ? 'bad' : 'dim'}`}>
-                  {percent(errorShare(s))}
-                </span>
+                <span class={`num ${errorsToBlame(e, graph, s) ? 'bad' : 'dim'}`}>{percent(errorShare(s))}</span>
                 <span class="num">{duration(s.p99)}</span>
               </button>
             </li>

@@ -3,7 +3,7 @@ import type { GraphEdge, GraphNode } from '../api/types';
 import { duration, percent, rate } from '../base/format';
 import { errorShare, signalsOf, tellingFigure, throttledShare, type GraphModel } from '../model/graph';
 import { inbound, outbound } from '../model/queries';
-import { blameOf, bySeverity, partOfEdge, troubleOf, type Part } from '../model/trouble';
+import { blameOf, bySeverity, errorsToBlame, partOfEdge, troubleOf, type Part } from '../model/trouble';
 import { GoldenSignals, useWitness } from '../widgets/golden';
 import { EdgeMark, NodeMark } from '../widgets/mark';
 import { Link, Segments } from '../widgets/parts';
@@ -105,7 +105,8 @@ function Service(p: { n: GraphNode }): JSX.Element {
   const into = graph.incoming(n.id);
   const out = graph.outgoing(n.id);
   const s = signalsOf(n, '1m');
-  const telling = tellingFigure(n.health, s);
+  // A victim's figures are another's doing, and not pointed at.
+  const telling = blameOf(n).part === 'victim' ? undefined : tellingFigure(n.health, s);
   const witness = useWitness(n.id, into.length > 0 ? into : out);
   const select = into.length > 0 ? inbound(n, witness) : outbound(n, witness);
   return (
@@ -132,9 +133,9 @@ function Service(p: { n: GraphNode }): JSX.Element {
         </div>
         <div class="figures">
           <Big label="requests" value={rate(s.rate)} />
-          <Big label="errors" value={percent(errorShare(s))} tone={telling === 'errors' ? n.health : ''} />
+          <Big label="errors" value={percent(errorShare(s))} tone={telling === 'errors' ? 'failing' : ''} />
           <Big label="p50" value={duration(s.p50)} />
-          <Big label="p99" value={duration(s.p99)} tone={telling === 'latency' ? n.health : ''} />
+          <Big label="p99" value={duration(s.p99)} tone={telling === 'latency' ? 'degraded' : ''} />
           {throttledShare(s) > 0 ? <Big label="throttled" value={rate(s.throttled_rate)} tone="throttled" /> : null}
         </div>
         <div class="head-actions">
@@ -252,9 +253,7 @@ function Ends(p: { edges: readonly GraphEdge[]; end: 'source' | 'target' }): JSX
             <Link to="/" params={{ edge: e.id }} class="ends-figures" title="Show the edge on the map">
               <span class="num">{rate(s.rate)}</span>
               {errorShare(s) > 0.001 ? (
-                <span class={`num ${tellingFigure(e.health, s) === 'errors' ? 'bad' : 'dim'}`}>
-                  {percent(errorShare(s))}
-                </span>
+                <span class={`num ${errorsToBlame(e, graph, s) ? 'bad' : 'dim'}`}>{percent(errorShare(s))}</span>
               ) : null}
               {s.throttled_rate > 0 ? <span class="num throttled">{rate(s.throttled_rate)} refused</span> : null}
               <span class="num dim">p99 {duration(s.p99)}</span>
