@@ -1,5 +1,5 @@
 // Package binnacle is our own query API, /api/v1, as docs/api/http.md has it: the graph
-// (graph.go) and its stream (stream.go, hub.go), traces (traces.go), services, quotas and status
+// (graph.go), its stream (stream.go, hub.go) and its structure (analysis.go), traces (traces.go), services, quotas and status
 // (inventory.go), and what to paste into a sender's configuration (connect.go). It alone knows what the
 // vocabulary looks like in JSON.
 package binnacle
@@ -41,6 +41,7 @@ type Dialect struct {
 	deps    Deps
 	now     func() time.Time
 	graphs  graphCache
+	shapes  shapeCache
 	metrics *metrics
 	hub     *hub
 }
@@ -54,7 +55,7 @@ func New(deps Deps) (*Dialect, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Dialect{deps: deps, now: deps.Now, metrics: m, graphs: graphCache{memory: deps.Memory}}
+	d := &Dialect{deps: deps, now: deps.Now, metrics: m, graphs: graphCache{memory: deps.Memory}, shapes: shapeCache{memory: deps.Memory}}
 	if d.now == nil {
 		d.now = time.Now
 	}
@@ -73,6 +74,9 @@ func (d *Dialect) Routes() []api.Route {
 	return []api.Route{
 		{Pattern: "GET /api/v1/graph", CostOf: graphCost, Answer: d.graph},
 		{Pattern: "GET /api/v1/graph/find", Answer: d.find},
+		{Pattern: "GET /api/v1/graph/analysis/blast", Cost: api.Search, Answer: d.blast},
+		{Pattern: "GET /api/v1/graph/analysis/cycles", Cost: api.Search, Answer: d.cycles},
+		{Pattern: "GET /api/v1/graph/analysis/cuts", Cost: api.Search, Answer: d.cuts},
 		{Pattern: "GET /api/v1/graph/stream", Cost: api.Endless, Serve: d.stream},
 		{Pattern: "GET /api/v1/traces", Cost: api.Search, Answer: d.searchTraces},
 		{Pattern: "GET /api/v1/traces/{trace_id}", Cost: api.Search, Answer: d.trace},
