@@ -161,13 +161,25 @@ type Aside struct {
 // fails, accepts. One that is of no use, be it damaged, written by a newer version or senseless, is set aside under
 // another name with a line in the log, and the one before is tried: what derives from the log is worth no refusal to start.
 // Position 0 means that there is none.
+//
+// One that the machine does not let be read (no right to, too many open files, a disk that fails) may be sound, and stays where it is. The one before
+// stands in for it; where none can, that is an error: what the log no longer holds would be lost for good.
 func (d *Dir) Load(use func(telemetry.Position, []Section) error) (at telemetry.Position, aside []Aside, err error) {
 	all, err := d.list()
 	if err != nil {
 		return 0, nil, err
 	}
+	var unread error // why the newest that may be sound was passed
 	for _, f := range slices.Backward(all) {
 		sections, err := d.read(f)
+		if disk.Failed(err) {
+			d.log.Error("a checkpoint cannot be read, and may be sound; the one before is tried", "file", f.path, "err", err)
+			if unread == nil {
+				unread = fmt.Errorf("checkpoint %s cannot be read, and may be sound: %w; mend that and start again, or, if the disk has lost it, rename it to %[1]s%s",
+					f.path, err, damaged)
+			}
+			continue
+		}
 		if err == nil {
 			err = use(f.pos, sections)
 		}
@@ -175,12 +187,29 @@ func (d *Dir) Load(use func(telemetry.Position, []Section) error) (at telemetry.
 			return f.pos, aside, nil
 		}
 		d.log.Error("a checkpoint is of no use and is set aside; the one before is tried, or else all that the log holds is derived again", "file", f.path, "err", err)
-		if err := d.fs.Rename(f.path, f.path+damaged); err != nil {
-			return 0, aside, fmt.Errorf("set checkpoint aside: %w", err)
+		to, ferr := d.freeName(f.path)
+		if ferr == nil {
+			ferr = d.fs.Rename(f.path, to)
 		}
-		aside = append(aside, Aside{f.path + damaged, err})
+		if ferr != nil {
+			return 0, aside, fmt.Errorf("set checkpoint aside: %w", ferr)
+		}
+		aside = append(aside, Aside{to, err})
 	}
-	return 0, aside, nil
+	return 0, aside, unread
+}
+
+// freeName is a name to set a checkpoint aside under that nothing has.
+func (d *Dir) freeName(path string) (string, error) {
+	names, err := d.fs.Names(d.path)
+	if err != nil {
+		return "", err
+	}
+	to := path + damaged
+	for n := 2; slices.Contains(names, filepath.Base(to)); n++ {
+		to = fmt.Sprintf("%s-%d%s", path, n, damaged)
+	}
+	return to, nil
 }
 
 type file struct {

@@ -332,3 +332,37 @@ func TestDamageWhileInUse(t *testing.T) {
 		t.Errorf("told is %+v by the follower, %+v by the log", s, d)
 	}
 }
+
+// A record that makes no sense is passed within the same call: who catches up is not to take it for the log's end.
+func TestSenselessRecordIsPassed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	wl, err := wlog.NewSize(quiet(), nil, dir, 1<<20, compression.None)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for i := range 6 {
+		rec := make([]byte, headerBytes)
+		rec[0] = byte(i + 1)
+		if i%3 == 0 {
+			rec = append(rec, "no batch"...)
+		} else {
+			rec = batchOf("b").AppendRecord(rec)
+			want = append(want, fmt.Sprintf("%d:b", i+1))
+		}
+		if err := wl.Log(rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := wl.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l := open(t, dir, small(), 0)
+	if d := cmp.Diff(want, l.rest(t, 0)); d != "" {
+		t.Error(d)
+	}
+	if told := l.Damage(); told.Missing != 2 {
+		t.Errorf("told is %+v", told)
+	}
+}

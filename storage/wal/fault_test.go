@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -363,4 +365,184 @@ func TestReadErrorIsTriedAgain(t *testing.T) {
 		t.Errorf("told is %+v", d)
 	}
 	_ = l.Close()
+}
+
+// A disk that gives a page at the second try only loses nothing at a start either: what is passed there is passed for good.
+func TestReadErrorAtTheStartIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	fsys := faulty.New(1)
+	l := openFaulty(t, fsys, hasty(), "/wal")
+	for i := range 5 {
+		if _, err := l.Append(t.Context(), batchOf(strconv.Itoa(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = l.Close()
+	fails := 2 // by which the page is passed
+	once := faulty.Over{FS: fsys, Fail: func(op, _ string) error {
+		if op != "read" || fails == 0 {
+			return nil
+		}
+		fails--
+		return syscall.EIO
+	}}
+	l = openFaulty(t, once, hasty(), "/wal")
+	o := &opened{Log: l}
+	if d := cmp.Diff([]string{"1:0", "2:1", "3:2", "4:3", "5:4"}, o.rest(t, 0)); d != "" {
+		t.Error(d)
+	}
+	if d := l.Damage(); d != (Damage{}) || fails != 0 {
+		t.Errorf("told is %+v, %d reads still to fail", d, fails)
+	}
+	_ = l.Close()
+}
+
+// A machine that has no memory, or no right to a file, says nothing of what is in it: the log is not opened, and what it holds not passed.
+func TestStartIsRefusedForTheMachinesFault(t *testing.T) {
+	t.Parallel()
+	fsys := faulty.New(1)
+	l := openFaulty(t, fsys, hasty(), "/wal")
+	if _, err := l.Append(t.Context(), batchOf("a")); err != nil {
+		t.Fatal(err)
+	}
+	_ = l.Close()
+	for _, op := range [...]string{"open", "read"} {
+		over := faulty.Over{FS: fsys, Fail: func(o, _ string) error {
+			if o == op {
+				return syscall.ENOMEM
+			}
+			return nil
+		}}
+		if l, err := openOn(over, hasty(), "/wal", small(), 0, func(*telemetry.Batch) {}, quiet(), nil); err == nil {
+			t.Errorf("%s fails, and the log is opened; told is %+v", op, l.Damage())
+			_ = l.Close()
+		}
+	}
+}
+
+// A follower that opens a segment in the moment in which it is cut goes on behind it, and takes nothing for damaged.
+func TestCutUnderAFollower(t *testing.T) {
+	t.Parallel()
+	fsys := faulty.New(1)
+	l := openFaulty(t, fsys, hasty(), "/wal")
+	for i := range 40 { // of 200 kB: several segments
+		if _, err := l.Append(t.Context(), batchOf(strings.Repeat(strconv.Itoa(i%10), 200_000))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = l.Close() // the next one has nothing in memory
+	var atCut func()
+	over := faulty.Over{FS: fsys, Fail: func(op, name string) error {
+		if op == "remove" && atCut != nil {
+			if err := fsys.Remove(name); err != nil {
+				return err
+			}
+			atCut()
+		}
+		return nil
+	}}
+	l = openFaulty(t, over, hasty(), "/wal")
+	f, err := l.Follow("late", 0, Policy{MaxLag: 1 << 40})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var given int
+	atCut = func() {
+		for range 3 {
+			if _, ok, err := f.Next(); err != nil {
+				t.Error(err)
+			} else if ok {
+				given++
+			}
+		}
+	}
+	if err := l.Truncate(12); err != nil {
+		t.Fatal(err)
+	}
+	if d := l.Damage(); d != (Damage{}) {
+		t.Errorf("a cut is told as damage: %+v", d)
+	}
+	if given == 0 {
+		t.Error("the follower was given nothing: is this test blind?")
+	}
+	f.Close()
+	_ = l.Close()
+}
+
+// Two that cut at once cut what one would have.
+func TestCutTwiceAtOnce(t *testing.T) {
+	t.Parallel()
+	fsys := faulty.New(1)
+	l := openFaulty(t, faulty.Over{FS: fsys, Fail: func(op, _ string) error {
+		if op == "remove" {
+			time.Sleep(time.Millisecond) // so that the others come
+		}
+		return nil
+	}}, hasty(), "/wal")
+	for i := range 40 {
+		if _, err := l.Append(t.Context(), batchOf(strings.Repeat(strconv.Itoa(i%10), 200_000))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var both sync.WaitGroup
+	for range 8 {
+		both.Go(func() {
+			if err := l.Truncate(30); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	both.Wait()
+	names, err := fsys.Names("/wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.mu.Lock()
+	known, held := len(l.mu.segments), l.mu.bytes
+	for _, s := range l.mu.segments {
+		held -= s.bytes
+	}
+	l.mu.Unlock()
+	if known != len(names) || held != 0 {
+		t.Errorf("%d segments are known, and there are %d; %d bytes are counted too much", known, len(names), held)
+	}
+	_ = l.Close()
+}
+
+// A follower gets over a machine that has too many files open, and loses nothing. It does not hold a log that is to close.
+func TestFollowerOutlivesTooManyFiles(t *testing.T) {
+	t.Parallel()
+	fsys := faulty.New(1)
+	l := openFaulty(t, fsys, hasty(), "/wal")
+	for i := range 3 {
+		if _, err := l.Append(t.Context(), batchOf(strconv.Itoa(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = l.Close()
+	var fails atomic.Int64
+	l = openFaulty(t, faulty.Over{FS: fsys, Fail: func(op, _ string) error {
+		if op == "open" && fails.Add(-1) >= 0 {
+			return syscall.EMFILE
+		}
+		return nil
+	}}, hasty(), "/wal")
+	fails.Store(20)
+	o := &opened{Log: l}
+	if d := cmp.Diff([]string{"1:0", "2:1", "3:2"}, o.rest(t, 0)); d != "" {
+		t.Error(d)
+	}
+	if d := l.Damage(); d != (Damage{}) {
+		t.Errorf("told is %+v", d)
+	}
+	fails.Store(1 << 40)
+	f, err := l.Follow("late", 0, essential())
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = l.Close() }()
+	if _, ok, err := f.Next(); ok || !errors.Is(err, syscall.EMFILE) {
+		t.Errorf("next: %v, %v", ok, err)
+	}
+	f.Close()
 }

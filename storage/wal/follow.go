@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/binnacle-mesh/binnacle/internal/disk"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
@@ -107,9 +108,17 @@ func (f *Follower) wake() {
 // borrowed until the following call (I3); others may be reading the same batch. It never waits for new records: ok is false where there
 // are none now; take from More then.
 //
-// Errors: io.EOF when the log is closed and all was given; otherwise what is on disk cannot be read, and the same
+// Errors: io.EOF when the log is closed and all was given; otherwise what is on disk cannot be read, not for some 15 s either, and the same
 // record is tried again by the next call.
 func (f *Follower) Next() (e telemetry.Entry, ok bool, err error) {
+	for passed := true; passed && err == nil; {
+		e, ok, passed, err = f.step()
+	}
+	return e, ok, err
+}
+
+// step is Next, but where it passed what the log has lost, and gives nothing yet.
+func (f *Follower) step() (e telemetry.Entry, ok, passed bool, err error) {
 	t := &f.log.tail
 	t.mu.Lock()
 	unused := f.pass()
@@ -128,13 +137,14 @@ func (f *Follower) Next() (e telemetry.Entry, ok bool, err error) {
 	switch {
 	case lent != nil:
 		f.disk.close()
-		return telemetry.Entry{Position: lent.pos, Batch: lent.batch, Record: lent.rec[headerBytes:]}, true, nil
+		return telemetry.Entry{Position: lent.pos, Batch: lent.batch, Record: lent.rec[headerBytes:]}, true, false, nil
 	case behind:
-		return f.read()
+		e, ok, err = f.read()
+		return e, ok, !ok, err
 	case ended:
-		return telemetry.Entry{}, false, io.EOF
+		return telemetry.Entry{}, false, false, io.EOF
 	default:
-		return telemetry.Entry{}, false, nil
+		return telemetry.Entry{}, false, false, nil
 	}
 }
 
@@ -226,15 +236,14 @@ func (f *Follower) behind() Extent {
 }
 
 // read gives the record at next from disk. Where it was cut, which is done to those alone that are not essential, it
-// gives the oldest there is, or, where all that was on disk is cut, nothing yet.
+// gives the oldest there is, or, where all that was on disk is cut, nothing yet; nor does it where the record makes no sense. It is then passed.
 func (f *Follower) read() (telemetry.Entry, bool, error) {
 	t := &f.log.tail
-	pos, base, err := f.disk.seek(f.log, f.next)
+	pos, base, err := f.seek()
 	if errors.Is(err, errGone) {
 		t.mu.Lock()
 		f.miss(t.last+1-telemetry.Position(len(t.live())), t.front)
 		t.mu.Unlock()
-		f.wake()
 		return telemetry.Entry{}, false, nil
 	}
 	var rec []byte
@@ -246,7 +255,6 @@ func (f *Follower) read() (telemetry.Entry, bool, error) {
 			t.mu.Lock()
 			f.miss(pos+1, base)
 			t.mu.Unlock()
-			f.wake()
 			return telemetry.Entry{}, false, nil
 		}
 	}
@@ -262,6 +270,22 @@ func (f *Follower) read() (telemetry.Entry, bool, error) {
 	f.miss(pos, base)
 	f.took, f.stamp = took, f.disk.batch.Received
 	return telemetry.Entry{Position: pos, Batch: f.disk.batch, Record: rec}, true, nil
+}
+
+// seek finds the record at next, or the oldest after it. For a while it gets over a machine that does not let files be read, as when too many are
+// open: the record is not lost by that, and who follows would have to end.
+func (f *Follower) seek() (pos telemetry.Position, base Extent, err error) {
+	since := time.Now()
+	for tries := 0; ; tries++ {
+		pos, base, err = f.disk.seek(f.log, f.next)
+		if !disk.Failed(err) || time.Since(since) > f.log.timing.giveUp || f.log.tail.isClosing() {
+			return pos, base, err
+		}
+		if tries == 0 {
+			f.log.log.Warn("a follower cannot read the log; it tries again", "follower", f.name, "position", f.next, "err", err)
+		}
+		time.Sleep(f.log.timing.retry)
+	}
 }
 
 // Close ends the following. What the follower has not passed is kept on disk for the next start, as far as the log's owner keeps it.

@@ -52,7 +52,7 @@ func (c Config) Validate() error {
 // acknowledged; what followers get is durable, and each gets every record once, in order; after a failed write or sync nothing is
 // acknowledged until what that file holds beyond its last sync is cut off, and another file was written and synced.
 //
-// Lock order: mu and tail.mu are leaves; neither is held while the other is taken.
+// Lock order: cutting, then mu. mu and tail.mu are leaves; neither is held while the other is taken.
 type Log struct {
 	cfg     Config
 	dir     string
@@ -63,6 +63,7 @@ type Log struct {
 	release func(*telemetry.Batch)
 	now     func() time.Time // by which ages are told
 	buffers sync.Pool        // *[]byte, to encode records into
+	cutting sync.Mutex       // held while segments are removed
 
 	mu struct {
 		sync.Mutex

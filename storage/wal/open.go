@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"syscall"
+	"time"
 
 	"github.com/binnacle-mesh/binnacle/internal/disk"
 	"github.com/binnacle-mesh/binnacle/telemetry"
@@ -52,21 +54,32 @@ type hole struct {
 }
 
 // look reads the whole log in dir. It changes nothing and decodes nothing.
-func look(fsys disk.FS, dir string) (*survey, error) {
+//
+// A page that the disk does not give counts as damaged only when the disk was asked for it again and again, a pause apart, and said that it
+// has lost it (EIO): what is passed here is passed by all who follow, and then cut. Any other fault of the machine is an error.
+func look(fsys disk.FS, dir string, pause time.Duration) (*survey, error) {
 	indexes, err := listSegments(fsys, dir)
 	if err != nil {
 		return nil, err
 	}
 	v := &survey{}
 	for _, i := range indexes {
-		if err := v.segment(fsys, dir, i); err != nil {
+		before := *v
+		err := v.segment(fsys, dir, i, false)
+		for tries := 1; errors.Is(err, errUnread) && tries <= maxTries; tries++ {
+			time.Sleep(pause)
+			*v = before
+			err = v.segment(fsys, dir, i, tries == maxTries && errors.Is(err, syscall.EIO))
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
 	return v, nil
 }
 
-func (v *survey) segment(fsys disk.FS, dir string, index int) error {
+// segment adds what a segment holds. A page that the disk does not give is an error, unless it is to be taken for damaged.
+func (v *survey) segment(fsys disk.FS, dir string, index int, unread bool) error {
 	f, err := fsys.OpenFile(segmentName(dir, index), os.O_RDONLY, 0)
 	if err != nil {
 		return err
@@ -89,6 +102,9 @@ func (v *survey) segment(fsys disk.FS, dir string, index int) error {
 		}
 		if what == foundDamage {
 			d := s.dmg
+			if d.unread != nil && !unread {
+				return errors.Join(fmt.Errorf("segment %d: %w", index, d.unread), f.Close())
+			}
 			d.segment = index
 			v.tail = append(v.tail, d)
 			continue
@@ -148,7 +164,7 @@ func (v *survey) torn() (damage, bool) {
 
 // scan reads the whole log: it finds where each segment begins and where the log ends, repairs what can be, and tells what cannot.
 func (l *Log) scan(after telemetry.Position) error {
-	v, err := look(l.fs, l.dir)
+	v, err := look(l.fs, l.dir, l.timing.retry)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/binnacle-mesh/binnacle/internal/disk"
@@ -53,12 +54,16 @@ func (r *reader) seek(l *Log, pos telemetry.Position) (at telemetry.Position, ba
 		case foundDamage:
 			d := r.scan.dmg
 			d.segment = r.seg.index
-			if errors.Is(d.cause, errUnread) && r.tries < maxTries {
+			if d.unread != nil && r.tries < maxTries {
 				// A disk that does not answer once may do so the next time; what it holds is not lost yet.
 				r.tries++
 				r.close()
 				time.Sleep(l.timing.retry)
 				continue
+			}
+			if d.unread != nil && !errors.Is(d.unread, syscall.EIO) {
+				r.close()
+				return 0, Extent{}, fmt.Errorf("segment %d: %w", d.segment, d.unread) // the machine's fault, and not what the disk lost
 			}
 			l.cameUpon(d)
 			r.damaged = true

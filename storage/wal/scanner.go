@@ -45,6 +45,8 @@ type scanner struct {
 	rec  []byte // the record given last, with its position
 	mark mark   // of the segment; zero without
 	dmg  damage // told last
+
+	unread error // why the disk did not give a page since the last damage
 }
 
 // A damage is a run of bytes that are no readable record.
@@ -52,7 +54,8 @@ type damage struct {
 	segment  int
 	from, to int64
 	cause    error
-	torn     bool // it is what a write leaves that was cut short: it was never acknowledged
+	torn     bool  // it is what a write leaves that was cut short: it was never acknowledged
+	unread   error // why the disk did not give some of it; nil where it gave all
 }
 
 // most is how many records a damage can have held.
@@ -173,6 +176,7 @@ func (s *scanner) next() found {
 }
 
 func (s *scanner) tell(d damage, off int64) found {
+	d.unread, s.unread = s.unread, nil
 	s.dmg, s.off = d, off
 	return foundDamage
 }
@@ -324,7 +328,8 @@ func (s *scanner) at(off int64) ([]byte, error) {
 			if err == nil || errors.Is(err, io.EOF) {
 				return nil, io.ErrUnexpectedEOF
 			}
-			return nil, fmt.Errorf("%w: %w", errUnread, err)
+			s.unread = fmt.Errorf("%w: %w", errUnread, err)
+			return nil, s.unread
 		}
 		s.pageAt, s.pageN = page, n
 	}

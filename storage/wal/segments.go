@@ -48,7 +48,11 @@ func (l *Log) holding(pos telemetry.Position, past int) (s segment, ok bool) {
 }
 
 // Truncate removes the segments that hold no record after applied.
+//
+// A segment leaves the list before its file goes, so that who looks for a file that is listed and not there has found a damage.
 func (l *Log) Truncate(applied telemetry.Position) error {
+	l.cutting.Lock()
+	defer l.cutting.Unlock()
 	for {
 		l.mu.Lock()
 		segs := l.mu.segments
@@ -57,15 +61,17 @@ func (l *Log) Truncate(applied telemetry.Position) error {
 			return nil
 		}
 		oldest := segs[0]
-		l.mu.Unlock()
-		if err := l.fs.Remove(segmentName(l.dir, oldest.index)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("truncate log: %w", err)
-		}
-		l.mu.Lock()
-		// The committer may have added one meanwhile; nobody else takes any away.
-		l.mu.segments = append([]segment(nil), l.mu.segments[1:]...)
+		l.mu.segments = append([]segment(nil), segs[1:]...)
 		l.mu.bytes -= oldest.bytes
 		l.mu.Unlock()
+		if err := l.fs.Remove(segmentName(l.dir, oldest.index)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			// The committer may have added some meanwhile; nobody else takes any away.
+			l.mu.Lock()
+			l.mu.segments = append([]segment{oldest}, l.mu.segments...)
+			l.mu.bytes += oldest.bytes
+			l.mu.Unlock()
+			return fmt.Errorf("truncate log: %w", err)
+		}
 		failpoint.Here(failpoint.LogCut)
 	}
 }

@@ -145,6 +145,12 @@ func (t *tail) close() {
 	t.ease()
 }
 
+func (t *tail) isClosing() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.closing
+}
+
 // end says that there will be no more entries.
 func (t *tail) end() {
 	t.mu.Lock()

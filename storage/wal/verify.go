@@ -32,7 +32,7 @@ type Problem struct {
 func Verify(dir string) (Report, error) {
 	var r Report
 	fsys := kept{disk.OS{}}
-	v, err := look(fsys, dir)
+	v, err := look(fsys, dir, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, nil
 	}
