@@ -201,7 +201,10 @@ func TestSavedOnStop(t *testing.T) {
 	open := func(yaml string) *Engine {
 		t.Helper()
 		recall := NewRecall(cfg, time.Now().Unix())
-		j, found := journal.Open(path, recall.Add)
+		j, found, err := journal.Open(path, recall.Add)
+		if err != nil {
+			t.Fatal(err)
+		}
 		recall.Missing(found.Torn, found.Damage)
 		e, err := New(cfg, rules(yaml), Deps{Secret: RandomSecret(), Journal: j, Recall: recall, Log: silent(), Registerer: prometheus.NewRegistry()}, time.Now())
 		if err != nil {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/binnacle-mesh/binnacle/quota"
@@ -14,7 +15,10 @@ func (a *App) openQuota(now time.Time) error {
 		return err
 	}
 	recall := quota.NewRecall(a.cfg.Quota, now.Unix())
-	kept, found := journal.Open(a.path("quota", "counters"), recall.Add)
+	kept, found, err := journal.Open(a.path("quota", "counters"), recall.Add)
+	if err != nil {
+		return fmt.Errorf("restore quota counters: %w", err)
+	}
 	recall.Missing(found.Torn, found.Damage)
 	deps := quota.Deps{
 		Secret: quota.RandomSecret(), Journal: kept, Recall: recall, Log: a.log.With("room", "quota"), Registerer: a.reg,

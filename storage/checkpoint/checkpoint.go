@@ -242,29 +242,11 @@ func (d *Dir) list() ([]file, error) {
 var errDamaged = errors.New("it ends early or its checksum is wrong")
 
 func (d *Dir) read(f file) ([]Section, error) {
-	b, err := d.readFile(f.path)
+	b, err := disk.ReadFile(d.fs, f.path)
 	if err != nil {
 		return nil, err
 	}
 	return parse(f, b)
-}
-
-func (d *Dir) readFile(name string) ([]byte, error) {
-	f, err := d.fs.OpenFile(name, os.O_RDONLY, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }() // it is only read
-	size, err := f.Size()
-	if err != nil {
-		return nil, err
-	}
-	b := make([]byte, size)
-	n, err := f.ReadAt(b, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	return b[:n], nil
 }
 
 // parse reads a checkpoint's bytes.

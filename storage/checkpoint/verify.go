@@ -38,7 +38,7 @@ func Verify(path string, use func(telemetry.Position, []Section) error) (Report,
 		return r, fmt.Errorf("verify checkpoints: %w", err)
 	}
 	for _, f := range all {
-		b, err := d.readFile(f.path)
+		b, err := disk.ReadFile(d.fs, f.path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // a newer one has taken its place
 		}

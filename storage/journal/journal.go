@@ -8,7 +8,8 @@
 //   - A record that Append or Rewrite wrote without an error is on disk, and Open hands it on whole, or says that it cannot.
 //   - A new file takes the old one's place in one step (renamed over it), so that a crash leaves one or the other.
 //   - Nothing damaged is removed: it is set aside under the name PATH.damaged when the file is written anew.
-//   - Open never fails: a server must start with whatever is on its disk.
+//   - Open takes whatever is on the disk: a server must start with it. It fails where the machine does not let the file be read, which may be
+//     sound: it would be written anew by what the server has seen since.
 //
 // A file is a head of 8 bytes and frames. A frame has a mark, its length, a checksum of both, the record and a checksum of that;
 // docs/format/quota.md draws it. So what a crash cut off (the last frame is announced, and the file ends within it) is told from what was
@@ -30,6 +31,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/binnacle-mesh/binnacle/internal/disk"
 	"github.com/binnacle-mesh/binnacle/internal/failpoint"
 )
 
@@ -64,35 +66,44 @@ type Found struct {
 
 // Open reads the file at path, if there is one, and gives each record to visit, oldest first. A record is borrowed for the call; one
 // that visit refuses is as good as damaged. Nothing is written before the first Append or Rewrite.
-func Open(path string, visit func(record []byte) error) (*Journal, Found) {
+//
+// The error says that the file is there and cannot be read, through no fault of its content (see disk.Failed).
+func Open(path string, visit func(record []byte) error) (*Journal, Found, error) {
+	return openOn(disk.OS{}, path, visit)
+}
+
+// openOn is Open, reading from a file system of the caller's.
+func openOn(fsys disk.FS, path string, visit func(record []byte) error) (*Journal, Found, error) {
 	j := &Journal{path: path}
-	content, err := os.ReadFile(path)
+	content, err := disk.ReadFile(fsys, path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return j, Found{}
+		return j, Found{}, nil
+	case disk.Failed(err):
+		return nil, Found{}, fmt.Errorf("what was kept cannot be read, and may be sound: %w; mend that and start again, or move the file away to start without it", err)
 	case err != nil:
 		j.damaged = true
-		return j, Found{Damage: err}
+		return j, Found{Damage: err}, nil
 	}
 	found, whole := read(content, visit)
 	if found.Damage != nil {
 		found.Damage = fmt.Errorf("%s: %w", path, found.Damage)
 		j.damaged = true
-		return j, found
+		return j, found, nil
 	}
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
-		return j, found // written anew, which says what is wrong if that fails too
+		return j, found, nil // written anew, which says what is wrong if that fails too
 	}
 	if _, err = f.Seek(whole, 0); err == nil {
 		err = f.Truncate(whole)
 	}
 	if err != nil {
 		_ = f.Close()
-		return j, found
+		return j, found, nil
 	}
 	j.file, j.size, j.first = f, whole, whole
-	return j, found
+	return j, found, nil
 }
 
 // read hands on what is whole and returns where that ends.
@@ -253,7 +264,8 @@ func (j *Journal) setAside() error {
 	if err := os.Remove(aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if os.Link(j.path, aside) == nil {
+	err := os.Link(j.path, aside)
+	if err == nil || errors.Is(err, fs.ErrNotExist) { // somebody took it away
 		return nil
 	}
 	return os.Rename(j.path, aside) // a file system without links: a crash right now loses the file's place

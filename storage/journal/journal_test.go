@@ -8,24 +8,34 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
+
+	"github.com/binnacle-mesh/binnacle/internal/disk"
+	"github.com/binnacle-mesh/binnacle/internal/disk/faulty"
 )
 
 // open reads a journal's records as texts.
-func open(t interface{ Helper() }, path string) (*Journal, Found, []string) {
+func open(t interface {
+	Helper()
+	Fatal(args ...any)
+}, path string) (*Journal, Found, []string) {
 	t.Helper()
 	var got []string
-	j, found := Open(path, func(r []byte) error {
+	j, found, err := Open(path, func(r []byte) error {
 		if string(r) == "refuse" {
 			return errors.New("not today")
 		}
 		got = append(got, string(r))
 		return nil
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return j, found, got
 }
 
@@ -223,4 +233,59 @@ func TestPrivate(t *testing.T) {
 			t.Errorf("%s has mode %v, want %v", name, got, want)
 		}
 	}
+}
+
+// A file that the machine does not let be read may be sound: it is not opened as if it were empty, which would have it written anew, and is whole
+// when the fault has passed.
+func TestMachinesFaultIsNoDamage(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "j")
+	j, _, _ := open(t, path)
+	if err := errors.Join(j.Rewrite(records("used up")), j.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, op := range [...]string{"open", "read"} {
+		for _, cause := range [...]syscall.Errno{syscall.EMFILE, syscall.EACCES, syscall.EIO} {
+			fsys := faulty.Over{FS: disk.OS{}, Fail: func(o, _ string) error {
+				if o == op {
+					return cause
+				}
+				return nil
+			}}
+			if _, found, err := openOn(fsys, path, func([]byte) error { return nil }); !errors.Is(err, cause) {
+				t.Errorf("%s fails with %v: opened with %v, %+v", op, cause, err, found)
+			}
+		}
+	}
+	j, found, got := open(t, path)
+	if found.Damage != nil || !slices.Equal(got, []string{"used up"}) {
+		t.Errorf("after that: %q, %+v", got, found)
+	}
+	if err := j.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Whoever takes a damaged file away while the server runs does not keep it from being written anew.
+func TestDamagedFileIsTakenAway(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "j")
+	if err := os.WriteFile(path, []byte("no journal at all"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j, found, _ := open(t, path)
+	if found.Damage == nil {
+		t.Fatal("a file that is no journal is whole")
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(j.Rewrite(records("a")), j.Close()); err != nil {
+		t.Fatal(err)
+	}
+	j, _, got := open(t, path)
+	if !slices.Equal(got, []string{"a"}) {
+		t.Errorf("read %q", got)
+	}
+	_ = j.Close()
 }
