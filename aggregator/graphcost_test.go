@@ -34,7 +34,7 @@ func TestPastGraphIsCounted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r := NewGraphReader(db, health.DefaultConfig())
+	r := NewGraphReader(db, health.DefaultConfig(), nil)
 	from, to := time.Unix(0, epoch).Add(8*time.Second), at.Add(time.Second)
 	want, err := r.Graph(context.Background(), from, to)
 	if err != nil || len(want.Edges) != edges {

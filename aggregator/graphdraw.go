@@ -31,6 +31,8 @@ type drawing struct {
 	edges    map[string]*drawnEdge
 	compares bool // the time before is wanted of some edges: see summarize
 	damaged  []telemetry.Damage
+	judged   telemetry.Judgements
+	known    bool // judged is what was judged
 }
 
 func newDrawing(seconds float64, rule *health.Config) *drawing {
@@ -228,6 +230,7 @@ func (d *drawing) graph(now int64, pause func() error) (*telemetry.Graph, error)
 		}
 	}
 	slices.SortFunc(g.Nodes, func(a, b telemetry.GraphNode) int { return cmp.Compare(a.ID, b.ID) })
+	g.Culprits = slices.DeleteFunc(d.judged.Culprits(), func(id string) bool { return d.nodes[id] == nil })
 	return g, nil
 }
 
@@ -240,21 +243,23 @@ func (d *drawing) graphNode(n *drawnNode) telemetry.GraphNode {
 	if len(versions) > maxVersions {
 		versions = versions[:maxVersions]
 	}
-	verdict := d.judge(&n.inbound, &n.before)
+	judged := d.judged.Nodes[n.id]
+	verdict := d.judge(judged, &n.inbound, &n.before)
 	if verdict == telemetry.HealthIdle && n.calls {
 		verdict = telemetry.HealthOK // nobody calls it, but it calls
 	}
 	return telemetry.GraphNode{
 		ID: n.id, Name: n.node.Name, Namespace: n.node.Namespace, Cluster: n.node.Cluster, Kind: n.node.Kind,
-		System: n.system, Versions: versions, Health: verdict,
+		System: n.system, Versions: versions, Health: verdict, Judgement: judged.Judgement,
 		Windows: map[string]telemetry.Signals{rangeWindow: d.signals(&n.inbound)}, LastSeen: n.last * msec,
 	}
 }
 
 func (d *drawing) graphEdge(e *drawnEdge) telemetry.GraphEdge {
 	b := &e.shown
+	judged := d.judged.Edges[e.id]
 	g := telemetry.GraphEdge{
-		ID: e.id, Source: e.source.id, Target: e.target.id, Protocol: protocolOf(e.protocol), Health: d.judge(b, &e.before),
+		ID: e.id, Source: e.source.id, Target: e.target.id, Protocol: protocolOf(e.protocol), Health: d.judge(judged, b, &e.before), Judgement: judged.Judgement,
 		Windows: map[string]telemetry.Signals{rangeWindow: d.signals(b)},
 		Totals:  telemetry.Totals{Requests: whole(b.requests), Errors: whole(b.errors), Throttled: whole(b.throttled)},
 		Witnesses: telemetry.WitnessCounts{

@@ -47,13 +47,13 @@ func (d *drawing) summarize(pause func() error) error {
 		e.choose()
 		e.target.inbound.add(&e.shown)
 		e.source.calls = true
-		e.compared = d.rule.ComparesLatency(latencyOf(&e.shown))
+		e.compared = !d.known && d.rule.ComparesLatency(latencyOf(&e.shown))
 		if err := pause(); err != nil {
 			return err
 		}
 	}
 	for _, n := range d.nodes {
-		n.compared = d.rule.ComparesLatency(latencyOf(&n.inbound))
+		n.compared = !d.known && d.rule.ComparesLatency(latencyOf(&n.inbound))
 		if err := pause(); err != nil {
 			return err
 		}
@@ -80,8 +80,16 @@ func (d *drawing) addBefore(ls labels.Labels, inc increase) {
 	e.target.before.add(&s)
 }
 
-// judge applies the live graph's rule to the range as a whole.
-func (d *drawing) judge(now, before *seen) telemetry.Health {
+// judge is the health that the live graph gave; where that is not known, the one that the rule gives the range as a whole.
+func (d *drawing) judge(judged telemetry.Judged, now, before *seen) telemetry.Health {
+	switch {
+	case judged.Kind != telemetry.AilmentNone:
+		return judged.Health
+	case d.known && now.requests == 0:
+		return telemetry.HealthIdle
+	case d.known:
+		return telemetry.HealthOK
+	}
 	return d.rule.Judge(health.Traffic{
 		Requests: now.requests, Errors: now.errors, Throttled: now.throttled,
 		Latency: latencyOf(now), Before: latencyOf(before),

@@ -29,12 +29,20 @@ type GraphStore interface {
 // the canonical edge series. It may be used by many goroutines at once.
 type GraphReader struct {
 	store  GraphStore
+	judged Chronicle
 	health atomic.Pointer[health.Config]
 }
 
-// NewGraphReader reads from store, and judges by the live graph's rule.
-func NewGraphReader(store GraphStore, rule health.Config) *GraphReader {
-	r := &GraphReader{store: store}
+// A Chronicle remembers what the live graph judged; topology.Topology is one.
+type Chronicle interface {
+	// JudgedAt is what was in force at a moment, and whether that is still known. It belongs to the caller.
+	JudgedAt(at time.Time) (j telemetry.Judgements, known bool)
+}
+
+// NewGraphReader reads from store, and says of a range what the live graph said at its end. Of what it does not remember, or where judged
+// is nil, the rule judges the range as a whole, and nobody is blamed.
+func NewGraphReader(store GraphStore, rule health.Config, judged Chronicle) *GraphReader {
+	r := &GraphReader{store: store, judged: judged}
 	r.SetHealth(rule)
 	return r
 }
@@ -62,7 +70,8 @@ var errRange = errors.New("the range is empty: its end must be after its beginni
 // between them; the times at which an edge was first and last seen, as a chunk of
 // samples, some minutes.
 //
-// Health is judged by the range as a whole: its latency is compared with that of
+// Health, judgements and culprits are those that the live graph had at the range's end. Where that is not known any more, health is
+// judged by the range as a whole: its latency is compared with that of
 // the time before it, five minutes to an hour by its own length.
 //
 // What it costs counts for the question that ctx belongs to; errors of ask.Ask are passed on.
@@ -73,6 +82,9 @@ func (r *GraphReader) Graph(ctx context.Context, from, to time.Time) (*telemetry
 	start, end := from.UnixMilli(), to.UnixMilli()-1
 	bill := newGraphBill(ctx)
 	d := newDrawing(to.Sub(from).Seconds(), r.health.Load())
+	if r.judged != nil {
+		d.judged, d.known = r.judged.JudgedAt(to)
+	}
 	add := func(ls labels.Labels, inc increase) error {
 		d.add(ls, inc)
 		return bill.sum(inc.hist, d)

@@ -87,7 +87,7 @@ func TestPastGraph(t *testing.T) {
 	// The range ends at 1200.
 	tick(1300, many(50, server)...)
 
-	r := NewGraphReader(db, health.DefaultConfig())
+	r := NewGraphReader(db, health.DefaultConfig(), nil)
 	g, err := r.Graph(ctx, now(70), now(1200))
 	if err != nil {
 		t.Fatal(err)
@@ -181,7 +181,7 @@ func TestPastGraphAgainstOracle(t *testing.T) {
 					step(time.Minute, 0)
 				}
 			}
-			reader := NewGraphReader(db, health.DefaultConfig())
+			reader := NewGraphReader(db, health.DefaultConfig(), nil)
 			for range 40 {
 				i, j := r.IntN(len(log)), r.IntN(len(log))
 				from, to := log[min(i, j)].at, log[max(i, j)].at.Add(time.Millisecond)
@@ -247,7 +247,7 @@ func TestPastGraphJudgesLatency(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r := NewGraphReader(db, health.DefaultConfig())
+	r := NewGraphReader(db, health.DefaultConfig(), nil)
 	for _, c := range []struct {
 		from, to int // minutes
 		want     telemetry.Health

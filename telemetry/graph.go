@@ -1,5 +1,10 @@
 package telemetry
 
+import (
+	"cmp"
+	"slices"
+)
+
 // Health is how a node or an edge fares, as the map colours it.
 type Health uint8
 
@@ -15,6 +20,57 @@ var healthNames = [...]string{"idle", "ok", "degraded", "failing"} //nolint:goch
 
 // String is the health as the HTTP API writes it.
 func (h Health) String() string { return healthNames[h] }
+
+// Ailment is in what way an edge or a node is ill.
+type Ailment uint8
+
+// The ailments. AilmentNone is of what is well, and of what has no traffic and is not expected to have any.
+const (
+	AilmentNone      Ailment = iota
+	AilmentSlow              // takes longer than it used to
+	AilmentFailing           // fails
+	AilmentThrottled         // is refused by a limit
+	AilmentCutOff            // has no traffic where there was, though its callers have
+)
+
+var ailmentNames = [...]string{"", "slow", "failing", "throttled", "cut_off"} //nolint:gochecknoglobals // immutable
+
+// String is the ailment as the HTTP API writes it.
+func (a Ailment) String() string { return ailmentNames[a] }
+
+// A Judgement says what is wrong with an edge or a node, and whose doing it is. The zero Judgement is of what is well.
+type Judgement struct {
+	Kind    Ailment
+	Since   int64   // Unix nanoseconds
+	Because string  // GraphNode.ID of the culprit; of a node "" if it is ill by itself
+	Says    string  // one sentence with the figures
+	Score   float64 // how bad, above 0; culprits are ranked by it
+}
+
+// Judged is a judgement with the health that it gives, which is degraded or failing.
+type Judged struct {
+	Judgement
+	Health Health
+}
+
+// Judgements are those that were in force at one moment, by the ids of nodes and of edges.
+type Judgements struct {
+	Nodes, Edges map[string]Judged
+}
+
+// Culprits are the ids of the nodes that were ill by themselves, the worst first.
+func (j *Judgements) Culprits() []string {
+	ids := []string{}
+	for id, n := range j.Nodes {
+		if n.Because == "" {
+			ids = append(ids, id)
+		}
+	}
+	slices.SortFunc(ids, func(a, b string) int {
+		return cmp.Or(cmp.Compare(j.Nodes[b].Score, j.Nodes[a].Score), cmp.Compare(a, b))
+	})
+	return ids
+}
 
 // Origin is where a graph was made from.
 type Origin uint8
@@ -41,6 +97,7 @@ type Graph struct {
 	Origin     Origin
 	Nodes      []GraphNode // by ID
 	Edges      []GraphEdge // by ID
+	Culprits   []string    // the nodes that are ill by themselves, GraphNode.ID, the worst first
 	Incomplete []Damage    // what could not be read, so that the graph of a past range may lack what it held
 }
 
@@ -53,6 +110,7 @@ type GraphDelta struct {
 	Edges        []GraphEdge
 	RemovedNodes []string // GraphNode.ID
 	RemovedEdges []string // GraphEdge.ID
+	Culprits     []string // all of the later graph
 }
 
 // GraphNode is a node with the golden signals of its inbound traffic: what the edges
@@ -66,6 +124,7 @@ type GraphNode struct {
 	System    string   // the product where it is known, such as "postgresql"
 	Versions  []string // seen of late, in order
 	Health    Health
+	Judgement Judgement
 	Windows   map[string]Signals // by the window's name: "1s" to "5m", or "range"
 	LastSeen  int64              // Unix nanoseconds
 }
@@ -80,6 +139,7 @@ type GraphEdge struct {
 	Target      string // GraphNode.ID
 	Protocol    Protocol
 	Health      Health
+	Judgement   Judgement
 	Windows     map[string]Signals // by the window's name
 	Totals      Totals
 	Witnesses   WitnessCounts

@@ -114,6 +114,7 @@ func (e *edge) absorb(o *edge) {
 		}
 	}
 	e.first, e.last = min(e.first, o.first), max(e.last, o.last)
+	e.watch.Merge(&o.watch)
 	e.slow.slower(o.slow)
 	e.failed.latest(o.failed)
 }

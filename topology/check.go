@@ -217,12 +217,18 @@ func (t *Topology) checkRoutes() error {
 func (t *Topology) checkTies() error {
 	es, ns := &t.edges, &t.nodes
 	touching, callers := make([]int, len(ns.list)), make([]int, len(ns.list))
+	in, out := make([]int, len(ns.list)), make([]int, len(ns.list))
 	for _, e := range es.list {
 		if e == nil {
 			continue
 		}
 		touching[e.src]++
 		touching[e.dst]++
+		in[e.dst]++
+		out[e.src]++
+		if !slices.Contains(ns.list[e.src].out, e) || !slices.Contains(ns.list[e.dst].in, e) {
+			return fmt.Errorf("the edge %s is not known to its nodes", t.drawnID(e))
+		}
 		if e.src == nowhere {
 			touching[ns.byKey[callerNode()]]++
 		}
@@ -243,6 +249,8 @@ func (t *Topology) checkTies() error {
 			return fmt.Errorf("node %s thinks that %d edges touch it, they are %d", n.key.ID(), n.edges, touching[id])
 		case n.callers != callers[id]:
 			return fmt.Errorf("node %s thinks that %d callers are known, they are %d", n.key.ID(), n.callers, callers[id])
+		case len(n.in) != in[id] || len(n.out) != out[id]:
+			return fmt.Errorf("node %s knows %d edges that lead to it and %d away, they are %d and %d", n.key.ID(), len(n.in), len(n.out), in[id], out[id])
 		case n.edges == 0 && !n.reporter:
 			return fmt.Errorf("node %s is nobody's and still there", n.key.ID())
 		}

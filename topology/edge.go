@@ -1,7 +1,10 @@
 package topology
 
 import (
+	"slices"
+
 	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/telemetry/health"
 	"github.com/binnacle-mesh/binnacle/topology/signal"
 )
 
@@ -34,6 +37,8 @@ type edge struct {
 	routeCount  int
 	slow        exemplar // the slowest of the last minute
 	failed      exemplar // the latest error
+	watch       health.Watch
+	judged      judgement
 	drawn       drawnEdge
 }
 
@@ -161,6 +166,20 @@ func (ns *nodes) tie(e *edge, n int) {
 	if e.src != nowhere && src.key != callerNode() {
 		dst.callers += n
 	}
+	src.out, dst.in = tied(src.out, e, n), tied(dst.in, e, n)
+}
+
+// tied is a list with an edge more, or less.
+func tied(list []*edge, e *edge, n int) []*edge {
+	if n > 0 {
+		return append(list, e)
+	}
+	if i := slices.Index(list, e); i >= 0 {
+		last := len(list) - 1
+		list[i], list[last] = list[last], nil
+		list = list[:last]
+	}
+	return list
 }
 
 // removeEdge lets an edge go. Its nodes stay until the end of the batch.
@@ -173,6 +192,7 @@ func (t *Topology) removeEdge(id edgeID) {
 		r = next
 	}
 	delete(es.byKey, edgeKey{e.src, e.dst, e.protocol})
+	t.partWithEdge(e)
 	t.nodes.tie(e, -1)
 	for _, n := range [...]nodeID{e.src, e.dst} {
 		t.nodes.loose = append(t.nodes.loose, n)

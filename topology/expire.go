@@ -110,7 +110,7 @@ func (t *Topology) forget() {
 		e := es.list[id]
 		switch {
 		case e == nil:
-		case e.last <= old:
+		case e.last <= old && (e.watch.Kind != telemetry.AilmentCutOff || t.now-e.watch.Since > keepCutOff):
 			t.removeEdge(edgeID(id)) //nolint:gosec // an index
 		default:
 			t.forgetRoutes(e, old, used)

@@ -97,6 +97,24 @@ func (e *edge) sums(w signal.Window) (s signal.Sums) {
 	return s
 }
 
+// allSums is what the edge shows of each window at tick.
+func (e *edge) allSums(tick int64) (of [signal.Windows]signal.Sums) {
+	e.advance(tick)
+	for w := range of {
+		of[w] = e.sums(signal.Window(w))
+	}
+	return of
+}
+
+// addTimes adds the durations of what the edge shows of a window, to which it has been advanced.
+func (e *edge) addTimes(d *signal.Dist, w signal.Window) {
+	for _, a := range e.figures(inWindow(w)) {
+		if a != nil {
+			a.AddTo(d, w)
+		}
+	}
+}
+
 // total is what the edge shows of all time.
 func (e *edge) total() (s signal.Sums) {
 	for _, a := range e.figures(ever) {

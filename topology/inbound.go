@@ -1,6 +1,8 @@
 package topology
 
 import (
+	"slices"
+
 	"github.com/binnacle-mesh/binnacle/telemetry"
 	"github.com/binnacle-mesh/binnacle/topology/signal"
 )
@@ -62,8 +64,33 @@ func (r *rest) addTo(tr *traffic, now int64) {
 		tr.rates[w].requests += float64(s.Requests) * per
 		tr.rates[w].errors += float64(s.Errors) * per
 		tr.rates[w].throttled += float64(s.Throttled) * per
-		r.from.acc[r.best[w].slot()].AddTo(&tr.dist[w], w)
+		r.addTimes(&tr.dist[w], w)
 	}
+}
+
+// addTimes adds the durations of those among whom the rest is.
+func (r *rest) addTimes(d *signal.Dist, w signal.Window) {
+	if r.sums[w].Requests > 0 {
+		r.from.acc[r.best[w].slot()].AddTo(d, w)
+	}
+}
+
+// inboundTotal is what the edges that lead to a node show of all time, but for the one from nowhere, which is hidden; settled says
+// that what waits there is most likely theirs.
+func inboundTotal(in []*edge) (total signal.Sums, hidden, settled bool) {
+	forGood := false
+	for _, e := range in {
+		if e.src == nowhere {
+			hidden = true
+			continue
+		}
+		forGood = forGood || e.fromUnknown
+		s := e.total()
+		total.Requests += s.Requests
+		total.Errors += s.Errors
+		total.Throttled += s.Throttled
+	}
+	return total, hidden, total.Requests > 0 && !forGood
 }
 
 // renderInbound renders the inbound traffic of a node, of which the edges from
@@ -71,25 +98,16 @@ func (r *rest) addTo(tr *traffic, now int64) {
 // empty, is left with its sums and distributions.
 func (t *Topology) renderInbound(in []*edge, tr *traffic) (windows [signal.Windows]shown, changed bool) {
 	caller := t.nodes.byKey[callerNode()]
-	var total signal.Sums
-	hidden, forGood := false, false
 	for _, e := range in {
-		if e.src == nowhere {
-			hidden = true
-			continue
+		if e.src != nowhere {
+			e.gather(tr, t.now)
 		}
-		forGood = forGood || e.fromUnknown
-		e.gather(tr, t.now)
-		s := e.total()
-		total.Requests += s.Requests
-		total.Errors += s.Errors
-		total.Throttled += s.Throttled
 	}
+	total, hidden, settled := inboundTotal(in)
 	var rests [len(known) + 1]rest
 	n := 0
 	if hidden {
-		settled := total.Requests > 0 && !forGood
-		n = t.shareRest(in, tr, total, settled, &rests)
+		n = t.shareRest(in, &tr.sums, total, settled, &rests)
 		for i := range rests[:n] {
 			rests[i].addTo(tr, t.now)
 		}
@@ -140,7 +158,7 @@ func restOf(e *edge, in []*edge, rests []rest) *rest {
 // shareRest works out the rest, and shares it among the edges from nowhere, of which
 // there is one a protocol. shown is what the other edges show of each window, total
 // of all time. settled leaves out what may still wait.
-func (t *Topology) shareRest(in []*edge, shown *traffic, total signal.Sums, settled bool, rests *[len(known) + 1]rest) (n int) {
+func (t *Topology) shareRest(in []*edge, shown *[signal.Windows]signal.Sums, total signal.Sums, settled bool, rests *[len(known) + 1]rest) (n int) {
 	var seen [signal.Windows][calleeSides]signal.Sums
 	var all [calleeSides]signal.Sums
 	for _, e := range in {
@@ -164,7 +182,8 @@ func (t *Topology) shareRest(in []*edge, shown *traffic, total signal.Sums, sett
 			}
 		}
 	}
-	var young [calleeSides]signal.Sums // what may still wait
+	slices.SortFunc(rests[:n], func(a, b rest) int { return int(a.from.protocol) - int(b.from.protocol) }) // not by place: who gets what is part of the state
+	var young [calleeSides]signal.Sums                                                                     // what may still wait
 	first := signal.Window(0)
 	if settled {
 		w := t.waitingWindow()
@@ -178,7 +197,7 @@ func (t *Topology) shareRest(in []*edge, shown *traffic, total signal.Sums, sett
 		}
 	}
 	for w := first; w < signal.Windows; w++ {
-		best, left := beyond(without(&seen[w], &young), shown.sums[w])
+		best, left := beyond(without(&seen[w], &young), shown[w])
 		for i := range rests[:n] {
 			r := &rests[i]
 			r.best[w] = best

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/telemetry/health"
 	"github.com/binnacle-mesh/binnacle/topology/pair"
 	"github.com/binnacle-mesh/binnacle/topology/signal"
 )
@@ -62,8 +64,10 @@ func (t *Topology) use(l *loader) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := l.t
-	t.applied, t.now, t.tick, t.cursor, t.nextSweep = n.applied, n.now, n.tick, n.cursor, n.nextSweep
+	t.applied, t.now, t.tick, t.cursor, t.nextSweep, t.looked = n.applied, n.now, n.tick, n.cursor, n.nextSweep, n.looked
+	t.observant.verdict = n.observant.verdict
 	t.pending, t.nodes, t.edges, t.door, t.repeats = n.pending, n.nodes, n.edges, n.door, n.repeats
+	t.recall()
 	t.pub.dirtyEdges, t.pub.dirtyNodes = n.pub.dirtyEdges, n.pub.dirtyNodes
 	t.pub.changed, t.pub.reorder, t.pub.last = true, true, 0
 	for i := range l.spilled { // the limit is lower than it was
@@ -84,11 +88,15 @@ func (l *loader) all() {
 	}
 	t.tick = t.now / signal.Tick
 	t.cursor = signal.At(t.tick)
+	if l.version > 2 {
+		t.looked = l.int()
+	}
 	if l.version > 1 {
 		l.recent(&l.t.door)
 	}
 	if l.version > 2 {
 		l.recent(&l.t.repeats)
+		l.chronicle(&t.observant.verdict.past)
 	}
 	l.nodes()
 	l.edges()
@@ -128,6 +136,8 @@ func (l *loader) nodes() {
 		var proved []string
 		if l.version > 1 {
 			n.since, n.maker = l.int(), l.str()
+			l.watch(&n.watch)
+			l.judgement(&n.judged)
 			for range l.count(1) {
 				p := l.str()
 				if len(proved) > 0 && p <= proved[len(proved)-1] {
@@ -211,6 +221,8 @@ func (l *loader) edges() {
 		if e.src == nowhere && (e.acc[telemetry.ClientSpan] != nil || e.acc[telemetry.ServerSpan] != nil) {
 			l.fail(errNonsense) // what waits there is alone
 		}
+		l.watch(&e.watch)
+		l.judgement(&e.judged)
 		key := edgeKey{e.src, e.dst, e.protocol}
 		if _, twice := es.byKey[key]; twice {
 			l.fail(errNonsense)
@@ -235,6 +247,61 @@ func (l *loader) slots() int {
 		return telemetry.Witnesses // servers that are alone came with version 3
 	}
 	return slots
+}
+
+// watch reads what was known of an edge's or a node's health.
+func (l *loader) watch(w *health.Watch) {
+	if l.version < 3 || l.err != nil {
+		return
+	}
+	rest, err := w.Read(l.b)
+	if err != nil {
+		l.fail(err)
+	}
+	l.b = rest
+}
+
+// judgement reads how something is judged now.
+func (l *loader) judgement(j *judgement) {
+	if l.version < 3 || l.err != nil {
+		return
+	}
+	if j.Kind = telemetry.Ailment(l.byte(uint8(telemetry.AilmentCutOff))); j.Kind == telemetry.AilmentNone {
+		return
+	}
+	j.Health = telemetry.HealthDegraded
+	if l.bool() {
+		j.Health = telemetry.HealthFailing
+	}
+	j.Since, j.from, j.Because, j.Says = l.int(), l.int(), l.str(), l.str()
+	if j.Score = math.Float64frombits(binary.LittleEndian.Uint64(l.eight())); !(j.Score >= 0 && j.Score <= math.MaxFloat64) {
+		l.fail(errNonsense)
+	}
+}
+
+// eight are the next eight bytes, zeros where there are none.
+func (l *loader) eight() []byte {
+	if b := l.bytes(8); len(b) == 8 {
+		return b
+	}
+	return make([]byte, 8)
+}
+
+// chronicle reads what was judged, and is over.
+func (l *loader) chronicle(c *chronicle) {
+	c.began, c.lost = l.int(), l.uint()
+	for range l.count(16) {
+		p := pastJudgement{edge: l.bool(), id: l.str(), until: l.int()}
+		l.judgement(&p.judgement)
+		if l.err != nil {
+			return
+		}
+		if p.Kind == telemetry.AilmentNone || p.from >= p.until || len(c.over) >= mostPast {
+			l.fail(errNonsense)
+			return
+		}
+		c.over = append(c.over, p)
+	}
 }
 
 func (l *loader) exemplar(x *exemplar) {

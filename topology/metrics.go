@@ -18,6 +18,9 @@ type Stats struct {
 	Observations uint64
 	Pending      int // halves that wait now
 	Edges, Nodes int
+	Ill          int    // nodes and edges that are judged ill
+	Culprits     int    // of these, nodes that are so by themselves
+	Forgotten    uint64 // judgements that past graphs do not know any more
 	Evicted      Evicted
 	LeftOut      LeftOut
 	Dropped      Dropped
@@ -47,6 +50,8 @@ func (t *Topology) Stats() Stats {
 	defer t.mu.Unlock()
 	s := t.stats
 	s.Pending, s.Edges, s.Nodes = t.pending.Len(), t.edges.live, t.nodes.live
+	v := &t.observant.verdict
+	s.Ill, s.Culprits, s.Forgotten = len(v.nodes)+len(v.edges), len(v.culprits), v.past.lost
 	return s
 }
 
@@ -60,6 +65,9 @@ func (t *Topology) Register(r prometheus.Registerer) error {
 		pending:      prometheus.NewDesc("binnacle_topology_pending_halves", "Halves that wait for their other half.", nil, nil),
 		edges:        prometheus.NewDesc("binnacle_topology_edges", "Edges of the live graph.", nil, nil),
 		nodes:        prometheus.NewDesc("binnacle_topology_nodes", "Nodes of the live graph.", nil, nil),
+		ill:          prometheus.NewDesc("binnacle_topology_ill", "Nodes and edges of the live graph that are judged ill.", nil, nil),
+		culprits:     prometheus.NewDesc("binnacle_topology_culprits", "Nodes of the live graph that are ill by themselves.", nil, nil),
+		forgotten:    prometheus.NewDesc("binnacle_topology_judgements_forgotten_total", "Judgements that are over and were forgotten for want of room: past graphs do not have them.", nil, nil),
 		evicted: prometheus.NewDesc("binnacle_topology_evicted_total",
 			"Edges and nodes that had been idle for as long as they were seen, and made room; what they counted is at overflow.", []string{"what"}, nil),
 		floods: prometheus.NewDesc("binnacle_topology_name_floods", "Services, or patterns of service names, that make very many names at present; /api/v1/status names them.", nil, nil),
@@ -72,12 +80,13 @@ func (t *Topology) Register(r prometheus.Registerer) error {
 
 type collector struct {
 	t                                                                              *Topology
+	ill, culprits, forgotten                                                       *prometheus.Desc
 	halves, observations, pending, edges, nodes, evicted, floods, leftOut, dropped *prometheus.Desc
 }
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range [...]*prometheus.Desc{c.halves, c.observations, c.pending, c.edges, c.nodes, c.evicted, c.floods, c.leftOut, c.dropped} {
+	for _, d := range [...]*prometheus.Desc{c.halves, c.observations, c.pending, c.edges, c.nodes, c.ill, c.culprits, c.forgotten, c.evicted, c.floods, c.leftOut, c.dropped} {
 		ch <- d
 	}
 }
@@ -102,6 +111,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.pending, s.Pending)
 	gauge(c.edges, s.Edges)
 	gauge(c.nodes, s.Nodes)
+	gauge(c.ill, s.Ill)
+	gauge(c.culprits, s.Culprits)
+	count(c.forgotten, s.Forgotten)
 	count(c.evicted, s.Evicted.Edges, "edges")
 	count(c.evicted, s.Evicted.Nodes, "nodes")
 	gauge(c.floods, len(c.t.Findings(time.Time{})))

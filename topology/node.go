@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/telemetry/health"
 )
 
 // Names that the graph itself gives.
@@ -38,7 +39,11 @@ type node struct {
 	// many never did. See expire.go.
 	met, orphaned uint64
 
-	drawn drawnNode
+	in, out []*edge // in no order; what leads away from nowhere is in out of that
+
+	watch  health.Watch // of its inbound traffic
+	judged judgement
+	drawn  drawnNode
 }
 
 // endpoint is a node with the details of a workload.
@@ -263,6 +268,7 @@ func (t *Topology) removeNode(id nodeID) {
 	}
 	ns.made(n, -1)
 	ns.bytes -= len(n.key.Name) + len(n.key.Namespace)
+	t.partWithNode(n)
 	t.pub.removedNode(n)
 	ns.list[id] = nil
 	ns.free = append(ns.free, id)

@@ -14,6 +14,7 @@ import (
 type publisher struct {
 	changed bool // anything may have
 	reorder bool // edges or nodes came or went
+	judged  bool // there are other culprits
 	last    int64
 	version uint64
 	current atomic.Pointer[telemetry.Graph]
@@ -32,7 +33,7 @@ type publisher struct {
 }
 
 func (p *publisher) init() {
-	p.current.Store(&telemetry.Graph{Origin: telemetry.OriginLive, Nodes: []telemetry.GraphNode{}, Edges: []telemetry.GraphEdge{}})
+	p.current.Store(&telemetry.Graph{Origin: telemetry.OriginLive, Nodes: []telemetry.GraphNode{}, Edges: []telemetry.GraphEdge{}, Culprits: []string{}})
 	p.in, p.out = map[nodeID][]*edge{}, map[nodeID][]*edge{}
 }
 
@@ -98,16 +99,17 @@ func (t *Topology) publish() {
 	if t.renderNodes() {
 		some = true
 	}
-	if !some && !p.reorder {
+	if !some && !p.reorder && !p.judged {
 		return
 	}
 	p.version++
+	p.judged = false
 	if p.reorder {
 		t.reorder()
 	}
 	g := &telemetry.Graph{
 		Version: p.version, Time: t.now, Origin: telemetry.OriginLive,
-		Nodes: make([]telemetry.GraphNode, len(p.nodeOrder)), Edges: make([]telemetry.GraphEdge, len(p.edgeOrder)),
+		Nodes: make([]telemetry.GraphNode, len(p.nodeOrder)), Edges: make([]telemetry.GraphEdge, len(p.edgeOrder)), Culprits: t.observant.verdict.culprits,
 	}
 	for i, n := range p.nodeOrder {
 		g.Nodes[i] = n.drawn.is

@@ -16,6 +16,18 @@ type drawnEdge struct {
 	is      telemetry.GraphEdge
 }
 
+// drawnID is the id by which an edge is drawn.
+func (t *Topology) drawnID(e *edge) string {
+	if e.drawn.id == "" {
+		src := e.src
+		if src == nowhere {
+			src = t.nodes.byKey[callerNode()]
+		}
+		e.drawn.id = t.nodes.list[src].drawnID() + ">" + t.nodes.list[e.dst].drawnID() + "|" + e.protocol.String()
+	}
+	return e.drawn.id
+}
+
 // renderEdge renders an edge anew; changed says that it differs from what was
 // shown. An edge of the unknown client is rendered with its node, which may have a rest for it
 // (see inbound.go); one from nowhere shows that alone, in the unknown client's name.
@@ -24,9 +36,6 @@ func (t *Topology) renderEdge(e *edge, more *rest) (changed bool) {
 	src := e.src
 	if src == nowhere {
 		src = t.nodes.byKey[callerNode()]
-	}
-	if d.id == "" {
-		d.id = t.nodes.list[src].drawnID() + ">" + t.nodes.list[e.dst].drawnID() + "|" + e.protocol.String()
 	}
 	tr := &t.pub.traffic
 	tr.reset()
@@ -38,11 +47,12 @@ func (t *Topology) renderEdge(e *edge, more *rest) (changed bool) {
 	}
 	windows := tr.show()
 	is := telemetry.GraphEdge{
-		ID:          d.id,
+		ID:          t.drawnID(e),
 		Source:      t.nodes.list[src].drawnID(),
 		Target:      t.nodes.list[e.dst].drawnID(),
 		Protocol:    e.protocol,
-		Health:      t.judge(&tr.sums, &tr.dist),
+		Health:      e.judged.health(tr.sums[signal.Minute].Requests),
+		Judgement:   e.judged.Judgement,
 		MTLS:        e.mutual(),
 		ThrottledBy: t.pub.throttled[edgeKey{src, e.dst, e.protocol}],
 		FirstSeen:   e.first,
@@ -78,7 +88,7 @@ func (t *Topology) renderEdge(e *edge, more *rest) (changed bool) {
 	}
 	t.pub.reorder = t.pub.reorder || !d.visible
 	old := &d.is
-	if d.visible && windows == d.windows && is.Health == old.Health && is.Totals == old.Totals && is.Witnesses == old.Witnesses &&
+	if d.visible && windows == d.windows && is.Health == old.Health && is.Judgement == old.Judgement && is.Totals == old.Totals && is.Witnesses == old.Witnesses &&
 		is.MTLS == old.MTLS && is.FirstSeen == old.FirstSeen && is.LastSeen == old.LastSeen && sameRates(is.ThrottledBy, old.ThrottledBy) &&
 		e.slow == d.slow && e.failed == d.failed && e.exemplarsStand(t.now) {
 		return false

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 	"slices"
 	"strings"
 
@@ -39,8 +40,10 @@ func (t *Topology) encode() []byte {
 	e.uint(uint64(t.applied))
 	e.int(t.now)
 	e.int(t.nextSweep)
+	e.int(t.looked)
 	e.recent(&t.door)
 	e.recent(&t.repeats)
+	e.chronicle(&t.observant.verdict.past)
 	e.nodes()
 	e.edges()
 	e.routes()
@@ -119,6 +122,8 @@ func (e *saver) nodes() {
 		e.uint(n.orphaned)
 		e.int(n.since)
 		e.str(n.maker)
+		e.b = n.watch.Append(e.b)
+		e.judgement(&n.judged)
 		proved := slices.Sorted(slices.Values(n.proved))
 		e.uint(uint64(len(proved)))
 		for _, p := range proved {
@@ -189,6 +194,35 @@ func (e *saver) edges() {
 				e.b = a.Append(e.b)
 			}
 		}
+		e.b = ed.watch.Append(e.b)
+		e.judgement(&ed.judged)
+	}
+}
+
+func (e *saver) judgement(j *judgement) {
+	e.b = append(e.b, byte(j.Kind))
+	if j.Kind == telemetry.AilmentNone {
+		return
+	}
+	e.bool(j.Health == telemetry.HealthFailing)
+	e.int(j.Since)
+	e.int(j.from)
+	e.str(j.Because)
+	e.str(j.Says)
+	e.b = binary.LittleEndian.AppendUint64(e.b, math.Float64bits(j.Score))
+}
+
+func (e *saver) chronicle(c *chronicle) {
+	c.sort()
+	e.int(c.began)
+	e.uint(c.lost)
+	e.uint(uint64(len(c.over)))
+	for i := range c.over {
+		p := &c.over[i]
+		e.bool(p.edge)
+		e.str(p.id)
+		e.int(p.until)
+		e.judgement(&p.judgement)
 	}
 }
 

@@ -16,9 +16,10 @@ import (
 // A story is a file of testdata: spans and log entries in, graph out.
 //
 //	batch at=1s          each line is a span or a log entry, written as key=value
-//	tick at=12s          time passes
+//	tick at=12s          time passes; with to=20s a second at a time
 //	graph                the edges: totals as they are shown, counts by witness
 //	nodes                the nodes with their inbound rates over a minute
+//	judged               who is to blame, and what is said of whom
 //	inbound window=10s   each node's inbound rate/errors/throttled, and what its drawn edges sum to
 //	observed             what Consume and Tick have returned since the last time
 //	throttled            rules' rates are reported: source target rule rate
@@ -62,11 +63,20 @@ func TestStories(t *testing.T) {
 				return ""
 			case "tick":
 				s.observe(s.t.Tick(storyStart + int64(duration(t, at))))
+				if d.HasArg("to") {
+					var to string
+					d.ScanArgs(t, "to", &to)
+					for now := duration(t, at); now <= duration(t, to); now += time.Second {
+						s.observe(s.t.Tick(storyStart + int64(now)))
+					}
+				}
 				return ""
 			case "graph":
 				return edgesText(s.t)
 			case "nodes":
 				return nodesText(s.t)
+			case "judged":
+				return judgedText(s.t)
 			case "inbound":
 				var window string
 				d.ScanArgs(t, "window", &window)
@@ -181,6 +191,24 @@ func edgesText(t *Topology) string {
 			fmt.Fprintf(&sb, " by=%s:%v", r.Rule, r.Rate)
 		}
 		fmt.Fprintf(&sb, " %s\n", e.Health)
+	}
+	return sb.String()
+}
+
+func judgedText(t *Topology) string {
+	g := fresh(t)
+	var sb strings.Builder
+	fmt.Fprintf(&sb, "culprits: %s\n", strings.Join(g.Culprits, " "))
+	say := func(id string, j *telemetry.Judgement) {
+		if j.Kind != telemetry.AilmentNone {
+			fmt.Fprintf(&sb, "%s: %s because=%q since=%v score=%v: %s\n", id, j.Kind, j.Because, time.Duration(j.Since-storyStart), j.Score, j.Says)
+		}
+	}
+	for i := range g.Nodes {
+		say(g.Nodes[i].ID, &g.Nodes[i].Judgement)
+	}
+	for i := range g.Edges {
+		say(g.Edges[i].ID, &g.Edges[i].Judgement)
 	}
 	return sb.String()
 }

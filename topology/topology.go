@@ -44,9 +44,11 @@ type Topology struct {
 	prefetched uint64
 
 	nextSweep int64 // when the old are next looked for
+	looked    int64 // the latest time given to Tick
 
-	pub publisher
-	hub hub
+	observant observant
+	pub       publisher
+	hub       hub
 }
 
 // limits bound what has no setting, each by a constant; tests take less.
@@ -66,6 +68,7 @@ func New(cfg Config) *Topology {
 	t.nodes.init()
 	t.edges.init()
 	t.pub.init()
+	t.observant.verdict.init()
 	t.cursor, t.back = signal.At(0), signal.At(0)
 	return t
 }
@@ -150,6 +153,12 @@ func (t *Topology) Tick(now int64) telemetry.Observed {
 	t.observed.reclaim()
 	t.advance(now)
 	t.sweepEmptied()
+	if now > t.looked { // a time that is told again, as when a log is replayed behind a checkpoint, is no new look
+		before := t.looked
+		t.looked = now
+		t.look(before)
+		t.judge(before)
+	}
 	t.publish()
 	return t.observed.lend(t.applied, t.applied)
 }

@@ -77,7 +77,7 @@ func BenchmarkPastGraph(b *testing.B) {
 		rule health.Config
 	}{{"calm", calm}, {"compared", health.DefaultConfig()}} {
 		b.Run(c.name, func(b *testing.B) {
-			r := aggregator.NewGraphReader(m.db, c.rule)
+			r := aggregator.NewGraphReader(m.db, c.rule, nil)
 			for b.Loop() {
 				g, err := r.Graph(context.Background(), m.now.Add(-15*time.Minute), m.now)
 				if err != nil || len(g.Edges) != 100 {

@@ -52,7 +52,7 @@ func newSurfaces(t *testing.T) *surfaces {
 	s.agg = aggregator.New(aggregator.DefaultConfig(), prometheus.NewRegistry())
 	cfg := topology.DefaultConfig()
 	s.graph = topology.New(cfg)
-	s.past = aggregator.NewGraphReader(db, cfg.Health)
+	s.past = aggregator.NewGraphReader(db, cfg.Health, s.graph)
 	s.engine = promql.NewEngine(promql.EngineOpts{MaxSamples: 1e6, Timeout: time.Minute, LookbackDelta: 5 * time.Minute})
 	c, err := collector.New(collector.DefaultConfig(), nil, s, collector.NewPool(), prometheus.NewRegistry(), func() time.Time { return s.now })
 	if err != nil {

@@ -24,7 +24,7 @@ const bodiesShare = 16
 
 // openAPI makes the query APIs and opens the web port.
 func (a *App) openAPI(ctx context.Context) error {
-	a.past = aggregator.NewGraphReader(a.series, a.cfg.Topology.Health)
+	a.past = aggregator.NewGraphReader(a.series, a.cfg.Topology.Health, a.topology)
 	q := query.New(a.blocks, a.topology, a.past, query.DefaultLimits())
 	ours, err := binnacle.New(binnacle.Deps{
 		Query: q, Quotas: func() binnacle.Quotas { return quotas(a.quota.Status(time.Now())) }, Status: a.status, Now: a.clock.Now,

@@ -206,7 +206,7 @@ func TestDecisionsAreListed(t *testing.T) {
 }
 
 // cores are the packages whose state must be a function of their input (I6).
-var cores = []string{"telemetry", "telemetry/analysis", "telemetry/bucket", "telemetry/health", "topology", "aggregator", "aggregator/views", "quota/window", "quota/rule", "quota/top"}
+var cores = []string{"telemetry", "telemetry/analysis", "telemetry/bucket", "telemetry/health", "telemetry/baseline", "telemetry/blame", "topology", "aggregator", "aggregator/views", "quota/window", "quota/rule", "quota/top"}
 
 // A core that asked for the time, for chance or for the disk could not be replayed.
 func TestCoresArePure(t *testing.T) {

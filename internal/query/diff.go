@@ -24,7 +24,7 @@ func Diff(old, now *telemetry.Graph) telemetry.GraphDelta {
 	d := telemetry.GraphDelta{
 		Version: now.Version, Time: now.Time,
 		Nodes: []telemetry.GraphNode{}, Edges: []telemetry.GraphEdge{},
-		RemovedNodes: []string{}, RemovedEdges: []string{},
+		RemovedNodes: []string{}, RemovedEdges: []string{}, Culprits: now.Culprits,
 	}
 	if old == now {
 		return d
@@ -77,13 +77,13 @@ func walk[T any](old, now []T, id func(*T) string, same func(a, b *T) bool, put 
 }
 
 func sameNode(a, b *telemetry.GraphNode) bool {
-	return a.LastSeen == b.LastSeen && a.Health == b.Health && a.Kind == b.Kind && a.Name == b.Name &&
+	return a.LastSeen == b.LastSeen && a.Health == b.Health && a.Judgement == b.Judgement && a.Kind == b.Kind && a.Name == b.Name &&
 		a.Namespace == b.Namespace && a.Cluster == b.Cluster && a.System == b.System &&
 		slices.Equal(a.Versions, b.Versions) && sameWindows(a.Windows, b.Windows)
 }
 
 func sameEdge(a, b *telemetry.GraphEdge) bool {
-	return a.LastSeen == b.LastSeen && a.FirstSeen == b.FirstSeen && a.Health == b.Health && a.MTLS == b.MTLS &&
+	return a.LastSeen == b.LastSeen && a.FirstSeen == b.FirstSeen && a.Health == b.Health && a.Judgement == b.Judgement && a.MTLS == b.MTLS &&
 		a.Totals == b.Totals && a.Witnesses == b.Witnesses &&
 		a.Source == b.Source && a.Target == b.Target && a.Protocol == b.Protocol &&
 		slices.Equal(a.ThrottledBy, b.ThrottledBy) && slices.Equal(a.Exemplars, b.Exemplars) &&

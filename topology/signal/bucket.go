@@ -58,6 +58,46 @@ func (d *Dist) Without(part *Dist) Dist {
 	return out
 }
 
+// Merge adds o to d.
+func (d *Dist) Merge(o *Dist) {
+	for i := o.lo; i < o.hi; i++ {
+		if n := o.counts[i]; n != 0 {
+			d.add(i, n)
+		}
+	}
+}
+
+// Count is how many durations there are.
+func (d *Dist) Count() float64 { return float64(d.Total) }
+
+// Quantile estimates one quantile in milliseconds, 0 for an empty distribution.
+func (d *Dist) Quantile(q float64) float64 {
+	var ms [1]float64
+	d.Quantiles([]float64{q}, ms[:])
+	return ms[0]
+}
+
+// Above is how many are in buckets above the one that holds ms milliseconds.
+func (d *Dist) Above(ms float64) float64 {
+	var n int64
+	for i := max(d.lo, BucketOf(int64(ms*1e6))+1); i < d.hi; i++ {
+		n += d.counts[i]
+	}
+	return float64(n)
+}
+
+// Mean is the mean in milliseconds, as good as the buckets are narrow; 0 for an empty distribution.
+func (d *Dist) Mean() float64 {
+	if d.Total <= 0 {
+		return 0
+	}
+	sum := 0.0
+	for i := d.lo; i < d.hi; i++ {
+		sum += float64(d.counts[i]) * middle(i)
+	}
+	return sum / float64(d.Total)
+}
+
 // Quantiles estimates quantiles, which are given in ascending order, in
 // milliseconds. ok is false for an empty distribution.
 func (d *Dist) Quantiles(qs, ms []float64) (ok bool) {

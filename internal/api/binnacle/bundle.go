@@ -30,6 +30,9 @@ func newBundle(source, target string, first *telemetry.GraphEdge) *bundle {
 func (b *bundle) take(e *telemetry.GraphEdge) {
 	b.of++
 	b.e.Health = max(b.e.Health, e.Health)
+	if e.Judgement.Score > b.e.Judgement.Score {
+		b.e.Judgement = e.Judgement
+	}
 	if b.e.Protocol != e.Protocol {
 		b.e.Protocol = telemetry.ProtocolUnknown
 	}

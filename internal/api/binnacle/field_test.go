@@ -228,7 +228,7 @@ func differ(key string, x, y any) (keys []string) {
 // written are the names that a type of the vocabulary goes by in the web view: the interface of types.ts, and the check of shapes.ts.
 var written = map[string][2]string{
 	"GraphEdge": {"GraphEdge", "edge"}, "GraphNode": {"GraphNode", "node"}, "Signals": {"Signals", "signals"}, "Exemplar": {"Exemplar", "exemplar"},
-	"WitnessCounts": {"Witnesses", "edge"}, "Totals": {"GraphEdge", "edge"}, "RuleRate": {"GraphEdge", "edge"},
+	"WitnessCounts": {"Witnesses", "edge"}, "Totals": {"GraphEdge", "edge"}, "RuleRate": {"GraphEdge", "edge"}, "Judgement": {"Judgement", "judgement"},
 }
 
 // checkPapers looks for the field where people and the web view read of it.
@@ -259,7 +259,7 @@ func (l *leaf) checkPapers(t *testing.T) {
 }
 
 // drawn is a live and a past graph of traffic that gives cause for every field: all four witnesses, errors, refusals by a rule, mutual
-// TLS, two versions, two clusters, a database.
+// TLS, two versions, two clusters, a database, a culprit and its victim.
 func drawn(t *testing.T) (live, past *telemetry.Graph) {
 	t.Helper()
 	ctx, reg, noon := context.Background(), prometheus.NewRegistry(), apitest.Noon()
@@ -292,7 +292,7 @@ func drawn(t *testing.T) (live, past *telemetry.Graph) {
 	end := noon.Add(time.Minute)
 	graph.SetThrottledBy(end.UnixNano(), []topology.ThrottledBy{{Target: "cart.shop", Rule: "shop/path", Rate: 2}})
 	graph.Tick(end.Add(time.Second).UnixNano())
-	past, err = aggregator.NewGraphReader(db, health.DefaultConfig()).Graph(ctx, noon, end)
+	past, err = aggregator.NewGraphReader(db, health.DefaultConfig(), graph).Graph(ctx, noon, end)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,6 +315,9 @@ func call(n int, now time.Time) *telemetry.Batch {
 	b.Resources[cart].Identity.Cluster = b.InternString("west")
 	id, client, server := apitest.TraceID(byte(n+1)), apitest.SpanID(byte(2*n+1)), apitest.SpanID(byte(2*n+2))
 	status := apitest.KV("http.response.status_code", code)
+	// The frontend passes on what it gets to whoever asked.
+	apitest.AddSpan(b, telemetry.Span{TraceID: id, SpanID: telemetry.SpanID{2, byte(n)}, Start: b.Received, Duration: 9e6, Resource: front, Kind: telemetry.KindServer},
+		"GET /", apitest.KV("http.request.method", "GET"), status)
 	apitest.AddSpan(b, telemetry.Span{TraceID: id, SpanID: client, Start: b.Received, Duration: 9e6, Resource: front, Kind: telemetry.KindClient},
 		"GET", apitest.KV("http.request.method", "GET"), status)
 	apitest.AddSpan(b, telemetry.Span{TraceID: id, SpanID: server, ParentID: client, Start: b.Received + 1e6, Duration: 7e6, Resource: cart, Kind: telemetry.KindServer},

@@ -48,6 +48,8 @@ type foldedGraph struct {
 	nodes   []foldedNode
 	edges   []foldedEdge
 	damaged []telemetry.Damage
+	// culprits are those of the whole graph, also such as are in folded groups.
+	culprits []string
 }
 
 // A foldedNode is a group, or a node that is shown.
@@ -116,7 +118,7 @@ func fold(g *telemetry.Graph, v viewport) *foldedGraph {
 		f.windows = windowOrder[:]
 	}
 	open := f.opened(v)
-	out := &foldedGraph{version: g.Version, time: g.Time, origin: g.Origin, edges: f.edges(), damaged: g.Incomplete}
+	out := &foldedGraph{version: g.Version, time: g.Time, origin: g.Origin, edges: f.edges(), culprits: g.Culprits, damaged: g.Incomplete}
 	for i := range g.Nodes {
 		if f.shown[i] {
 			n := g.Nodes[i]

@@ -13,6 +13,7 @@ func appendFolded(b []byte, g *foldedGraph) []byte {
 	jsonout.List(&j, g.nodes, writeFoldedNode)
 	j.Key("edges")
 	jsonout.List(&j, g.edges, writeFoldedEdge)
+	j.Key("culprits").Texts(g.culprits)
 	writeIncomplete(&j, g.damaged)
 	j.Close('}')
 	return j.B

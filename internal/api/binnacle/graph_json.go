@@ -25,6 +25,7 @@ func appendGraph(b []byte, g *telemetry.Graph) []byte {
 	jsonout.List(&j, g.Nodes, writeNode)
 	j.Key("edges")
 	jsonout.List(&j, g.Edges, writeEdge)
+	j.Key("culprits").Texts(g.Culprits)
 	writeIncomplete(&j, g.Incomplete)
 	j.Close('}')
 	return j.B
@@ -41,6 +42,7 @@ func appendDelta(b []byte, d *telemetry.GraphDelta) []byte {
 	jsonout.List(&j, d.Edges, writeEdge)
 	j.Key("removed_nodes").Texts(d.RemovedNodes)
 	j.Key("removed_edges").Texts(d.RemovedEdges)
+	j.Key("culprits").Texts(d.Culprits)
 	j.Close('}')
 	return j.B
 }
@@ -60,6 +62,7 @@ func writeNodeFields(j *jsonout.Writer, n *telemetry.GraphNode, kind string) {
 	j.Field("system", n.System)
 	j.Key("versions").Texts(n.Versions)
 	j.Field("health", n.Health.String())
+	writeJudgement(j, &n.Judgement)
 	writeWindows(j.Key("windows"), n.Windows)
 	j.Key("last_seen").Millisecond(n.LastSeen)
 }
@@ -76,6 +79,7 @@ func writeEdgeFields(j *jsonout.Writer, e *telemetry.GraphEdge) {
 	j.Field("target", e.Target)
 	j.Field("protocol", e.Protocol.String())
 	j.Field("health", e.Health.String())
+	writeJudgement(j, &e.Judgement)
 	writeWindows(j.Key("windows"), e.Windows)
 	writeTotals(j.Key("totals"), &e.Totals)
 	writeWitnesses(j.Key("witnesses"), &e.Witnesses)
@@ -90,6 +94,21 @@ func writeEdgeFields(j *jsonout.Writer, e *telemetry.GraphEdge) {
 	}
 	j.Key("first_seen").Millisecond(e.FirstSeen)
 	j.Key("last_seen").Millisecond(e.LastSeen)
+}
+
+// writeJudgement writes what is wrong, where anything is.
+func writeJudgement(j *jsonout.Writer, v *telemetry.Judgement) {
+	if v.Kind == telemetry.AilmentNone {
+		return
+	}
+	j.Key("judgement")
+	j.Open('{')
+	j.Field("kind", v.Kind.String())
+	j.Key("since").Millisecond(v.Since)
+	j.Field("because", v.Because)
+	j.Field("says", v.Says)
+	j.Key("score").Signal(v.Score)
+	j.Close('}')
 }
 
 func writeTotals(j *jsonout.Writer, t *telemetry.Totals) {

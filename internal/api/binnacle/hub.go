@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -212,7 +213,7 @@ func (h *hub) publish(stop <-chan struct{}) (changed bool) {
 		return h.skip(stop, next)
 	}
 	d := query.Diff(now, next)
-	changed = !query.Empty(&d)
+	changed = !query.Empty(&d) || !slices.Equal(now.Culprits, next.Culprits)
 	var frame []byte
 	if changed {
 		frame = appendDelta(appendEvent(nil, "delta", d.Version), &d)

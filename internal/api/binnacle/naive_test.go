@@ -29,7 +29,7 @@ func snake(name string) string {
 }
 
 // mayBeAbsent are the fields that are left out where there is nothing to say.
-var mayBeAbsent = map[string]bool{"throttled_by": true, "exemplars": true, "p50": true, "p90": true, "p99": true, "incomplete": true}
+var mayBeAbsent = map[string]bool{"throttled_by": true, "judgement": true, "exemplars": true, "p50": true, "p90": true, "p99": true, "incomplete": true}
 
 // naive is v, which the field name holds, as encoding/json reads it.
 func naive(name string, v reflect.Value) any {
@@ -44,7 +44,7 @@ func naive(name string, v reflect.Value) any {
 		return naive(name, v.Elem())
 	case reflect.Int64:
 		switch name {
-		case "Time", "FirstSeen", "LastSeen":
+		case "Time", "FirstSeen", "LastSeen", "Since":
 			return float64(v.Int() / 1e6)
 		case "Duration":
 			return float64(v.Int()) / 1e6
@@ -87,6 +87,13 @@ func draw(t *rapid.T, label string, v reflect.Value) {
 	case telemetry.Health:
 		v.SetUint(uint64(rapid.IntRange(0, 3).Draw(t, label)))
 		return
+	case telemetry.Ailment:
+		v.SetUint(uint64(rapid.IntRange(1, 4).Draw(t, label)))
+		return
+	case telemetry.Judgement:
+		if rapid.Bool().Draw(t, label+"?") {
+			return // it is well
+		}
 	case telemetry.Origin:
 		v.SetUint(uint64(rapid.IntRange(0, 1).Draw(t, label)))
 		return

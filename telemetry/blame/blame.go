@@ -1,0 +1,265 @@
+// Package blame finds out whose doing it is that services are ill. It is a pure function of what is
+// known of nodes and edges at one moment.
+package blame
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/telemetry/health"
+)
+
+// The problem: where one service is slow or fails, all that call it are slow or fail as well, and
+// who looks at the red ones sees ten and not the one.
+//
+// The rule, for each node that is ill, by what it has now beyond its usual, a second:
+//
+//	slow       the time its callers wait longer, rate * (mean - usual mean), against the same of its own calls
+//	failing    its errors beyond the usual, against errors and refusals of its own calls beyond theirs; a call that is
+//	           ill and slow explains errors too, since who waits in vain fails
+//	throttled  its refusals, against those of its own calls
+//	cut off    a source that fails by itself explains that it calls no more
+//
+// Where its calls explain at least half, it is ill because of the callee that explains most, or of whatever made that
+// ill; otherwise by itself. Of those that blame each other in a circle, the one that explains itself
+// best is the culprit.
+//
+// What a node's own time is follows from sums over its edges, not from traces: of calls in parallel it sees the sum and not the
+// longest, so a node that calls in parallel seems to have less own time than it has, and may be excused by a slow
+// callee though it is slow as well. Then both are slow, and the callee is named until it is well.
+//
+// Not chosen: the deepest that is ill (a healthy tail below an ill database hides it; one that is a little ill for its own
+// reasons takes the blame for all above); random walks (their ranks cannot be explained in a sentence).
+
+// A Patient is what is known of a node or an edge.
+type Patient struct {
+	Kind    telemetry.Ailment
+	Since   int64 // Unix nanoseconds
+	Severe  bool
+	Figures health.Figures
+}
+
+// A Node is a node with its inbound traffic.
+type Node struct {
+	Patient
+	ID, Name string
+}
+
+// An Edge is a way by which one node calls another, both by their place among the nodes.
+type Edge struct {
+	Patient
+	Source, Target int
+}
+
+// A Verdict is the judgement of each node and edge, in the order given, and the ids of the culprits, the worst first.
+type Verdict struct {
+	Nodes, Edges []telemetry.Judged
+	Culprits     []string
+}
+
+// explained is the share of what is beyond the usual that calls must explain.
+const explained = 0.5
+
+// noise is by what part of its usual mean a call must be slower to explain anything.
+const noise = 0.25
+
+// court is one sitting.
+type court struct {
+	nodes []Node
+	edges []Edge
+	out   [][]int // edges by their source
+	in    [][]int
+	cause []cause
+	root  []int // the culprit, -1 where not ill
+}
+
+// cause is why a node is ill: the edge that explains most, -1 for none.
+type cause struct {
+	edge        int
+	more, below float64 // what is beyond the usual, and how much of it calls explain; of slow ones in milliseconds a request
+}
+
+// Judge judges all.
+func Judge(nodes []Node, edges []Edge) Verdict {
+	c := court{nodes: nodes, edges: edges, out: make([][]int, len(nodes)), in: make([][]int, len(nodes)), cause: make([]cause, len(nodes)), root: make([]int, len(nodes))}
+	for i, e := range edges {
+		c.out[e.Source] = append(c.out[e.Source], i)
+		c.in[e.Target] = append(c.in[e.Target], i)
+	}
+	c.presume()
+	for n := range nodes {
+		c.cause[n] = c.because(n)
+	}
+	for n := range nodes {
+		c.root[n] = c.follow(n)
+	}
+	return c.verdict()
+}
+
+// presume takes the target of an ill edge for as ill as the edge where it is not known to be: other callers may
+// outnumber the one that suffers, or it reports nothing.
+func (c *court) presume() {
+	for i := range c.nodes {
+		n := &c.nodes[i]
+		if n.Kind != telemetry.AilmentNone {
+			continue
+		}
+		for _, e := range c.in[i] {
+			if p := &c.edges[e].Patient; p.Kind != telemetry.AilmentNone && (p.Kind != telemetry.AilmentCutOff || n.Figures.Rate == 0) && (n.Kind == telemetry.AilmentNone || weight(p) > weight(&n.Patient)) {
+				n.Patient = *p
+			}
+		}
+	}
+}
+
+// because finds what explains a node's illness.
+func (c *court) because(n int) cause {
+	p := &c.nodes[n].Patient
+	why := cause{edge: -1}
+	var of func(e *Patient) float64
+	switch p.Kind {
+	case telemetry.AilmentNone:
+		return why
+	case telemetry.AilmentSlow:
+		why.more, of = late(p), func(e *Patient) float64 {
+			if e.Figures.Mean < (1+noise)*e.Figures.Usual.Mean {
+				return 0
+			}
+			return late(e)
+		}
+	case telemetry.AilmentFailing:
+		why.more, of = failed(p), func(e *Patient) float64 { return failed(e) + refused(e) }
+	case telemetry.AilmentThrottled:
+		why.more, of = refused(p), refused
+	case telemetry.AilmentCutOff:
+		return c.deserted(n)
+	}
+	best := 0.0
+	for _, e := range c.out[n] {
+		if c.edges[e].Target == n {
+			continue
+		}
+		x := of(&c.edges[e].Patient)
+		why.below += x
+		if x > best {
+			best, why.edge = x, e
+		}
+	}
+	if why.below < explained*why.more {
+		why.edge = -1
+		if p.Kind == telemetry.AilmentFailing {
+			why.edge = c.awaited(n)
+		}
+	}
+	return why
+}
+
+// awaited is the ill and slow call that a failing node waits for most, -1 for none.
+func (c *court) awaited(n int) int {
+	best, edge := 0.0, -1
+	for _, e := range c.out[n] {
+		if p := &c.edges[e].Patient; p.Kind == telemetry.AilmentSlow && p.Severe && c.edges[e].Target != n && late(p) > best {
+			best, edge = late(p), e
+		}
+	}
+	return edge
+}
+
+// deserted finds out why nobody calls a node any more: a source that fails by itself.
+func (c *court) deserted(n int) cause {
+	for _, e := range c.in[n] {
+		s := c.edges[e].Source
+		if k := c.nodes[s].Kind; s != n && c.edges[e].Kind == telemetry.AilmentCutOff && (k == telemetry.AilmentFailing || k == telemetry.AilmentCutOff) {
+			return cause{edge: e}
+		}
+	}
+	return cause{edge: -1}
+}
+
+// next is the node that a node's illness comes from, -1 for itself.
+func (c *court) next(n int) int {
+	e := c.cause[n].edge
+	switch {
+	case e < 0:
+		return -1
+	case c.nodes[n].Kind == telemetry.AilmentCutOff:
+		return c.edges[e].Source
+	default:
+		return c.edges[e].Target
+	}
+}
+
+// follow finds the culprit of a node's illness.
+func (c *court) follow(n int) int {
+	if c.nodes[n].Kind == telemetry.AilmentNone {
+		return -1
+	}
+	var way []int
+	for at := n; ; {
+		if i := slices.Index(way, at); i >= 0 {
+			circle := way[i:]
+			return slices.MinFunc(circle, func(a, b int) int {
+				return cmp.Or(cmp.Compare(share(&c.cause[a]), share(&c.cause[b])), cmp.Compare(c.nodes[a].ID, c.nodes[b].ID))
+			})
+		}
+		way = append(way, at)
+		to := c.next(at)
+		if to < 0 {
+			return at
+		}
+		if c.nodes[to].Kind == telemetry.AilmentNone { // its call explains it before it is itself called ill
+			c.nodes[to].Patient = c.edges[c.cause[at].edge].Patient
+			c.nodes[to].Kind, c.nodes[to].Since, c.nodes[to].Severe = c.nodes[at].Kind, c.nodes[at].Since, c.nodes[at].Severe
+			c.cause[to] = c.because(to)
+		}
+		at = to
+	}
+}
+
+// share is what part of a node's illness its calls explain.
+func share(w *cause) float64 {
+	if w.more <= 0 {
+		return math.Inf(1)
+	}
+	return w.below / w.more
+}
+
+// late is how much longer than usual is waited, in milliseconds a second.
+func late(p *Patient) float64 {
+	f := &p.Figures
+	if f.Usual.Mean <= 0 {
+		return 0
+	}
+	return max(0, f.Rate*(f.Mean-f.Usual.Mean))
+}
+
+// failed is how many more than usual fail a second, refused how many more are refused.
+func failed(p *Patient) float64 {
+	return max(0, p.Figures.Rate*(p.Figures.Errors-p.Figures.Usual.Errors))
+}
+
+func refused(p *Patient) float64 {
+	return max(0, p.Figures.Rate*(p.Figures.Throttled-p.Figures.Usual.Refused))
+}
+
+// weight is how bad an illness is by itself.
+func weight(p *Patient) float64 {
+	f := &p.Figures
+	switch p.Kind {
+	case telemetry.AilmentFailing:
+		return 2 + 4*f.Errors
+	case telemetry.AilmentCutOff:
+		return 3
+	case telemetry.AilmentSlow:
+		if f.Usual.P90 > 0 {
+			return 1 + min(4, math.Log2(max(1, f.P90/f.Usual.P90)))
+		}
+		return 1
+	case telemetry.AilmentThrottled:
+		return 1 + f.Throttled
+	default:
+		return 0
+	}
+}

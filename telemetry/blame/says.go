@@ -1,0 +1,157 @@
+package blame
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+)
+
+// verdict writes down what was found.
+func (c *court) verdict() Verdict {
+	v := Verdict{Nodes: make([]telemetry.Judged, len(c.nodes)), Edges: make([]telemetry.Judged, len(c.edges)), Culprits: []string{}}
+	victims := make([]int, len(c.nodes))
+	for n, r := range c.root {
+		if r >= 0 && r != n {
+			victims[r]++
+		}
+	}
+	var culprits []int
+	for n := range c.nodes {
+		p := &c.nodes[n].Patient
+		if p.Kind == telemetry.AilmentNone {
+			continue
+		}
+		if c.root[n] < 0 {
+			c.root[n] = c.follow(n) // it was found guilty by a caller
+		}
+		j := telemetry.Judgement{Kind: p.Kind, Since: p.Since, Score: score(p, victims[n])}
+		if r := c.root[n]; r != n {
+			j.Because = c.nodes[r].ID
+			j.Says = c.nodes[n].Name + " is " + words(p.Kind) + " because of " + c.nodes[r].Name + ": " + figures(p)
+		} else {
+			culprits = append(culprits, n)
+			j.Says = c.nodes[n].Name + " is " + words(p.Kind) + " by itself: " + figures(p) + c.own(n)
+		}
+		v.Nodes[n] = telemetry.Judged{Judgement: j, Health: healthOf(p)}
+	}
+	for i := range c.edges {
+		e := &c.edges[i]
+		if e.Kind == telemetry.AilmentNone {
+			continue
+		}
+		j := telemetry.Judgement{Kind: e.Kind, Since: e.Since, Score: score(&e.Patient, 0), Because: c.nodes[e.Target].ID}
+		why := ""
+		if r := c.root[e.Target]; r >= 0 {
+			j.Because = c.nodes[r].ID
+			if r != e.Target {
+				why = " because of " + c.nodes[r].Name
+			}
+		}
+		if c.root[e.Target] < 0 { // it is called by others, and this one calls it no more
+			j.Because = c.nodes[e.Source].ID
+		}
+		j.Says = "calls of " + c.nodes[e.Source].Name + " to " + c.nodes[e.Target].Name + " are " + words(e.Kind) + why + ": " + figures(&e.Patient)
+		v.Edges[i] = telemetry.Judged{Judgement: j, Health: healthOf(&e.Patient)}
+	}
+	slices.SortFunc(culprits, func(a, b int) int {
+		return cmp.Or(cmp.Compare(v.Nodes[b].Score, v.Nodes[a].Score), cmp.Compare(c.nodes[a].ID, c.nodes[b].ID))
+	})
+	for _, n := range culprits {
+		v.Culprits = append(v.Culprits, c.nodes[n].ID)
+	}
+	return v
+}
+
+func healthOf(p *Patient) telemetry.Health {
+	if p.Severe || p.Kind == telemetry.AilmentCutOff {
+		return telemetry.HealthFailing
+	}
+	return telemetry.HealthDegraded
+}
+
+// score ranks: how bad it is, times how many suffer by it. It has three digits, so that it does not change without cause.
+func score(p *Patient, victims int) float64 {
+	s := weight(p) * float64(1+victims)
+	unit := math.Pow(10, math.Floor(math.Log10(max(s, 1e-9)))-2)
+	return math.Round(s/unit) * unit
+}
+
+func words(k telemetry.Ailment) string {
+	if k == telemetry.AilmentCutOff {
+		return "cut off"
+	}
+	return k.String()
+}
+
+// figures are what the judgement rests on.
+func figures(p *Patient) string {
+	f, u := &p.Figures, &p.Figures.Usual
+	since := ""
+	if p.Since > 0 {
+		since = " since " + time.Unix(0, p.Since).UTC().Format("15:04:05") + " UTC"
+	}
+	known := u.Requests > 0
+	requests := number(f.Rate) + " requests a second"
+	if f.Rate == 0 {
+		requests = "the last requests"
+	}
+	switch p.Kind {
+	case telemetry.AilmentSlow:
+		return fmt.Sprintf("p90 %s against its usual %s%s", millis(f.P90), millis(u.P90), since)
+	case telemetry.AilmentFailing:
+		return fmt.Sprintf("%s of %s fail%s%s", percent(f.Errors), requests, usually(known, u.Errors), since)
+	case telemetry.AilmentThrottled:
+		return fmt.Sprintf("a limit refuses %s of %s%s%s", percent(f.Throttled), requests, usually(known, u.Refused), since)
+	case telemetry.AilmentCutOff:
+		return fmt.Sprintf("no request where there were %s a second%s", number(u.Rate), since)
+	default:
+		return ""
+	}
+}
+
+func usually(known bool, share float64) string {
+	if !known {
+		return ""
+	}
+	return " against its usual " + percent(share)
+}
+
+// own says how much of a slow node's time, or of its errors, is its own.
+func (c *court) own(n int) string {
+	p, why := &c.nodes[n].Patient, &c.cause[n]
+	switch {
+	case p.Kind == telemetry.AilmentSlow && why.more > 0 && p.Figures.Rate > 0:
+		more := why.more / p.Figures.Rate
+		mine := max(0, more-why.below/p.Figures.Rate)
+		return fmt.Sprintf("; of %s more a request %s are its own time", millis(more), millis(mine))
+	case p.Kind == telemetry.AilmentFailing && why.below > 0 && why.more > 0:
+		return fmt.Sprintf("; %s of it comes from calls that fail below", percent(min(1, why.below/why.more)))
+	default:
+		return ""
+	}
+}
+
+func millis(ms float64) string {
+	if ms >= 10_000 {
+		return number(ms/1000) + " s"
+	}
+	return number(ms) + " ms"
+}
+
+func percent(share float64) string { return number(100*share) + " %" }
+
+// number has two digits where it is small, and none after the point where it is not.
+func number(f float64) string {
+	switch {
+	case f >= 9.95 || f == 0:
+		return fmt.Sprintf("%.0f", f)
+	case f >= 0.095:
+		return fmt.Sprintf("%.1f", f)
+	default:
+		return fmt.Sprintf("%.2f", f)
+	}
+}

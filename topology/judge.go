@@ -1,0 +1,236 @@
+package topology
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/telemetry/blame"
+	"github.com/binnacle-mesh/binnacle/telemetry/health"
+)
+
+// The looks say what is ill; once a second it is found out whose doing that is (package blame), and what is found is what the map,
+// the API and the chronicle show until the next time: an edge's or a node's health is that of its judgement.
+//
+// The work is in proportion to what is ill: the edges that are ill, those that ill nodes call, and their ends.
+
+// verdict is what is ill, and what was last found of it.
+type verdict struct {
+	illNodes map[nodeID]bool // may hold such as have become well, or gone
+	illEdges map[edgeID]bool
+	nodes    []nodeID // that have a judgement
+	edges    []edgeID
+	culprits []string
+	past     chronicle
+}
+
+func (v *verdict) init() {
+	*v = verdict{illNodes: map[nodeID]bool{}, illEdges: map[edgeID]bool{}, culprits: []string{}}
+}
+
+func (v *verdict) unwell(id edgeID)     { v.illEdges[id] = true }
+func (v *verdict) unwellNode(id nodeID) { v.illNodes[id] = true }
+
+// judgement is how a node or an edge was last judged, and is shown.
+type judgement struct {
+	telemetry.Judged
+	from int64 // Unix nanoseconds: since when in this way
+}
+
+// health is how one fares whose last minute held requests. What is ill is so until it is known to be well, and be it that
+// nobody calls it.
+func (j *judgement) health(requests uint64) telemetry.Health {
+	switch {
+	case j.Kind != telemetry.AilmentNone:
+		return j.Health
+	case requests == 0:
+		return telemetry.HealthIdle
+	default:
+		return telemetry.HealthOK
+	}
+}
+
+// court is what is brought before blame.Judge, in the order of the ids: what is found does not depend on places.
+type court struct {
+	nodes []nodeID
+	edges []edgeID
+}
+
+// judge finds out whose doing it is that nodes are ill. before is when there was a look before this one.
+func (t *Topology) judge(before int64) {
+	if t.now/1e9 == before/1e9 {
+		return
+	}
+	v := &t.observant.verdict
+	if v.past.began == 0 {
+		v.past.began = t.now
+	}
+	c := t.summon()
+	if len(c.nodes)+len(v.nodes)+len(v.edges) == 0 {
+		return
+	}
+	place := make(map[nodeID]int, len(c.nodes))
+	nodes := make([]blame.Node, len(c.nodes))
+	for i, id := range c.nodes {
+		place[id] = i
+		n := t.nodes.list[id]
+		nodes[i] = blame.Node{ID: n.drawnID(), Name: n.key.Name, Patient: patient(&n.watch)}
+	}
+	edges := make([]blame.Edge, len(c.edges))
+	for i, id := range c.edges {
+		e := t.edges.list[id]
+		if e.watch.Kind == telemetry.AilmentNone {
+			t.measure(e)
+		}
+		edges[i] = blame.Edge{Source: place[e.src], Target: place[e.dst], Patient: patient(&e.watch)}
+	}
+	t.announce(c, blame.Judge(nodes, edges))
+}
+
+func patient(w *health.Watch) blame.Patient {
+	return blame.Patient{Kind: w.Kind, Since: w.Since, Severe: w.Severe, Figures: w.Figures()}
+}
+
+// measure finds out how long the requests of an edge take that is well.
+func (t *Topology) measure(e *edge) {
+	sums := e.allSums(t.tick)
+	ws := t.windows(&t.observant.edge, &sums, []*edge{e}, nil)
+	e.watch.Measure(&ws)
+}
+
+// summon lists what is ill, and what those call that are.
+func (t *Topology) summon() court {
+	v := &t.observant.verdict
+	caller := t.nodes.byKey[callerNode()]
+	nodes, edges := map[nodeID]bool{}, map[edgeID]bool{}
+	add := func(id edgeID) {
+		e := t.edges.list[id]
+		edges[id], nodes[e.src], nodes[e.dst] = true, true, true
+	}
+	suspects := map[nodeID]bool{}
+	for id := range v.illNodes {
+		if n := t.nodes.list[id]; n == nil || n.watch.Kind == telemetry.AilmentNone {
+			delete(v.illNodes, id)
+			continue
+		}
+		nodes[id], suspects[id] = true, true
+	}
+	for id := range v.illEdges {
+		e := t.edges.list[id]
+		if e == nil || e.watch.Kind == telemetry.AilmentNone {
+			delete(v.illEdges, id)
+			continue
+		}
+		suspects[e.dst] = true
+		add(id)
+	}
+	for id := range suspects {
+		for _, e := range t.nodes.list[id].out {
+			if e.src != caller {
+				add(t.edges.byKey[edgeKey{e.src, e.dst, e.protocol}])
+			}
+		}
+	}
+	c := court{nodes: slices.Collect(maps.Keys(nodes)), edges: slices.Collect(maps.Keys(edges))}
+	t.sortNodes(c.nodes)
+	t.sortEdges(c.edges)
+	return c
+}
+
+func (t *Topology) sortNodes(ids []nodeID) {
+	slices.SortFunc(ids, func(a, b nodeID) int {
+		return strings.Compare(t.nodes.list[a].drawnID(), t.nodes.list[b].drawnID())
+	})
+}
+
+func (t *Topology) sortEdges(ids []edgeID) {
+	slices.SortFunc(ids, func(a, b edgeID) int {
+		return strings.Compare(t.drawnID(t.edges.list[a]), t.drawnID(t.edges.list[b]))
+	})
+}
+
+// announce has the new judgements shown, and the old no longer.
+func (t *Topology) announce(c court, found blame.Verdict) {
+	v := &t.observant.verdict
+	oldNodes, oldEdges := v.nodes, v.edges
+	v.nodes, v.edges = nil, nil
+	judgedNodes, judgedEdges := make(map[nodeID]bool, len(c.nodes)), make(map[edgeID]bool, len(c.edges))
+	for i, id := range c.nodes {
+		if found.Nodes[i].Kind != telemetry.AilmentNone {
+			judgedNodes[id] = true
+			v.nodes = append(v.nodes, id)
+			t.judgeNode(id, found.Nodes[i])
+		}
+	}
+	for i, id := range c.edges {
+		if found.Edges[i].Kind != telemetry.AilmentNone {
+			judgedEdges[id] = true
+			v.edges = append(v.edges, id)
+			t.judgeEdge(id, found.Edges[i])
+		}
+	}
+	for _, id := range oldNodes {
+		if !judgedNodes[id] && t.nodes.list[id] != nil {
+			t.judgeNode(id, telemetry.Judged{})
+		}
+	}
+	for _, id := range oldEdges {
+		if !judgedEdges[id] && t.edges.list[id] != nil {
+			t.judgeEdge(id, telemetry.Judged{})
+		}
+	}
+	if !slices.Equal(v.culprits, found.Culprits) {
+		v.culprits = found.Culprits
+		t.pub.changed, t.pub.judged = true, true
+	}
+}
+
+func (t *Topology) judgeNode(id nodeID, j telemetry.Judged) {
+	if n := t.nodes.list[id]; n.judged.Judged != j {
+		t.observant.verdict.past.turn(&n.judged, n.drawnID(), false, j, t.now)
+		t.markNodeDirty(id)
+		t.pub.changed = true
+	}
+}
+
+func (t *Topology) judgeEdge(id edgeID, j telemetry.Judged) {
+	if e := t.edges.list[id]; e.judged.Judged != j {
+		t.observant.verdict.past.turn(&e.judged, t.drawnID(e), true, j, t.now)
+		t.markEdgeDirty(id)
+		t.pub.changed = true
+	}
+}
+
+// recall lists again what is ill and judged, when a state has been loaded.
+func (t *Topology) recall() {
+	v := &t.observant.verdict
+	var all telemetry.Judgements
+	all.Nodes = map[string]telemetry.Judged{}
+	for id, n := range t.nodes.list {
+		if n == nil || id == nowhere {
+			continue
+		}
+		if n.watch.Kind != telemetry.AilmentNone {
+			v.unwellNode(nodeID(id)) //nolint:gosec // an index
+		}
+		if n.judged.Kind != telemetry.AilmentNone {
+			v.nodes = append(v.nodes, nodeID(id)) //nolint:gosec // an index
+			all.Nodes[n.drawnID()] = n.judged.Judged
+		}
+	}
+	for id, e := range t.edges.list {
+		if e == nil {
+			continue
+		}
+		if e.watch.Kind != telemetry.AilmentNone {
+			v.unwell(edgeID(id)) //nolint:gosec // an index
+		}
+		if e.judged.Kind != telemetry.AilmentNone {
+			v.edges = append(v.edges, edgeID(id)) //nolint:gosec // an index
+		}
+	}
+	t.sortNodes(v.nodes)
+	t.sortEdges(v.edges)
+	v.culprits = all.Culprits()
+}
