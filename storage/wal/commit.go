@@ -125,10 +125,14 @@ func (l *Log) commit() {
 		}
 		var closed bool
 		for {
-			room := l.tail.waitForEssential()
-			l.mu.Lock()
-			group, closed = l.mu.queue.take(group[:0], room), l.mu.closed
-			l.mu.Unlock()
+			var held bool
+			if group, held, closed = l.gather(group[:0]); held && len(group) == 0 {
+				select {
+				case <-l.tail.moved:
+				case <-l.wake: // what came may be tiny
+				}
+				continue
+			}
 			if len(group) == 0 {
 				break
 			}
@@ -144,6 +148,21 @@ func (l *Log) commit() {
 			return
 		}
 	}
+}
+
+// gather takes the next group of what waits. held says that an essential follower is too far behind for all but what is tiny.
+func (l *Log) gather(into []*entry) (group []*entry, held, closed bool) {
+	room, held := l.tail.room()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	q := &l.mu.queue
+	if held {
+		group = q.takeTiny(into, room+tinyAhead)
+		held = len(q.entries) > 0
+	} else {
+		group = q.take(into, room)
+	}
+	return group, held, l.mu.closed
 }
 
 // write puts as many of the entries on disk as fit the newest segment, of which it makes another where the first does not. n is how many

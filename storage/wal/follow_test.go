@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -127,6 +128,61 @@ func TestEssentialFollowerHoldsSendersBack(t *testing.T) {
 	}
 	cancel()
 	wg.Wait()
+}
+
+// While a follower holds the senders back, what is tiny is acknowledged nevertheless, within a bound; what is not waits until it moves.
+func TestTinyRecordsAreNotHeldBack(t *testing.T) {
+	t.Parallel()
+	l := open(t, t.TempDir(), small(), 0)
+	f := l.follow(t, "slow", 0, Policy{Essential: true, MaxLag: 10 << 10})
+	l.put(t, strings.Repeat("x", 20<<10))
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	large := make(chan error, 1)
+	wg.Go(func() {
+		_, err := l.Append(t.Context(), batchOf(strings.Repeat("x", 2*tinyRecord)))
+		large <- err
+	})
+	for range 100 {
+		l.put(t, "tiny")
+	}
+	select {
+	case err := <-large:
+		t.Errorf("a record that is not tiny was not held back: %v", err)
+	default:
+	}
+	// Many of them are held as well: within the bound, and what was under way.
+	ctx, cancel := context.WithCancel(t.Context())
+	tiny := strings.Repeat("x", tinyRecord/2)
+	var acked atomic.Int64
+	for range 4 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				if _, err := l.Append(ctx, batchOf(tiny)); err == nil {
+					acked.Add(1)
+				}
+			}
+		})
+	}
+	for before := int64(-1); before != acked.Load(); time.Sleep(100 * time.Millisecond) {
+		before = acked.Load()
+	}
+	if n := acked.Load() * int64(len(tiny)); n > tinyAhead+4*tinyRecord {
+		t.Errorf("%d bytes of tiny records were acknowledged while the follower stood still, the bound is %d", n, tinyAhead)
+	}
+	cancel()
+	for done := false; !done; {
+		select {
+		case err := <-large:
+			if done = true; err != nil {
+				t.Error(err)
+			}
+		default:
+			if _, _, err := f.Next(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 }
 
 // A closing log waits for nobody.

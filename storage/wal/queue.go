@@ -9,6 +9,9 @@ package wal
 // are small, up to as much again. So a small record waits for the group that is under way and for its own, whatever else waits;
 // a large one waits its turn, and half of each group is for those whose turn it is.
 //
+// An essential follower that stands still for a while, as one does that meets thousands of names for the first time, holds back whatever would
+// put it further behind, but for what is tiny: that costs it nothing that anybody sees.
+//
 // Not chosen: the smallest first, with which a large one may wait for ever; a share for each sender, which needs a list that senders fill.
 type queue struct {
 	entries []*entry
@@ -22,6 +25,11 @@ const (
 	mostGroup = 4 << 20
 	// smallRecord is the longest record that overtakes longer ones: some hundreds of spans.
 	smallRecord = 32 << 10
+	// tinyRecord is the longest record that goes on while the followers are held: some tens of spans. A proxy's or an SDK's usual batch
+	// is longer, so that a flood of these is held.
+	tinyRecord = 8 << 10
+	// tinyAhead is by how much more a follower may be behind by such records: as much as what holds the others.
+	tinyAhead = 2 << 20
 )
 
 func (q *queue) put(e *entry) {
@@ -46,6 +54,24 @@ func (q *queue) take(into []*entry, room int64) []*entry {
 			kept = append(kept, e)
 			continue
 		}
+		into = append(into, e)
+		q.bytes -= n
+	}
+	clear(q.entries[len(kept):])
+	q.entries = kept
+	return into
+}
+
+// takeTiny appends to into the tiny records that have waited longest, of so many bytes in all, or one more.
+func (q *queue) takeTiny(into []*entry, most int64) []*entry {
+	kept := q.entries[:0]
+	for _, e := range q.entries {
+		n := int64(len(e.rec))
+		if most <= 0 || n > tinyRecord {
+			kept = append(kept, e)
+			continue
+		}
+		most -= n
 		into = append(into, e)
 		q.bytes -= n
 	}

@@ -34,7 +34,7 @@ func TestQueueModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var q queue
 		var model []*entry
-		size := rapid.OneOf(rapid.IntRange(1, smallRecord), rapid.IntRange(smallRecord+1, leastGroup), rapid.IntRange(1, mostGroup))
+		size := rapid.OneOf(rapid.IntRange(1, tinyRecord), rapid.IntRange(1, smallRecord), rapid.IntRange(smallRecord+1, leastGroup), rapid.IntRange(1, mostGroup))
 		t.Repeat(map[string]func(*rapid.T){
 			"put": func(t *rapid.T) {
 				e := waiting(size.Draw(t, "bytes"))
@@ -66,6 +66,22 @@ func TestQueueModel(t *testing.T) {
 					t.Fatalf("the group has %d bytes", bytes)
 				}
 				model = slices.DeleteFunc(model, func(e *entry) bool { return slices.Contains(group, e) })
+			},
+			"take what is tiny": func(t *rapid.T) {
+				most := rapid.Int64Range(-tinyAhead, tinyAhead).Draw(t, "most")
+				var want []*entry
+				for left := most; len(model) > 0; {
+					i := slices.IndexFunc(model, func(e *entry) bool { return len(e.rec) <= tinyRecord })
+					if i < 0 || left <= 0 {
+						break
+					}
+					left -= int64(len(model[i].rec))
+					want = append(want, model[i])
+					model = slices.Delete(model, i, i+1)
+				}
+				if group := q.takeTiny(nil, most); !slices.Equal(group, want) {
+					t.Fatalf("of %d bytes %d records are taken, want %d", most, len(group), len(want))
+				}
 			},
 			"": func(t *rapid.T) {
 				sum := int64(0)

@@ -105,25 +105,19 @@ func (t *tail) trim() (unused []*entry) {
 	return unused
 }
 
-// waitForEssential returns when no essential follower is further behind than its policy allows, or the log closes. room is how many bytes
-// more each may be behind.
-func (t *tail) waitForEssential() (room int64) {
-	for {
-		t.mu.Lock()
-		room = math.MaxInt64
-		for _, f := range t.followers {
-			if p := f.policy; p.Essential && p.MaxLag > 0 {
-				room = min(room, p.MaxLag-f.behind().Bytes)
-			}
+// room is how many bytes more each essential follower may be behind. held says that one is further behind than its policy allows, and the
+// log is not closing: then moved tells when one has moved.
+func (t *tail) room() (room int64, held bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	room = math.MaxInt64
+	for _, f := range t.followers {
+		if p := f.policy; p.Essential && p.MaxLag > 0 {
+			room = min(room, p.MaxLag-f.behind().Bytes)
 		}
-		t.waiting = room < 0 && !t.closing
-		waiting := t.waiting
-		t.mu.Unlock()
-		if !waiting {
-			return room
-		}
-		<-t.moved
 	}
+	t.waiting = room < 0 && !t.closing
+	return room, t.waiting
 }
 
 // ease wakes the committer if it waits. mu is held.
