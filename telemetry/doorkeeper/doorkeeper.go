@@ -7,7 +7,7 @@
 // holds a hash of each that was turned away, and says since when it knocks.
 //
 // Invariants:
-//   - The space is fixed: 16 bytes a slot.
+//   - The space is fixed: 16 bytes a slot, from the first key on. Where no table is ever full it takes none.
 //   - What the door says is a function of the hashes and times it was given (I6), so that it
 //     can be saved, and a replay of the log comes to the same.
 //   - A key that is younger than three times the patience is pushed out by nobody: under a flood
@@ -28,7 +28,7 @@ const guarded = 3
 
 // A Door remembers keys. It is for one goroutine at a time.
 type Door struct {
-	slots    []slot // sets of ways
+	slots    []slot // sets of ways; none before the first key
 	mask     uint64 // number of sets less one
 	patience int64
 	memory   int64
@@ -47,12 +47,13 @@ func New(size int, patience, memory int64) *Door {
 	for sets*ways < size {
 		sets *= 2
 	}
-	return &Door{slots: make([]slot, sets*ways), mask: uint64(sets - 1), patience: patience, memory: memory}
+	return &Door{mask: uint64(sets - 1), patience: patience, memory: memory}
 }
 
 // Knock notes a key, by its hash, and says whether it is due: it knocked at least the
 // patience ago.
 func (d *Door) Knock(hash uint64, now int64) (due bool) {
+	d.open()
 	set := d.set(hash)
 	if s := d.find(set, hash, now); s != nil {
 		return now-s.first >= d.patience
@@ -75,8 +76,17 @@ func (d *Door) Knock(hash uint64, now int64) (due bool) {
 
 // Due says what Knock would, and notes nothing.
 func (d *Door) Due(hash uint64, now int64) bool {
+	if d.slots == nil {
+		return false
+	}
 	s := d.find(d.set(hash), hash, now)
 	return s != nil && now-s.first >= d.patience
+}
+
+func (d *Door) open() {
+	if d.slots == nil {
+		d.slots = make([]slot, d.Size())
+	}
 }
 
 func (d *Door) find(set []slot, hash uint64, now int64) *slot {
@@ -97,7 +107,7 @@ func (d *Door) set(hash uint64) []slot {
 }
 
 // Size is how many slots the door has.
-func (d *Door) Size() int { return len(d.slots) }
+func (d *Door) Size() int { return int(d.mask+1) * ways } //nolint:gosec // made of an int
 
 // A Knocker is a key that the door remembers.
 type Knocker struct {
@@ -119,7 +129,11 @@ func (d *Door) Knockers(now int64) (all []Knocker) {
 // Restore puts a key back where it was, into a door of the same size. It is false
 // where the key can not have been there.
 func (d *Door) Restore(k Knocker) bool {
-	if k.First <= 0 || k.Slot < 0 || k.Slot >= len(d.slots) || d.slots[k.Slot].first != 0 || uint64(k.Slot/ways) != k.Hash>>32&d.mask {
+	if k.First <= 0 || k.Slot < 0 || k.Slot >= d.Size() || uint64(k.Slot/ways) != k.Hash>>32&d.mask {
+		return false
+	}
+	d.open()
+	if d.slots[k.Slot].first != 0 {
 		return false
 	}
 	d.slots[k.Slot] = slot{k.Hash, k.First}

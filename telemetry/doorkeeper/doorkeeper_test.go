@@ -93,3 +93,15 @@ func TestRestore(t *testing.T) {
 		}
 	})
 }
+
+// A door that nobody came to takes no memory, and answers as an empty one.
+func TestNobodyKnocked(t *testing.T) {
+	t.Parallel()
+	d := New(1000, 1, 10)
+	if d.Due(1, 1) || len(d.Knockers(1)) != 0 || d.Size() != 1024 || d.slots != nil {
+		t.Errorf("due or known to an empty door, or memory of %d slots, of %d", len(d.slots), d.Size())
+	}
+	if d.Knock(1, 1) || !d.Due(1, 2) || len(d.slots) != d.Size() {
+		t.Error("the first key is not remembered")
+	}
+}
