@@ -132,11 +132,19 @@ func (o *opener) blocks() error {
 		if environmental(err) {
 			return err
 		}
-		if err := o.set(path, err); err != nil {
+		if err := o.setNoted(path, filepath.Base(path), o.about(path, err), err); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// about notes what goes with a block: the time that its seal says, or else any.
+func (o *opener) about(path string, cause error) *note {
+	if s, err := readSeal(path); err == nil {
+		return &note{Reason: cause.Error(), From: s.Meta.MinTime, To: s.Meta.MaxTime - 1}
+	}
+	return &note{Reason: cause.Error(), From: math.MinInt64, To: o.now().UnixMilli()}
 }
 
 func (o *opener) block(path string) (err error) {

@@ -54,7 +54,7 @@ func TestBlockIsProvenBesideThoseItIsMadeOf(t *testing.T) {
 	defer closeDB(t, db)
 	for _, when := range []string{"after the start", "after a compaction"} {
 		for _, q := range questions() {
-			got, err := q.ask(t.Context(), db, q.from, q.to)
+			got, _, err := q.ask(t.Context(), db, q.from, q.to)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -101,7 +101,7 @@ func TestDamagedDescriptionCutsNothingOff(t *testing.T) {
 		t.Fatal("no block was made of others")
 	}
 	for _, q := range questions() {
-		got, err := q.ask(t.Context(), db, q.from, q.to)
+		got, _, err := q.ask(t.Context(), db, q.from, q.to)
 		if err != nil {
 			t.Fatal(err)
 		}

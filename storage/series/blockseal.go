@@ -123,9 +123,22 @@ func (s seal) write(dir string) error {
 	if err != nil {
 		return err
 	}
+	return writeDurably(filepath.Join(dir, sealName), summed(b))
+}
+
+// summed is a line of JSON, and its checksum in a line of its own.
+func summed(b []byte) []byte {
 	b = append(b, '\n')
-	b = append(b, hex(crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))+"\n"...)
-	return writeDurably(filepath.Join(dir, sealName), b)
+	return append(b, hex(crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))+"\n"...)
+}
+
+// unsummed is what was summed, or nothing where a byte of it is another.
+func unsummed(b []byte) (json []byte, whole bool) {
+	at := len(b) - sumDigits - 1
+	if at <= 0 || string(b[at:]) != hex(crc32.Checksum(b[:at], crc32.MakeTable(crc32.Castagnoli)))+"\n" {
+		return nil, false
+	}
+	return b[:at], true
 }
 
 var errSealDamaged = errors.New("its checksum does not match")
@@ -137,11 +150,11 @@ func readSeal(dir string) (seal, error) {
 	if err != nil {
 		return s, err
 	}
-	at := len(b) - sumDigits - 1
-	if at <= 0 || string(b[at:]) != hex(crc32.Checksum(b[:at], crc32.MakeTable(crc32.Castagnoli)))+"\n" {
+	b, whole := unsummed(b)
+	if !whole {
 		return s, errSealDamaged
 	}
-	if err := json.Unmarshal(b[:at], &s); err != nil {
+	if err := json.Unmarshal(b, &s); err != nil {
 		return s, fmt.Errorf("%w: %w", errSealDamaged, err)
 	}
 	return s, nil

@@ -23,9 +23,12 @@ import (
 // What is lost to a damaged file stays lost, so that it is said for as long as somebody may ask for it: beside what is set aside lies a note of why it was and of
 // which time samples may be missing, at each start the notes are read, and an answer that reaches into such a time says so and names the file.
 
+// notePrefix begins the names of notes.
+const notePrefix = "about-"
+
 // noteOf is where the note is on what was set aside at path.
 func noteOf(path string) string {
-	return filepath.Join(filepath.Dir(path), "about-"+filepath.Base(path)+".json")
+	return filepath.Join(filepath.Dir(path), notePrefix+filepath.Base(path)+".json")
 }
 
 // A note says what was set aside, and what is missing for it.
@@ -40,13 +43,13 @@ type note struct {
 	file string // what was set aside, by its name in the database's directory
 }
 
-// write puts the note beside what was set aside at path.
+// write puts the note beside what was set aside at path, under a checksum: a time that is another would have answers lack something in silence.
 func (n *note) write(path string) error {
 	b, err := json.Marshal(n)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(noteOf(path), append(b, '\n'), 0o600); err != nil {
+	if err := writeDurably(noteOf(path), summed(b)); err != nil {
 		return fmt.Errorf("note what was set aside: %w", err)
 	}
 	return nil
@@ -65,10 +68,11 @@ func readNotes(dir string) (notes []note, err error) {
 		}
 		n := note{file: e.Name()}
 		b, err := os.ReadFile(noteOf(filepath.Join(dir, e.Name())))
-		if err == nil {
+		b, whole := unsummed(b)
+		if err == nil && whole {
 			err = json.Unmarshal(b, &n)
 		}
-		if err != nil {
+		if err != nil || !whole {
 			n = note{file: e.Name(), Reason: "it was set aside at an earlier start", From: math.MinInt64, To: math.MaxInt64}
 			if info, err := e.Info(); err == nil && !errors.Is(err, fs.ErrNotExist) {
 				n.To = info.ModTime().Add(blockRange).UnixMilli()

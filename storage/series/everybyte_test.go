@@ -26,6 +26,7 @@ import (
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/tsdb/chunks"
+	"github.com/prometheus/prometheus/util/annotations"
 )
 
 // everyByte is the environment variable under which every byte is tried, and not only some of them.
@@ -171,7 +172,7 @@ func (h *history) want(q question) telling {
 type question struct {
 	name     string
 	from, to int64
-	ask      func(ctx context.Context, db *DB, from, to int64) (telling, error)
+	ask      func(ctx context.Context, db *DB, from, to int64) (telling, annotations.Annotations, error)
 	right    func(ls labels.Labels) bool
 	values   string // where it asks for a label's values: the label
 }
@@ -180,10 +181,10 @@ func questions() (all []question) {
 	is := labels.MustNewMatcher
 	each := func(name string, from, to int64, right func(labels.Labels) bool, ms ...*labels.Matcher) {
 		all = append(all,
-			question{name + ", samples", from, to, func(ctx context.Context, db *DB, from, to int64) (telling, error) {
+			question{name + ", samples", from, to, func(ctx context.Context, db *DB, from, to int64) (telling, annotations.Annotations, error) {
 				return samples(ctx, db, from, to, ms)
 			}, right, ""},
-			question{name + ", chunks", from, to, func(ctx context.Context, db *DB, from, to int64) (telling, error) {
+			question{name + ", chunks", from, to, func(ctx context.Context, db *DB, from, to int64) (telling, annotations.Annotations, error) {
 				return inChunks(ctx, db, from, to, ms)
 			}, right, ""})
 	}
@@ -194,13 +195,13 @@ func questions() (all []question) {
 		is(labels.MatchNotEqual, "s", "b"), is(labels.MatchEqual, labels.MetricName, "m"))
 	each("by another label", dawn, until, func(ls labels.Labels) bool { return ls.Get("of") == "ddd" }, is(labels.MatchEqual, "of", "ddd"))
 	for label, ms := range map[string][]*labels.Matcher{"of": nil, "s": {is(labels.MatchEqual, labels.MetricName, "took_seconds")}} {
-		all = append(all, question{"values of " + label, dawn, until, func(ctx context.Context, db *DB, from, to int64) (telling, error) {
+		all = append(all, question{"values of " + label, dawn, until, func(ctx context.Context, db *DB, from, to int64) (telling, annotations.Annotations, error) {
 			q, err := db.Querier(from, to)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
-			values, _, err := q.LabelValues(ctx, label, nil, slices.Clone(ms)...)
-			return telling{label: values}, errors.Join(err, q.Close())
+			values, warnings, err := q.LabelValues(ctx, label, nil, slices.Clone(ms)...)
+			return telling{label: values}, warnings, errors.Join(err, q.Close())
 		}, func(ls labels.Labels) bool { return len(ms) == 0 || ls.Get(labels.MetricName) == "took_seconds" }, label})
 	}
 	for at := dawn; at < until; at += hour {
@@ -209,26 +210,26 @@ func questions() (all []question) {
 	return all
 }
 
-func samples(ctx context.Context, db *DB, from, to int64, ms []*labels.Matcher) (telling, error) {
+func samples(ctx context.Context, db *DB, from, to int64, ms []*labels.Matcher) (telling, annotations.Annotations, error) {
 	q, err := db.Querier(from, to)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	out := telling{}
 	set := q.Select(ctx, true, nil, slices.Clone(ms)...)
 	for set.Next() {
 		if err := tell(out, set.At().Labels(), set.At().Iterator(nil), from, to); err != nil {
-			return nil, errors.Join(err, q.Close())
+			return nil, nil, errors.Join(err, q.Close())
 		}
 	}
-	return out, errors.Join(set.Err(), q.Close())
+	return out, set.Warnings(), errors.Join(set.Err(), q.Close())
 }
 
 // inChunks asks as remote read does: the chunks may have more than was asked for.
-func inChunks(ctx context.Context, db *DB, from, to int64, ms []*labels.Matcher) (telling, error) {
+func inChunks(ctx context.Context, db *DB, from, to int64, ms []*labels.Matcher) (telling, annotations.Annotations, error) {
 	q, err := db.ChunkQuerier(from, to)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	out := telling{}
 	set := q.Select(ctx, true, nil, slices.Clone(ms)...)
@@ -237,14 +238,14 @@ func inChunks(ctx context.Context, db *DB, from, to int64, ms []*labels.Matcher)
 		it = set.At().Iterator(it)
 		for it.Next() {
 			if err := tell(out, set.At().Labels(), it.At().Chunk.Iterator(nil), from, to); err != nil {
-				return nil, errors.Join(err, q.Close())
+				return nil, nil, errors.Join(err, q.Close())
 			}
 		}
 		if err := it.Err(); err != nil {
-			return nil, errors.Join(err, q.Close())
+			return nil, nil, errors.Join(err, q.Close())
 		}
 	}
-	return out, errors.Join(set.Err(), q.Close())
+	return out, set.Warnings(), errors.Join(set.Err(), q.Close())
 }
 
 func tell(out telling, ls labels.Labels, it chunkenc.Iterator, from, to int64) error {
@@ -322,7 +323,7 @@ func harms(t *testing.T, h *history, file string, few int, r *rand.Rand) (all []
 var blockName = regexp.MustCompile(`[0-9A-Z]{26}`)
 
 // Whatever byte of a block is changed, however a file of it is cut or overwritten: each question is answered rightly, or refused with the block's name, or
-// the block is set aside by its name when the store is opened, and its samples alone are missing. Nothing else is ever lost for it. Verify finds each.
+// the block is set aside by its name when the store is opened: then its samples alone are missing, and each answer that lacks some has a warning that names it. Verify finds each.
 func TestEveryByteOfASeriesBlock(t *testing.T) {
 	t.Parallel()
 	h := blocksOfEachKind(t)
@@ -442,28 +443,36 @@ func (h *history) tried(ctx context.Context, dir string, d harm, asked []questio
 		return "", err
 	}
 	outcome = "right"
-	var missing map[string]bool // what may be missing: the samples of the block that is set aside
 	if len(aside) > 0 {
 		if filepath.Base(aside[0]) != damagedPrefix+block || len(aside) > 1 || !strings.Contains(log.String(), block) {
 			return "", fmt.Errorf("set aside is %v, and told:\n%s", aside, log.String())
 		}
 		outcome = "set aside"
-		missing = map[string]bool{}
 	}
+	unwarned := 0
 	for i, q := range asked {
-		got, err := q.ask(ctx, db, q.from, q.to)
+		got, warnings, err := q.ask(ctx, db, q.from, q.to)
+		warned := block != "" && strings.Contains(fmt.Sprint(warnings.AsErrors()), block)
+		if !warned {
+			unwarned++
+		}
 		switch {
 		case err != nil && block != "" && strings.Contains(err.Error(), block):
 			outcome = "refused"
 		case err != nil:
 			return "", fmt.Errorf("%s is refused, and the block is not named: %w", q.name, err)
-		case missing != nil:
+		case warned && len(aside) > 0:
 			if err := subset(got, want[i]); err != nil {
 				return "", fmt.Errorf("%s, with the block set aside: %w", q.name, err)
 			}
+		case warned || len(warnings) > 0:
+			return "", fmt.Errorf("%s is answered with a warning: %v", q.name, warnings.AsErrors())
 		case !maps.EqualFunc(want[i], got, slices.Equal):
-			return "", fmt.Errorf("%s is answered wrongly (-want +got):\n%.1500s\n%s", q.name, cmp.Diff(want[i], got), log.String())
+			return "", fmt.Errorf("%s is answered wrongly, and no warning names the block (-want +got):\n%.1500s\n%s", q.name, cmp.Diff(want[i], got), log.String())
 		}
+	}
+	if unwarned == 0 {
+		return "", errors.New("there are warnings of times that the block has nothing of")
 	}
 	switch {
 	case outcome != "right" && filepath.Base(d.file) == metaName && !d.unsealed, outcome != "right" && filepath.Base(d.file) == sealName:

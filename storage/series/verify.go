@@ -62,6 +62,12 @@ func Verify(ctx context.Context, dir string) (Report, error) {
 		switch _, notBlock := ulid.ParseStrict(e.Name()); {
 		case strings.HasPrefix(e.Name(), damagedPrefix):
 			r.problem(path, errors.New("it was set aside as damaged when the database was opened; remove it when it is of no more use"))
+		case strings.HasPrefix(e.Name(), notePrefix):
+			if b, err := os.ReadFile(filepath.Clean(path)); err != nil {
+				r.problem(path, err)
+			} else if _, whole := unsummed(b); !whole {
+				r.problem(path, errors.New("its checksum does not match"))
+			}
 		case !e.IsDir():
 		case notBlock == nil:
 			r.Blocks++
