@@ -91,13 +91,7 @@ func (d *drawing) add(ls labels.Labels, inc increase) {
 	src := d.node(ls, &sourceEnd, inc.last)
 	dst := d.node(ls, &destinationEnd, inc.last)
 	e := d.edge(src, dst, ls.Get(canonical.Protocol))
-	s := seen{requests: inc.count(), latency: inc.hist}
-	switch ls.Get(canonical.Outcome) {
-	case telemetry.OutcomeError.String():
-		s.errors = s.requests
-	case telemetry.OutcomeThrottled.String():
-		s.throttled = s.requests
-	}
+	s := seenOf(ls, inc)
 	if aloneIn(ls) {
 		e.alone.add(&s)
 	} else {
@@ -113,6 +107,18 @@ func (d *drawing) add(ls labels.Labels, inc increase) {
 		e.first = inc.first
 	}
 	e.last = max(e.last, inc.last)
+}
+
+// seenOf is what a canonical series counted.
+func seenOf(ls labels.Labels, inc increase) seen {
+	s := seen{requests: inc.count(), latency: inc.hist}
+	switch ls.Get(canonical.Outcome) {
+	case telemetry.OutcomeError.String():
+		s.errors = s.requests
+	case telemetry.OutcomeThrottled.String():
+		s.throttled = s.requests
+	}
+	return s
 }
 
 func aloneIn(ls labels.Labels) bool { return ls.Get(canonical.Alone) != "" }

@@ -115,6 +115,25 @@ func TestPastGraph(t *testing.T) {
 	if *w.P50 < 9 || *w.P50 > 11 || *w.P99 < 90 || *w.P99 > 110 {
 		t.Errorf("quantiles are %v, %v, %v", *w.P50, *w.P90, *w.P99)
 	}
+	// 30 of v1, 4 of them failed, and 10 of v2: what the edge shows, and not what the client's spans saw besides.
+	split, err := r.Versions(ctx, "shop/cart", now(70), now(1200))
+	if err != nil || len(split.Versions) != 2 {
+		t.Fatalf("versions are %+v: %v", split, err)
+	}
+	if d := cmp.Diff([]telemetry.Totals{{Requests: 30, Errors: 4}, {Requests: 10}}, []telemetry.Totals{split.Versions[0].Totals, split.Versions[1].Totals}); d != "" || split.Versions[0].Version != "v1" || split.Versions[1].Version != "v2" {
+		t.Errorf("versions are %+v: %s", split, d)
+	}
+	for _, n := range g.Nodes {
+		if sum := split.Versions[0].Signals.Rate + split.Versions[1].Signals.Rate; n.ID == "shop/cart" && math.Abs(sum-n.Windows["range"].Rate) > 1e-9 {
+			t.Errorf("versions add up to %v a second, the node shows %v", sum, n.Windows["range"].Rate)
+		}
+	}
+	if split, err := r.Versions(ctx, "shop/nobody", now(70), now(1200)); err != nil || len(split.Versions) != 0 {
+		t.Errorf("of nobody they are %+v: %v", split, err)
+	}
+	if _, err := r.Versions(ctx, "shop/cart", now(70), now(70)); !errors.Is(err, errRange) {
+		t.Errorf("of no time they are %v", err)
+	}
 	if len(e.Exemplars) != 1 || !e.Exemplars[0].Error || e.Exemplars[0].Duration != 100e6 || e.Exemplars[0].TraceID != (telemetry.TraceID{9}) {
 		t.Errorf("exemplars are %+v", e.Exemplars)
 	}

@@ -168,6 +168,19 @@ type Totals struct {
 	Throttled uint64
 }
 
+// A VersionSplit is what came to a node in a range, by the version that answered.
+type VersionSplit struct {
+	Versions   []VersionTraffic // the most requests first
+	Incomplete []Damage         // what could not be read, and may hold more
+}
+
+// VersionTraffic is what came to one version of a node.
+type VersionTraffic struct {
+	Version string // "": nobody could tell
+	Signals Signals
+	Totals  Totals
+}
+
 // WitnessCounts say how many requests each witness reported.
 type WitnessCounts struct {
 	ClientSpan uint64

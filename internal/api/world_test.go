@@ -394,6 +394,7 @@ func (l *liveGraph) set(g *telemetry.Graph) {
 type pastGraph struct {
 	mu       sync.Mutex
 	graph    *telemetry.Graph
+	versions telemetry.VersionSplit
 	from, to time.Time
 	err      error
 }
@@ -403,6 +404,13 @@ func (p *pastGraph) Graph(_ context.Context, from, to time.Time) (*telemetry.Gra
 	defer p.mu.Unlock()
 	p.from, p.to = from, to
 	return p.graph, p.err
+}
+
+func (p *pastGraph) Versions(_ context.Context, _ string, from, to time.Time) (telemetry.VersionSplit, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.from, p.to = from, to
+	return p.versions, p.err
 }
 
 // body is an answer's bytes, uncompressed.
@@ -423,5 +431,10 @@ func shop(w *world) *world {
 	g := apitest.ShopGraph(0, 1)
 	g.Origin = telemetry.OriginSeries
 	w.past.graph = g
+	p90 := 410.5
+	w.past.versions = telemetry.VersionSplit{Versions: []telemetry.VersionTraffic{
+		{Version: "v1", Signals: telemetry.Signals{Rate: 9}, Totals: telemetry.Totals{Requests: 2700}},
+		{Version: "v2", Signals: telemetry.Signals{Rate: 3, ErrorRate: 1, P90: &p90}, Totals: telemetry.Totals{Requests: 900, Errors: 300, Throttled: 1}},
+	}}
 	return w
 }

@@ -35,18 +35,24 @@ func (d *Dialect) readAnalysis(r *http.Request) (f analysisForm, err error) {
 	p := params.Of(r.URL)
 	f = analysisForm{p: p, limit: p.Number(someAnalysed, 1, mostAnalysed, "limit")}
 	f.from, f.to = d.rangeOf(p)
-	windows := windowOrder[:len(windowOrder)-1]
-	switch f.window = p.Text("window"); {
-	case !f.from.IsZero() && f.window == "":
-		f.window = "range"
-	case !f.from.IsZero():
-		p.Fail("window", "a past range is one window of its own; leave it out")
-	case f.window == "":
-		f.window = "1m"
-	case !slices.Contains(windows, f.window):
-		p.Fail("window", params.Quote(f.window)+" is none of "+strings.Join(windows, ", "))
-	}
+	f.window = windowOf(p, !f.from.IsZero())
 	return f, p.Err()
+}
+
+// windowOf is the window whose rates count, a minute unless another is asked for; a past range is one of its own.
+func windowOf(p *params.Params, past bool) string {
+	windows := windowOrder[:len(windowOrder)-1]
+	switch w := p.Text("window"); {
+	case past && w != "":
+		p.Fail("window", "a past range is one window of its own; leave it out")
+	case !past && w == "":
+		return "1m"
+	case !past && !slices.Contains(windows, w):
+		p.Fail("window", params.Quote(w)+" is none of "+strings.Join(windows, ", "))
+	case !past:
+		return w
+	}
+	return "range"
 }
 
 // rangeOf is the range that a request asks for, zero for the live graph.
@@ -64,23 +70,33 @@ func (d *Dialect) rangeOf(p *params.Params) (from, to time.Time) {
 
 // shape is that of the graph that is asked for.
 func (d *Dialect) shape(r *http.Request, from, to time.Time) (*analysis.Shape, error) {
-	g := d.deps.Query.Live().Snapshot()
-	if !from.IsZero() {
-		var err error
-		if g, err = d.deps.Query.Graph(r.Context(), from, to); err != nil {
-			return nil, err
-		}
+	g, err := d.graphOf(r, from, to)
+	if err != nil {
+		return nil, err
 	}
+	return d.shapeOf(r, g)
+}
+
+// graphOf is the graph of a range, or the live one where from is zero.
+func (d *Dialect) graphOf(r *http.Request, from, to time.Time) (*telemetry.Graph, error) {
+	if from.IsZero() {
+		return d.deps.Query.Live().Snapshot(), nil
+	}
+	return d.deps.Query.Graph(r.Context(), from, to)
+}
+
+func (d *Dialect) shapeOf(r *http.Request, g *telemetry.Graph) (*analysis.Shape, error) {
+	question := ask.Of(r.Context())
 	if len(g.Edges) >= heavyFrom {
-		if err := ask.Of(r.Context()).Heavy(r.Context()); err != nil {
+		if err := question.Heavy(r.Context()); err != nil {
 			return nil, err
 		}
 	}
-	if !from.IsZero() {
-		s := analysis.NewShape(g, nil)
-		return s, ask.Of(r.Context()).Take(s.Bytes())
+	if g.Origin == telemetry.OriginLive {
+		return d.shapes.of(g), nil
 	}
-	return d.shapes.of(g), nil
+	s := analysis.NewShape(g, nil)
+	return s, question.Take(s.Bytes())
 }
 
 // A shapeCache holds the shape of the newest live graph that was asked about, for the next question, and its flow in the window that was asked for

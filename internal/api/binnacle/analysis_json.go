@@ -34,6 +34,7 @@ func openAnalysis(j *jsonout.Writer, g *telemetry.Graph, window string) {
 	j.Key("time").Millisecond(g.Time)
 	j.Field("origin", g.Origin.String())
 	j.Field("window", window)
+	writeIncomplete(j, g.Incomplete)
 }
 
 func appendBlast(b []byte, g *telemetry.Graph, x *blast) []byte {

@@ -1,5 +1,5 @@
 // Package binnacle is our own query API, /api/v1, as docs/api/http.md has it: the graph
-// (graph.go), its stream (stream.go, hub.go) and its structure (analysis.go), traces (traces.go), services, quotas and status
+// (graph.go), its stream (stream.go, hub.go) and its structure (analysis.go), traces (traces.go) and what they waited for (path.go), services, quotas and status
 // (inventory.go), and what to paste into a sender's configuration (connect.go). It alone knows what the
 // vocabulary looks like in JSON.
 package binnacle
@@ -77,9 +77,12 @@ func (d *Dialect) Routes() []api.Route {
 		{Pattern: "GET /api/v1/graph/analysis/blast", Cost: api.Search, Answer: d.blast},
 		{Pattern: "GET /api/v1/graph/analysis/cycles", Cost: api.Search, Answer: d.cycles},
 		{Pattern: "GET /api/v1/graph/analysis/cuts", Cost: api.Search, Answer: d.cuts},
+		{Pattern: "GET /api/v1/graph/analysis/versions", Cost: api.Search, Answer: d.versions},
 		{Pattern: "GET /api/v1/graph/stream", Cost: api.Endless, Serve: d.stream},
 		{Pattern: "GET /api/v1/traces", Cost: api.Search, Answer: d.searchTraces},
 		{Pattern: "GET /api/v1/traces/{trace_id}", Cost: api.Search, Answer: d.trace},
+		{Pattern: "GET /api/v1/traces/{trace_id}/critical_path", Cost: api.Search, Answer: d.criticalPath},
+		{Pattern: "GET /api/v1/critical_path", Cost: api.Search, Answer: d.operationPath},
 		{Pattern: "GET /api/v1/services", Cost: api.Search, Answer: d.services},
 		{Pattern: "GET /api/v1/quotas", Answer: func(*http.Request) (api.Answer, error) { return api.Value(d.deps.Quotas()) }},
 		{Pattern: "GET /api/v1/status", Answer: d.status},

@@ -3,45 +3,57 @@ package binnacle
 import (
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/binnacle-mesh/binnacle/internal/api"
 	"github.com/binnacle-mesh/binnacle/internal/api/params"
 )
 
-// graphCost tells the live graph, which is in memory, from a past one, which is searched for.
+// graphCost tells the live graph as it is, which is in memory, from a past one, which is searched for, and from one of which a part is looked for or
+// that is written anew for each that asks.
 func graphCost(r *http.Request) api.Cost {
-	if r.URL.RawQuery == "" || !r.URL.Query().Has("from") {
+	if r.URL.RawQuery == "" {
 		return api.Cheap
 	}
-	return api.Search
+	if q := r.URL.Query(); q.Has("from") || q.Has("focus") || q.Has("format") {
+		return api.Search
+	}
+	return api.Cheap
 }
 
-// graph answers the live graph, or that of a past range.
+// graph answers the live graph, or that of a past range; whole or in part, and in the format that is asked for.
 func (d *Dialect) graph(r *http.Request) (api.Answer, error) {
 	p := params.Of(r.URL)
-	from := p.Moment(time.Time{}, "from")
-	to := p.Moment(time.Time{}, "to")
+	from, to := d.rangeOf(p)
+	x := exportFormOf(p, !from.IsZero())
 	v, folds, err := viewportOf(r.URL)
-	if err != nil {
-		return api.Answer{}, err
-	}
-	if from.IsZero() && !to.IsZero() {
-		p.Fail("from", "a range that ends needs a beginning")
-	}
 	switch {
 	case p.Err() != nil:
 		return api.Answer{}, p.Err()
-	case from.IsZero():
+	case err != nil:
+		return api.Answer{}, err
+	case from.IsZero() && len(x.focus) == 0 && x.format == "json":
 		return d.liveGraph(r, v, folds), nil
-	case to.IsZero():
-		to = d.now()
 	}
-	g, err := d.deps.Query.Graph(r.Context(), from, to)
+	g, err := d.graphOf(r, from, to)
 	if err != nil {
 		return api.Answer{}, err
 	}
-	if folds && large(g) {
+	if len(x.focus) > 0 {
+		s, err := d.shapeOf(r, g)
+		if err != nil {
+			return api.Answer{}, err
+		}
+		if g, err = x.part(s); err != nil {
+			return api.Answer{}, err
+		}
+	}
+	folds = folds && large(g)
+	switch {
+	case x.format != "json" && folds:
+		return x.export(r, fold(g, v))
+	case x.format != "json":
+		return x.export(r, unfolded(g))
+	case folds:
 		return api.JSON(appendFolded(nil, fold(g, v))), nil
 	}
 	return api.JSON(appendGraph(nil, g)), nil
