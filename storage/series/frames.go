@@ -26,9 +26,8 @@ import (
 // else; a frame does not cross pages; a record is one frame, or a first that ends with its page, middles that fill theirs, and a last that begins one; it is
 // compressed only where that is shorter.
 //
-// The algorithm: read frame by frame. Where none is, take the place that the frame's length names if a frame is there, or else the next byte of the page at which one
-// is, or else the next page; tell the bytes between, and leave out the record that they were of. Undo the flags of a record that is whole. What
-// ends within a frame at the end of the file that was written last is torn, and not damaged.
+// The algorithm: read frame by frame. Where none is, go to the next byte of the page at which one is, or else to the next page; tell the bytes between, and leave out the
+// record that they were of. A record that is whole says by itself whether it is compressed. What ends within a frame at the end of the file that was written last is torn, and not damaged.
 //
 // Not seen: frames at a file's end that became zeros from the first byte of one on, or were cut off there. Nothing says how long the file was.
 
@@ -38,7 +37,7 @@ const (
 
 	kindMask   = 7
 	packedMask = 1 << 3 // by snappy, which is all that Open asks for
-	otherMask  = 1 << 4 // by zstd, where it is not by snappy
+	otherMask  = 1 << 4 // by zstd
 	unusedMask = 7 << 5
 )
 
@@ -93,27 +92,37 @@ func readFrames(path string, newest bool, give func(rec []byte) error) (flaws []
 	if err != nil {
 		return nil, false, err
 	}
-	r := &frames{give: give, mayBe: newest, size: st.Size(), buffer: compression.NewSyncDecodeBuffer(), records: newDecoded()}
+	r := newFrames(st.Size(), newest, give)
+	torn, err = r.read(f)
+	return r.flaws, torn, err
+}
+
+func newFrames(size int64, newest bool, give func(rec []byte) error) *frames {
+	return &frames{give: give, mayBe: newest, size: size, buffer: compression.NewSyncDecodeBuffer(), records: newDecoded()}
+}
+
+// read reads the file, and says whether it ends in a torn record.
+func (r *frames) read(f io.Reader) (torn bool, err error) {
 	for ; r.at < r.size && !torn; r.at += pageBytes {
 		r.n, err = io.ReadFull(f, r.page[:min(pageBytes, r.size-r.at)])
 		if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 			r.size = r.at + int64(r.n) // it became shorter
 		} else if err != nil {
-			return r.flaws, false, err
+			return false, err
 		}
 		if torn, err = r.readPage(); err != nil {
-			return r.flaws, false, err
+			return false, err
 		}
 	}
 	if err := r.release(); err != nil {
-		return r.flaws, false, err
+		return false, err
 	}
 	if r.open && !torn {
-		if torn = newest; !torn {
+		if torn = r.mayBe; !torn {
 			r.flaw(r.from, r.size-r.from, "the record is cut short", true)
 		}
 	}
-	return r.flaws, torn, nil
+	return torn, nil
 }
 
 func (r *frames) flaw(at, n int64, reason string, lost bool) {
@@ -203,17 +212,9 @@ func frameAt(b []byte, i int) (end int, ok bool) {
 // castagnoli is made once, by the library.
 func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
-// next is where to go on behind the place i, at which no frame is.
+// next is where to go on behind the place i, at which no frame is. The length that is said there may be what is damaged.
 func (r *frames) next(i int) int {
 	b := r.page[:r.n]
-	if len(b)-i >= frameBytes {
-		end := i + frameBytes + int(binary.BigEndian.Uint16(b[i+1:]))
-		if end < len(b) {
-			if _, ok := frameAt(b, end); ok {
-				return end
-			}
-		}
-	}
 	for p := i + 1; p < len(b); p++ {
 		if _, ok := frameAt(b, p); ok {
 			return p
@@ -281,7 +282,11 @@ func (r *frames) release() error {
 		r.flaws = append(r.flaws, flaw{r.from, int64(len(r.pending)), fault, true})
 		return nil
 	}
-	if packed != (r.says&packedMask != 0) || r.says == otherMask {
+	is := byte(0)
+	if packed {
+		is = packedMask
+	}
+	if r.says != is {
 		r.flaws = append(r.flaws, flaw{r.from, int64(len(r.pending)), "the record says wrongly whether it is compressed", false})
 	}
 	return r.give(rec)

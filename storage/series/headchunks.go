@@ -81,6 +81,10 @@ func readHeadChunks(path string, tell func(ref uint64, from, to int64)) (end int
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	return readChunks(f, tell)
+}
+
+func readChunks(f io.Reader, tell func(ref uint64, from, to int64)) (end int64, err error) {
 	r := bufio.NewReaderSize(f, 128<<10)
 	var head [headChunkHead]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {

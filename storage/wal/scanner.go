@@ -126,8 +126,8 @@ func (s *scanner) next() found {
 			continue
 		case endOfFile:
 			switch {
-			case bad >= 0 && errors.Is(cause, errZeros) && !s.sealed && s.sound && s.size-bad <= pageBytes:
-				return foundEnd // version 1 padded the last page of a segment that was closed
+			case bad >= 0 && errors.Is(cause, errZeros) && !s.sealed && s.sound && s.size%pageBytes == 0 && s.size-bad < pageBytes:
+				return foundEnd // version 1 padded the last page of a segment that was closed, which has a frame at least
 			case bad >= 0:
 				return s.tell(damage{from: bad, to: s.size, cause: cause}, s.size)
 			case start >= 0:
