@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/binnacle-mesh/binnacle/internal/disk"
 )
 
 // A directory is the data directory while this process has it: no other Binnacle opens it, and nobody but the user who runs this one
@@ -27,7 +29,7 @@ const (
 // to read: that is put right. From here on all that this process makes is its own (umask), be it made by us or by a library.
 func openDirectory(path string, log *slog.Logger) (*directory, error) {
 	makePrivate()
-	if err := os.MkdirAll(path, privateDir); err != nil {
+	if err := (disk.OS{}).MkdirAll(path, privateDir); err != nil {
 		return nil, fmt.Errorf("open data directory: %w; set data to a directory that may be written to", err)
 	}
 	d := &directory{}

@@ -36,7 +36,7 @@ var downhill = map[string]string{
 	"storage/checkpoint":      "telemetry internal/disk internal/failpoint",
 	"storage/block":           "internal/ask telemetry internal/disk internal/failpoint",
 	"storage/journal":         "internal/disk internal/failpoint",
-	"storage/series":          "telemetry internal/failpoint",
+	"storage/series":          "telemetry internal/disk internal/failpoint",
 	"collector":               "telemetry internal/wire internal/pb internal/ledger internal/pace",
 	"aggregator":              "internal/ask telemetry storage/series internal/ledger internal/failpoint",
 	"topology":                "telemetry",

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // A File is an open file. Its methods are as those of os.File.
@@ -26,6 +27,7 @@ type File interface {
 // An FS is a file system. Its methods are as those of package os; all are safe for concurrent use.
 type FS interface {
 	OpenFile(name string, flag int, perm fs.FileMode) (File, error)
+	// MkdirAll makes the names of what it makes durable too.
 	MkdirAll(dir string, perm fs.FileMode) error
 	// Names lists what a directory holds, sorted.
 	Names(dir string) ([]string, error)
@@ -50,7 +52,26 @@ func (OS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
 }
 
 // MkdirAll implements FS.
-func (OS) MkdirAll(dir string, perm fs.FileMode) error { return os.MkdirAll(dir, perm) }
+func (o OS) MkdirAll(dir string, perm fs.FileMode) error {
+	dir = filepath.Clean(dir)
+	var within []string // directories that get a new name, the innermost first
+	for at := dir; ; at = filepath.Dir(at) {
+		if _, err := os.Stat(at); err == nil || filepath.Dir(at) == at {
+			break
+		}
+		within = append(within, filepath.Dir(at))
+	}
+	if err := os.MkdirAll(dir, perm); err != nil {
+		return err
+	}
+	for _, at := range slices.Backward(within) {
+		// Who may make a directory there may not have the right to open it.
+		if err := o.SyncDir(at); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+	}
+	return nil
+}
 
 // Names implements FS.
 func (OS) Names(dir string) ([]string, error) {

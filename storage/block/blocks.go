@@ -36,7 +36,7 @@ type blockRef struct {
 
 // load finds the blocks in the store's directory.
 func (s *Store) load() error {
-	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+	if err := s.fs.MkdirAll(s.dir, 0o755); err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(s.dir)

@@ -98,6 +98,9 @@ func (f *file) dictionary(s *scratch, c *fileColumn) (v *values, err error) {
 		return nil, fmt.Errorf("dictionary of %s: page is of type %v", c.name, h.Type)
 	}
 	v = &values{n: int(h.DictionaryPageHeader.V.NumValues)}
+	if v.n > len(body) { // before there is room made for as many
+		return nil, fmt.Errorf("dictionary of %s: %d values in %d bytes", c.name, v.n, len(body))
+	}
 	if err := v.decode(c, format.Plain, body, v.n); err != nil {
 		return nil, fmt.Errorf("dictionary of %s: %w", c.name, err)
 	}

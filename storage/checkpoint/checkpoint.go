@@ -175,8 +175,8 @@ func (d *Dir) Load(use func(telemetry.Position, []Section) error) (at telemetry.
 		if disk.Failed(err) {
 			d.log.Error("a checkpoint cannot be read, and may be sound; the one before is tried", "file", f.path, "err", err)
 			if unread == nil {
-				unread = fmt.Errorf("checkpoint %s cannot be read, and may be sound: %w; mend that and start again, or, if the disk has lost it, rename it to %[1]s%s",
-					f.path, err, damaged)
+				unread = fmt.Errorf("checkpoint %s cannot be read, and may be sound: %w; mend that and start again, or, if the disk has lost it, rename it to %s",
+					f.path, err, f.path+damaged)
 			}
 			continue
 		}

@@ -107,7 +107,7 @@ func TestLoadSetsNothingAsideForTheMachinesFault(t *testing.T) {
 				t.Errorf("%s of the newest fails with %v: loaded %d, set aside %v, %v", op, cause, at, aside, err)
 			}
 			bad = ".ckpt"
-			if at, aside, err := d.Load(accept); !errors.Is(err, cause) || !strings.Contains(err.Error(), "5.ckpt") || len(aside) > 0 {
+			if at, aside, err := d.Load(accept); !errors.Is(err, cause) || !strings.Contains(err.Error(), "5.ckpt.damaged") || len(aside) > 0 {
 				t.Errorf("%s fails with %v: loaded %d, set aside %v, %v", op, cause, at, aside, err)
 			}
 			bad = ""

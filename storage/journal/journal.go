@@ -74,36 +74,42 @@ func Open(path string, visit func(record []byte) error) (*Journal, Found, error)
 
 // openOn is Open, reading from a file system of the caller's.
 func openOn(fsys disk.FS, path string, visit func(record []byte) error) (*Journal, Found, error) {
-	j := &Journal{path: path}
 	content, err := disk.ReadFile(fsys, path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return j, Found{}, nil
-	case disk.Failed(err):
+	if disk.Failed(err) {
 		return nil, Found{}, fmt.Errorf("what was kept cannot be read, and may be sound: %w; mend that and start again, or move the file away to start without it", err)
-	case err != nil:
+	}
+	j := &Journal{path: path}
+	return j, j.begin(content, err, visit), nil
+}
+
+// begin takes in what the file holds, or why nothing of it is known.
+func (j *Journal) begin(content []byte, unread error, visit func(record []byte) error) Found {
+	switch {
+	case errors.Is(unread, fs.ErrNotExist):
+		return Found{}
+	case unread != nil:
 		j.damaged = true
-		return j, Found{Damage: err}, nil
+		return Found{Damage: unread}
 	}
 	found, whole := read(content, visit)
 	if found.Damage != nil {
-		found.Damage = fmt.Errorf("%s: %w", path, found.Damage)
+		found.Damage = fmt.Errorf("%s: %w", j.path, found.Damage)
 		j.damaged = true
-		return j, found, nil
+		return found
 	}
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	f, err := os.OpenFile(j.path, os.O_RDWR, 0)
 	if err != nil {
-		return j, found, nil // written anew, which says what is wrong if that fails too
+		return found // written anew, which says what is wrong if that fails too
 	}
 	if _, err = f.Seek(whole, 0); err == nil {
 		err = f.Truncate(whole)
 	}
 	if err != nil {
 		_ = f.Close()
-		return j, found, nil
+		return found
 	}
 	j.file, j.size, j.first = f, whole, whole
-	return j, found, nil
+	return found
 }
 
 // read hands on what is whole and returns where that ends.
@@ -217,7 +223,7 @@ func (j *Journal) Rewrite(records iter.Seq[[]byte]) (err error) {
 			err = fmt.Errorf("write %s anew: %w", j.path, err)
 		}
 	}()
-	if err := os.MkdirAll(filepath.Dir(j.path), 0o700); err != nil {
+	if err := (disk.OS{}).MkdirAll(filepath.Dir(j.path), 0o700); err != nil {
 		return err
 	}
 	temp := j.path + ".tmp"

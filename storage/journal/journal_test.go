@@ -19,11 +19,13 @@ import (
 	"github.com/binnacle-mesh/binnacle/internal/disk/faulty"
 )
 
-// open reads a journal's records as texts.
-func open(t interface {
+type fataler interface {
 	Helper()
 	Fatal(args ...any)
-}, path string) (*Journal, Found, []string) {
+}
+
+// open reads a journal's records as texts.
+func open(t fataler, path string) (*Journal, Found, []string) {
 	t.Helper()
 	var got []string
 	j, found, err := Open(path, func(r []byte) error {

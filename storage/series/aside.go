@@ -3,7 +3,6 @@ package series
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"math"
 	"os"
@@ -11,12 +10,13 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/tsdb/tsdbutil"
+
+	"github.com/binnacle-mesh/binnacle/internal/disk"
 )
 
 // A store that is damaged opens all the same: what cannot be read is set aside, under a name that
@@ -201,12 +201,5 @@ func (o *opener) setNoted(path, name string, n *note, cause error) error {
 
 // environmental says that an error is not one of the files' content.
 func environmental(err error) bool {
-	for _, e := range [...]error{
-		fs.ErrPermission, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.EAGAIN, syscall.ENOMEM,
-	} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return strings.Contains(err.Error(), "lock DB directory")
+	return disk.Failed(err) || strings.Contains(err.Error(), "lock DB directory")
 }

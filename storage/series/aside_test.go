@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"math/rand/v2"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -179,5 +181,17 @@ func TestHeldDirectoryIsLeftAlone(t *testing.T) {
 	}
 	if aside, _ := filepath.Glob(filepath.Join(dir, damagedPrefix+"*")); len(aside) > 0 {
 		t.Errorf("set aside: %v", aside)
+	}
+}
+
+// What a network's file system says when it has lost its server is not a fault of the files either; what content alone brings about is.
+func TestMachinesFaultIsNoDamage(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[syscall.Errno]bool{
+		syscall.ENOTCONN: true, syscall.ESTALE: true, syscall.ETIMEDOUT: true, syscall.EMFILE: true, syscall.ENOSPC: true, syscall.ENOENT: false, syscall.EINVAL: false,
+	} {
+		if err := fmt.Errorf("open block: %w", &os.PathError{Op: "open", Path: "index", Err: code}); environmental(err) != want {
+			t.Errorf("%v is taken for the content's: %v", err, want)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/binnacle-mesh/binnacle/internal/failpoint"
@@ -15,7 +16,7 @@ import (
 //	A write, a sync or a new segment fails: the group is refused, and so is all that comes, with a hint to come again.
 //	What the file holds beyond its last good sync is cut off, and the file is never written to again: after a failed
 //	sync the kernel may have dropped pages and call them clean, so that a later sync that succeeds proves nothing.
-//	Again and again, another segment is made, filled a little to see whether there is room, emptied, marked and synced.
+//	Again and again, a file is filled a little, to see whether there is room, and removed; then another segment is made, marked and synced.
 //	When all of that succeeds, appends are taken again, with the positions that the refused group did not use.
 //	Where the directory is gone there is nothing to wait for: after a while Failed says so, and the process is to end.
 //
@@ -161,6 +162,23 @@ func (l *Log) recover() {
 	l.retries.after(l.timing.retry)
 }
 
+// probeName is the file by which it is seen whether there is room: a segment of zeros, left by a process that was killed meanwhile, would pass
+// for one whose records were lost.
+const probeName = "probe"
+
+// probe writes and syncs probeBytes, and removes them again.
+func (l *Log) probe() error {
+	name := filepath.Join(l.dir, probeName)
+	f, err := l.fs.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err = f.WriteAt(make([]byte, probeBytes), 0); err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close(), l.fs.Remove(name))
+}
+
 // probeBytes is how much is written to see whether there is room: so much that a disk that is full, but for what
 // somebody just removed, does not seem to have room for each record in turn.
 const probeBytes = 256 << 10
@@ -177,6 +195,11 @@ func (l *Log) nextSegment() error {
 		index = l.mu.segments[n-1].index + 1
 	}
 	l.mu.Unlock()
+	if probe {
+		if err := l.probe(); err != nil {
+			return fmt.Errorf("make a log segment: %w", err)
+		}
+	}
 	f, err := l.fs.OpenFile(segmentName(l.dir, index), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("make a log segment: %w", err)
@@ -185,7 +208,7 @@ func (l *Log) nextSegment() error {
 	if l.last == l.opened {
 		m.skipped = l.skipped
 	}
-	if err := l.begin(f, m, probe); err != nil {
+	if err := l.begin(f, m); err != nil {
 		return errors.Join(fmt.Errorf("make a log segment: %w", err), f.Close(), l.fs.Remove(segmentName(l.dir, index)))
 	}
 	l.closeFile()
@@ -201,21 +224,9 @@ func (l *Log) nextSegment() error {
 // begin writes what a segment begins with, durably.
 func (l *Log) begin(f interface {
 	WriteAt(p []byte, off int64) (int, error)
-	Truncate(size int64) error
 	Sync() error
-}, m mark, probe bool,
+}, m mark,
 ) error {
-	if probe {
-		if _, err := f.WriteAt(make([]byte, probeBytes), 0); err != nil {
-			return err
-		}
-		if err := f.Sync(); err != nil {
-			return err
-		}
-		if err := f.Truncate(0); err != nil {
-			return err
-		}
-	}
 	if _, err := f.WriteAt(m.frame(), 0); err != nil {
 		return err
 	}

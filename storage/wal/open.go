@@ -164,6 +164,7 @@ func (v *survey) torn() (damage, bool) {
 
 // scan reads the whole log: it finds where each segment begins and where the log ends, repairs what can be, and tells what cannot.
 func (l *Log) scan(after telemetry.Position) error {
+	_ = l.fs.Remove(filepath.Join(l.dir, probeName)) // of a process that was killed; it is in nobody's way
 	v, err := look(l.fs, l.dir, l.timing.retry)
 	if err != nil {
 		return err
@@ -181,6 +182,9 @@ func (l *Log) scan(after telemetry.Position) error {
 			uncertain += d.most()
 		}
 		damages = append(damages, v.tail...)
+	}
+	if err := l.syncNewest(v); err != nil {
+		l.log.Error("what the log ends with cannot be made durable; if the machine ends now, followers may have been given records that are not there any more", "err", err)
 	}
 	// Numbering goes on behind all that can have been given: what some state has, and what the damaged end can have held.
 	l.last = max(after, v.last+telemetry.Position(uncertain))
@@ -203,6 +207,22 @@ func (l *Log) scan(after telemetry.Position) error {
 		l.mu.bytes += s.bytes
 	}
 	l.tellDamage(damages, v.holes, uncertain)
+	return nil
+}
+
+// syncNewest makes durable what a process wrote and was killed before it had synced it: followers are given it. All before the newest segment
+// with records was synced when that was made.
+func (l *Log) syncNewest(v *survey) error {
+	for _, s := range slices.Backward(v.segments) {
+		if s.empty || l.cfg.NoSync {
+			continue
+		}
+		f, err := l.fs.OpenFile(segmentName(l.dir, s.index), os.O_RDONLY, 0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(f.Sync(), f.Close())
+	}
 	return nil
 }
 
