@@ -62,6 +62,8 @@ type foldedNode struct {
 type groupInfo struct {
 	members, shown    int
 	failing, degraded int
+	culprits, victims int     // members that are ill by themselves, and because of another
+	worst             *guilty // of the culprits among the members
 	open              bool
 	inner             map[string]telemetry.Signals
 }
@@ -86,6 +88,7 @@ type folding struct {
 	shown   []bool           // by node
 	inner   []tally          // by group
 	into    []tally          // by group: from outside
+	suffer  map[string]int   // how many nodes are ill because of a node, by its id
 }
 
 func newFolding(g *telemetry.Graph) *folding {
@@ -94,6 +97,7 @@ func newFolding(g *telemetry.Graph) *folding {
 		f.node[g.Nodes[i].ID] = int32(i) //nolint:gosec // a graph has less than 2^31 nodes
 	}
 	f.assign()
+	f.suffer = suffering(g)
 	return f
 }
 
@@ -330,6 +334,7 @@ func (f *folding) summed(k int, name string, open bool) foldedNode {
 		if f.shown[m] {
 			info.shown++
 		}
+		info.blame(of, f.suffer)
 	}
 	return foldedNode{GraphNode: n, group: info}
 }

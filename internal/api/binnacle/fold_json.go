@@ -40,6 +40,17 @@ func writeGroup(j *jsonout.Writer, g *groupInfo) {
 	j.Key("open").Bool(g.open)
 	j.Key("failing").Int(int64(g.failing))
 	j.Key("degraded").Int(int64(g.degraded))
+	j.Key("culprits").Int(int64(g.culprits))
+	j.Key("victims").Int(int64(g.victims))
+	if w := g.worst; w != nil {
+		j.Key("worst")
+		j.Open('{')
+		j.Field("id", w.id)
+		j.Field("name", w.name)
+		j.Key("suffer").Int(int64(w.suffer))
+		writeJudgement(j, &w.judgement)
+		j.Close('}')
+	}
 	writeWindows(j.Key("inner"), g.inner)
 	j.Close('}')
 }

@@ -49,8 +49,10 @@ func large(g *telemetry.Graph) bool { return len(g.Nodes) > foldFrom }
 type foldedStream struct {
 	seed  maphash.Seed
 	known map[string]uint64 // by the object's id: the hash of its JSON
-	out   jsonout.Writer
-	held  int64 // bytes counted in memory
+	// culprits are those that the page was told last.
+	culprits []string
+	out      jsonout.Writer
+	held     int64 // bytes counted in memory
 }
 
 // followFolded writes a stream's events of a folded graph until the client, the server or ctx ends it.
@@ -147,10 +149,12 @@ func (f *foldedStream) event(g *foldedGraph, whole bool) (event []byte, changed 
 	if !whole {
 		gone = f.removed(j, known)
 	}
+	j.Key("culprits").Texts(g.culprits)
 	j.Close('}')
 	j.B = append(j.B, "\n\n"...)
-	f.known = known
-	return j.B, whole || n+e+gone > 0
+	changed = whole || n+e+gone > 0 || !slices.Equal(f.culprits, g.culprits)
+	f.known, f.culprits = known, g.culprits
+	return j.B, changed
 }
 
 // changed writes a list of those objects that the page does not have as they are, and returns how many.

@@ -208,8 +208,8 @@ function linesOf(n: GraphNode, looks: Looks, p: Palette): Line[] {
     lines.push({
       key: 'v',
       words: [blamed, hurt].filter((w) => w !== '').join(' · '),
-      shorter:
-        hurt === '' ? [String(g.culprits)] : blamed === '' ? [String(g.victims)] : [`${g.culprits} · ${g.victims}`],
+      // How many are to blame the plate above says as well.
+      shorter: hurt === '' ? [] : [hurt],
       ink: plainInk(p, blamed === '' ? p.victim : p.ink2, 600, 11.5),
       weight: 650 + busy,
       high: 17,
