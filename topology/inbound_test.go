@@ -42,11 +42,14 @@ func inboundText(t *Topology, window string) string {
 // near says that two rates are one to the three digits that are shown.
 func near(a, b float64) bool { return math.Abs(a-b) <= 0.006*math.Max(a, b)+1e-9 }
 
+// failing is a test's, or a rapid check's.
+type failing interface {
+	Fatalf(format string, args ...any)
+}
+
 // checkInbound asks that each node shows the sum of its edges, in each window, and that
 // what leads somewhere is drawn at both ends, once.
-func checkInbound(rt interface {
-	Fatalf(format string, args ...any)
-}, t *Topology) {
+func checkInbound(rt failing, t *Topology) {
 	g := fresh(t)
 	known := map[string]bool{}
 	for _, n := range g.Nodes {

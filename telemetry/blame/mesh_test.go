@@ -88,7 +88,7 @@ const (
 	services
 )
 
-var names = [...]string{"gateway", "checkout", "inventory", "db", "search"} //nolint:gochecknoglobals // immutable
+var names = [...]string{"gateway", "checkout", "inventory", "db", "search"}
 
 type mesh struct {
 	rnd   *rand.Rand
@@ -99,7 +99,7 @@ type mesh struct {
 	edges [4]watched
 }
 
-var ways = [4][2]int{{gateway, checkout}, {checkout, inventory}, {inventory, db}, {gateway, search}} //nolint:gochecknoglobals // immutable
+var ways = [4][2]int{{gateway, checkout}, {checkout, inventory}, {inventory, db}, {gateway, search}}
 
 // step lives a second, in which the node numbered of may be ill.
 func (m *mesh) step(of int, kind telemetry.Ailment) blame.Verdict {

@@ -45,11 +45,11 @@ func (w *Watch) times() [7]*int64 {
 // Read reads what Append wrote into an empty watch, and returns what follows.
 func (w *Watch) Read(b []byte) (rest []byte, err error) {
 	for _, v := range w.times() {
-		n := 0
-		if *v, n = binary.Varint(b); n <= 0 || *v < 0 {
+		at, n := binary.Varint(b)
+		if n <= 0 || at < 0 {
 			return nil, ErrEncoding
 		}
-		b = b[n:]
+		*v, b = at, b[n:]
 	}
 	if len(b) == 0 || telemetry.Ailment(b[0]>>2) > telemetry.AilmentCutOff {
 		return nil, ErrEncoding
