@@ -65,6 +65,11 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(b.dir) }()
+	for _, s := range b.subjects {
+		if err := s.copyTo(b.dir); err != nil {
+			return err
+		}
+	}
 	start := time.Now()
 	for _, m := range measurements() {
 		if *only != "" && !strings.Contains(","+*only+",", ","+m.name+",") {
