@@ -21,7 +21,7 @@ type querier struct {
 
 func (q *querier) Close() error { return q.base.Close() }
 
-// Select gives the views' series that match, and the stored ones. Unless they are
+// Select gives the views' series that match, the stored ones, and those of them that show on both sides. Unless they are
 // to be sorted, the buckets of one histogram follow one another.
 func (q *querier) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, ms ...*labels.Matcher) storage.SeriesSet {
 	count := newTally(ctx, hints)
@@ -33,10 +33,14 @@ func (q *querier) Select(ctx context.Context, sorted bool, hints *storage.Select
 		return own
 	}
 	base := &countedSet{SeriesSet: q.base.Select(ctx, sorted, hints, ms...), count: count}
-	if sorted {
-		return storage.NewMergeSeriesSet([]storage.SeriesSet{own, base}, 0, storage.ChainedSeriesMerge)
+	sets := []storage.SeriesSet{own, base}
+	if mirror := q.mirror(ctx, sorted, count, hints, ms); mirror != nil {
+		sets = append(sets, mirror)
 	}
-	return &bothSets{SeriesSet: own, then: base}
+	if sorted {
+		return storage.NewMergeSeriesSet(sets, 0, storage.ChainedSeriesMerge)
+	}
+	return &inTurn{sets: sets}
 }
 
 // onlyViews says that the matchers ask for one name and that it is a view's.

@@ -84,43 +84,32 @@ func (s *viewSet) At() storage.Series                { return s.at }
 func (s *viewSet) Err() error                        { return s.err }
 func (s *viewSet) Warnings() annotations.Annotations { return s.warnings }
 
-// bothSets is a set and another after it.
-type bothSets struct {
-	storage.SeriesSet
-	then storage.SeriesSet
-	next bool // the first has ended
+// inTurn is sets one after the other, at least one.
+type inTurn struct {
+	sets []storage.SeriesSet
+	at   int
 }
 
-func (s *bothSets) Next() bool {
-	if !s.next {
-		if s.SeriesSet.Next() {
-			return true
-		}
-		if s.SeriesSet.Err() != nil {
+func (s *inTurn) Next() bool {
+	for !s.sets[s.at].Next() {
+		if s.Err() != nil || s.at == len(s.sets)-1 {
 			return false
 		}
-		s.next = true
+		s.at++
 	}
-	return s.then.Next()
+	return true
 }
 
-func (s *bothSets) At() storage.Series {
-	if s.next {
-		return s.then.At()
-	}
-	return s.SeriesSet.At()
-}
+func (s *inTurn) At() storage.Series { return s.sets[s.at].At() }
 
-func (s *bothSets) Err() error {
-	if err := s.SeriesSet.Err(); err != nil {
-		return err
-	}
-	return s.then.Err()
-}
+// Err is of the set whose turn it is: those before had none.
+func (s *inTurn) Err() error { return s.sets[s.at].Err() }
 
-func (s *bothSets) Warnings() annotations.Annotations {
-	w := s.SeriesSet.Warnings()
-	return w.Merge(s.then.Warnings())
+func (s *inTurn) Warnings() (all annotations.Annotations) {
+	for _, set := range s.sets {
+		all.Merge(set.Warnings())
+	}
+	return all
 }
 
 // listSet is a list of series.
