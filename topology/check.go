@@ -225,8 +225,11 @@ func (t *Topology) checkTies() error {
 		touching[e.src]++
 		touching[e.dst]++
 		in[e.dst]++
-		out[e.src]++
-		if !slices.Contains(ns.list[e.src].out, e) || !slices.Contains(ns.list[e.dst].in, e) {
+		if e.src != nowhere {
+			out[e.src]++
+		}
+		at := func(list []*edge, i int) bool { return i < len(list) && list[i] == e }
+		if !at(ns.list[e.dst].in, e.inAt) || e.src != nowhere && !at(ns.list[e.src].out, e.outAt) {
 			return fmt.Errorf("the edge %s is not known to its nodes", t.drawnID(e))
 		}
 		if e.src == nowhere {

@@ -1,8 +1,6 @@
 package topology
 
 import (
-	"slices"
-
 	"github.com/binnacle-mesh/binnacle/telemetry"
 	"github.com/binnacle-mesh/binnacle/telemetry/health"
 	"github.com/binnacle-mesh/binnacle/topology/signal"
@@ -33,6 +31,7 @@ type edge struct {
 	first       int64
 	last        int64              // when it last had traffic
 	acc         [slots]*signal.Acc // see figures.go
+	inAt, outAt int                // its places in the lists of its nodes
 	routes      routeID            // the first of its routes
 	routeCount  int
 	slow        exemplar // the slowest of the last minute
@@ -166,20 +165,23 @@ func (ns *nodes) tie(e *edge, n int) {
 	if e.src != nowhere && src.key != callerNode() {
 		dst.callers += n
 	}
-	src.out, dst.in = tied(src.out, e, n), tied(dst.in, e, n)
-}
-
-// tied is a list with an edge more, or less.
-func tied(list []*edge, e *edge, n int) []*edge {
 	if n > 0 {
-		return append(list, e)
+		e.inAt, dst.in = len(dst.in), append(dst.in, e)
+	} else {
+		last := len(dst.in) - 1
+		dst.in[e.inAt], dst.in[last].inAt = dst.in[last], e.inAt
+		dst.in[last], dst.in = nil, dst.in[:last]
 	}
-	if i := slices.Index(list, e); i >= 0 {
-		last := len(list) - 1
-		list[i], list[last] = list[last], nil
-		list = list[:last]
+	if e.src == nowhere {
+		return
 	}
-	return list
+	if n > 0 {
+		e.outAt, src.out = len(src.out), append(src.out, e)
+	} else {
+		last := len(src.out) - 1
+		src.out[e.outAt], src.out[last].outAt = src.out[last], e.outAt
+		src.out[last], src.out = nil, src.out[:last]
+	}
 }
 
 // removeEdge lets an edge go. Its nodes stay until the end of the batch.

@@ -51,6 +51,9 @@ func (j *judgement) health(requests uint64) telemetry.Health {
 	}
 }
 
+// judgedASecond is how many ill nodes and edges are judged in a second, about; of more, all are judged every second, third and so on second.
+const judgedASecond = 5_000
+
 // court is what is brought before blame.Judge, in the order of the ids: what is found does not depend on places.
 type court struct {
 	nodes []nodeID
@@ -59,10 +62,11 @@ type court struct {
 
 // judge finds out whose doing it is that nodes are ill. before is when there was a look before this one.
 func (t *Topology) judge(before int64) {
-	if t.now/1e9 == before/1e9 {
+	v := &t.observant.verdict
+	every := int64(1e9) * int64(1+(len(v.nodes)+len(v.edges))/judgedASecond)
+	if t.now/every == before/every {
 		return
 	}
-	v := &t.observant.verdict
 	if v.past.began == 0 {
 		v.past.began = t.now
 	}

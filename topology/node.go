@@ -39,7 +39,7 @@ type node struct {
 	// many never did. See expire.go.
 	met, orphaned uint64
 
-	in, out []*edge // in no order; what leads away from nowhere is in out of that
+	in, out []*edge // in no order; of nowhere there is no out
 
 	watch  health.Watch // of its inbound traffic
 	judged judgement
