@@ -229,6 +229,41 @@ func TestNamesAreBoundedInBytes(t *testing.T) {
 	}
 }
 
+// What a node keeps beside its names, its cluster and its product, has the same bound.
+func TestClusterAndProductAreCut(t *testing.T) {
+	t.Parallel()
+	f := newFeed(DefaultConfig())
+	b := telemetry.NewBatch()
+	b.Received = f.now
+	long := b.InternString(strings.Repeat("é", 2000))
+	b.Resources = append(b.Resources, telemetry.Resource{Identity: telemetry.Identity{Service: b.InternString("cart"), Cluster: long}})
+	b.Spans = append(b.Spans, telemetry.Span{
+		TraceID: traceID("long"), SpanID: id64(1), Kind: telemetry.KindClient, Protocol: telemetry.ProtocolDatabase, Start: f.now, Duration: 3e6,
+		Peer: b.InternString("orders"), PeerKind: telemetry.NodeDatabase, PeerSys: long,
+	})
+	f.n++
+	f.t.Consume(telemetry.Entry{Position: f.n, Batch: b})
+	want := strings.Repeat("é", maxName/2)
+	clusters, systems := 0, 0
+	for _, n := range f.t.nodes.list {
+		if n != nil && n.cluster != "" {
+			clusters++
+			if n.cluster != want {
+				t.Errorf("%s has a cluster of %d bytes", n.key.ID(), len(n.cluster))
+			}
+		}
+		if n != nil && n.system != "" {
+			systems++
+			if n.system != want {
+				t.Errorf("%s has a product of %d bytes", n.key.ID(), len(n.system))
+			}
+		}
+	}
+	if clusters != 1 || systems != 1 {
+		t.Errorf("%d nodes have a cluster and %d a product, want 1 and 1", clusters, systems)
+	}
+}
+
 func TestPattern(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{

@@ -70,7 +70,7 @@ func (t *Topology) resolve(c *claim, from string) endpointID {
 	case telemetry.NodeDatabase, telemetry.NodeQueue:
 		ep := t.endpoint(is)
 		if n := t.nodes.of(ep); n.system == "" && c.system != 0 {
-			n.system = b.CopyStr(c.system)
+			n.system = strings.Clone(cut(b.Str(c.system)))
 			t.markNodeDirty(t.nodes.endpoints[ep].node)
 		}
 		return ep

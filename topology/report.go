@@ -1,6 +1,8 @@
 package topology
 
 import (
+	"strings"
+
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
@@ -57,7 +59,7 @@ func (t *Topology) reporter(id *telemetry.Identity) endpointID {
 	t.nodes.endpoints[ep].seen = t.now
 	n := t.nodes.of(ep)
 	if n.cluster == "" && id.Cluster != 0 {
-		n.cluster = b.CopyStr(id.Cluster)
+		n.cluster = strings.Clone(cut(b.Str(id.Cluster)))
 	}
 	n.reported = t.now
 	if !n.reporter {
