@@ -301,10 +301,10 @@ func TestDoor(t *testing.T) {
 	if knocked(2, 1700) {
 		t.Error("a row keeps more than it has room for")
 	}
-	if d.door.forget(1700); d.door.sights == nil {
+	if d.door.forget(1700); d.door.list == nil {
 		t.Error("forgot what counts")
 	}
-	if d.door.forget(1700 + doorKeeps); d.door.sights != nil {
+	if d.door.forget(1700 + doorKeeps); d.door.list != nil {
 		t.Error("keeps what counts no more")
 	}
 }

@@ -7,12 +7,12 @@ import "slices"
 //
 // It is state like any other: what it answers depends on the log alone, and on no order but that of time.
 type recent struct {
-	rows, width int   // how many rows, and sights a row
-	keeps       int64 // for how many ticks a sight counts
-	sights      []sight
+	rows, width int       // how many rows, and sights a row
+	keeps       int64     // for how many ticks a sight counts
+	list        [][]sight // by row; each is as long as it ever had to be
 }
 
-// sight is a number, and the tick in which it came. The zero sight is none.
+// sight is a number, and the tick in which it came.
 type sight struct {
 	number uint64
 	tick   int64
@@ -24,50 +24,58 @@ func newRecent(rows, width int, keeps int64) recent {
 
 // note returns what is remembered of a number, and whether it had come before; if not, it has come at tick.
 func (r *recent) note(number uint64, tick int64) (s *sight, known bool) {
-	if r.sights == nil {
-		r.sights = make([]sight, r.rows*r.width)
+	if r.list == nil {
+		r.list = make([][]sight, r.rows)
 	}
-	at := int(number%uint64(r.rows)) * r.width //nolint:gosec // below rows
-	row := r.sights[at : at+r.width]
-	least := &row[0]
-	for i := range row {
-		s := &row[i]
-		if s.number == number && s.tick != 0 {
+	row := &r.list[number%uint64(r.rows)] //nolint:gosec // positive
+	least := -1
+	for i := range *row {
+		s := &(*row)[i]
+		if s.number == number {
 			if tick-s.tick < r.keeps {
 				return s, true
 			}
-			least = s
+			least = i
 			break
 		}
-		if s.before(least) {
-			least = s
+		if len(*row) == r.width && (least < 0 || s.before(&(*row)[least])) {
+			least = i
 		}
 	}
-	*least = sight{number, tick}
-	return least, false
+	if least < 0 {
+		least = len(*row)
+		*row = append(*row, sight{})
+	}
+	s = &(*row)[least]
+	*s = sight{number, tick}
+	return s, false
 }
 
 func (s *sight) before(o *sight) bool {
 	return s.tick < o.tick || s.tick == o.tick && s.number < o.number
 }
 
-func (r *recent) counts(s *sight, tick int64) bool { return s.tick != 0 && tick-s.tick < r.keeps }
+func (r *recent) counts(s *sight, tick int64) bool { return tick-s.tick < r.keeps }
 
 // forget gives the memory back when nothing in it counts any more.
 func (r *recent) forget(tick int64) {
-	for i := range r.sights {
-		if r.counts(&r.sights[i], tick) {
-			return
+	for _, row := range r.list {
+		for i := range row {
+			if r.counts(&row[i], tick) {
+				return
+			}
 		}
 	}
-	r.sights = nil
+	r.list = nil
 }
 
-// list is what counts at tick, oldest first.
-func (r *recent) list(tick int64) (all []sight) {
-	for i := range r.sights {
-		if s := &r.sights[i]; r.counts(s, tick) {
-			all = append(all, *s)
+// all is what counts at tick, oldest first.
+func (r *recent) all(tick int64) (all []sight) {
+	for _, row := range r.list {
+		for i := range row {
+			if s := &row[i]; r.counts(s, tick) {
+				all = append(all, *s)
+			}
 		}
 	}
 	slices.SortFunc(all, func(a, b sight) int {

@@ -88,7 +88,7 @@ func compareNodes(a, b telemetry.Node) int {
 }
 
 func (e *saver) recent(r *recent) {
-	sights := r.list(e.t.tick)
+	sights := r.all(e.t.tick)
 	e.uint(uint64(len(sights)))
 	for _, s := range sights {
 		e.b = binary.LittleEndian.AppendUint64(e.b, s.number)

@@ -30,16 +30,14 @@ const (
 	maxBatch, firstBatch = 256, 16
 )
 
-// hasLong says whether any of the strings is long. Where none is, texts in dictionaries need not be weighed.
-func (v stringsView) hasLong() bool {
+// longest is the length of the longest string. Where none is long, texts in dictionaries need not be weighed.
+func (v stringsView) longest() (n int) {
 	for _, chunk := range v.refs {
 		for i := range chunk {
-			if chunk[i].size >= longText {
-				return true
-			}
+			n = max(n, int(chunk[i].size))
 		}
 	}
-	return false
+	return n
 }
 
 func (v stringsView) size(id uint64) int { return int(v.refs[id/refRows][id%refRows].size) }
@@ -67,6 +65,18 @@ func (c *columnWriter) weigh(long bool) (n int) {
 		c.weighed = len(c.values)
 	}
 	return n
+}
+
+// atMost is at least what weigh would say now, without a look at the values.
+func (c *columnWriter) atMost(longest int) int {
+	switch {
+	case c.kind == kindJSON:
+		return len(c.data) - c.weighed
+	case c.kind == kindText && (c.mode == modePlain || longest >= longText):
+		return (len(c.values) - c.weighed) * longest
+	default:
+		return 0
+	}
 }
 
 // sizeDict is the bytes of the texts in the dictionary.
@@ -123,15 +133,23 @@ func (s *fileMaker) limitDicts() {
 	}
 }
 
-// fill hands the columns the rows of the page that begins with row from of the file, and says where it ends.
+// fill hands the columns the rows of the page that begins with row from of the file, and says where it ends. Values are weighed only where a
+// bound of what they weigh could end the page.
 func (s *fileMaker) fill(from int) (to int) {
-	weight := 0
+	weighed, weight := 0, 0
 	for to = from; to < len(s.rows) && to-from < pageRows && weight < maxPageBytes; {
 		end := min(to+s.batch, from+pageRows, len(s.rows))
 		s.page(from, to, end)
 		to = end
+		weight = weighed
 		for _, c := range s.order {
-			weight += c.weigh(s.long)
+			weight += c.atMost(s.longest)
+		}
+		if weight >= maxPageBytes {
+			for _, c := range s.order {
+				weighed += c.weigh(s.longest >= longText)
+			}
+			weight = weighed
 		}
 		row := max(1, weight/(to-from))
 		s.batch = max(1, min(maxBatch, (maxPageBytes-weight)/row))

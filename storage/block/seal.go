@@ -75,7 +75,7 @@ type fileMaker struct {
 	spans    bool
 	resource []uint32 // of the rows at hand
 	batch    int      // how many rows are handed on before they are weighed
-	long     bool     // there are long texts
+	longest  int      // bytes of the longest text
 	touched  byte     // a sum that keeps the compiler from leaving out the touching
 }
 
@@ -169,7 +169,7 @@ func (s *sealer) file(h *head, v *headView, rv rowsView, defs []columnDef, spans
 	s.used = 0
 	f := &fileMaker{sealer: s, v: v, rv: rv, defs: defs, spans: spans, batch: firstBatch}
 	f.makeResources()
-	f.long = v.strings.hasLong() || f.texts.hasLong()
+	f.longest = max(v.strings.longest(), f.texts.longest())
 	f.fixed = make([]*columnWriter, len(defs))
 	for id := range defs {
 		if defs[id].name == "" {

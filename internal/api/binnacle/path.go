@@ -16,12 +16,7 @@ const somePaths = 100
 
 // criticalPath answers which spans of one trace it had to wait for.
 func (d *Dialect) criticalPath(r *http.Request) (api.Answer, error) {
-	p := params.Of(r.URL)
-	id := p.TraceID("trace_id", r.PathValue("trace_id"))
-	if p.Err() != nil {
-		return api.Answer{}, p.Err()
-	}
-	t, err := d.deps.Query.Trace(r.Context(), id)
+	t, err := d.asked(r)
 	if err != nil {
 		return api.Answer{}, err
 	}

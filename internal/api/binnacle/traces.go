@@ -42,14 +42,19 @@ func readSpanQuery(p *params.Params, now time.Time) (telemetry.SpanQuery, error)
 	}, p.Moment(to.Add(-defaultSearch), "from"), to, p.Number(defaultLimit, 1, params.MaxLimit, "limit"))
 }
 
-// trace answers one trace, whole.
-func (d *Dialect) trace(r *http.Request) (api.Answer, error) {
+// asked reads the trace that a path names.
+func (d *Dialect) asked(r *http.Request) (*query.Trace, error) {
 	p := params.Of(r.URL)
 	id := p.TraceID("trace_id", r.PathValue("trace_id"))
 	if p.Err() != nil {
-		return api.Answer{}, p.Err()
+		return nil, p.Err()
 	}
-	t, err := d.deps.Query.Trace(r.Context(), id)
+	return d.deps.Query.Trace(r.Context(), id)
+}
+
+// trace answers one trace, whole.
+func (d *Dialect) trace(r *http.Request) (api.Answer, error) {
+	t, err := d.asked(r)
 	if err != nil {
 		return api.Answer{}, err
 	}
