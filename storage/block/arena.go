@@ -212,7 +212,23 @@ func (t *stringTable) intern(s []byte, p *pools) uint32 {
 	if len(s) == 0 {
 		return 0
 	}
-	h := maphash.Bytes(t.seed, s) >> 32
+	return t.internAt(s, t.hash(s), p)
+}
+
+func (t *stringTable) hash(s []byte) uint64 { return maphash.Bytes(t.seed, s) >> 32 }
+
+// near brings what internAt will read of a string into the processor's cache, and returns something of it, lest it be left out.
+func (t *stringTable) near(h uint64) uint64 {
+	v := t.slots[h&uint64(len(t.slots)-1)]
+	if v>>32 != h {
+		return v
+	}
+	id := uint32(v)
+	return uint64(arenaView(t.arena.chunks).at(t.refs[id/refRows][id%refRows].ref)[0])
+}
+
+// internAt is intern of a string that is not empty and has the hash h.
+func (t *stringTable) internAt(s []byte, h uint64, p *pools) uint32 {
 	mask := uint64(len(t.slots) - 1)
 	i := h & mask
 	for ; t.slots[i] != 0; i = (i + 1) & mask {

@@ -82,6 +82,7 @@ type batchMemo struct {
 	strings   []uint32 // by StrID: head's id+1
 	keys      []uint64 // by StrID: the type that it had last, and head's key+1
 	resources []uint32 // by index: head's resource+1
+	read      uint64   // by internAll
 }
 
 func resize[T uint32 | uint64](s []T, n int) []T {
@@ -129,12 +130,38 @@ func (h *head) insert(e telemetry.Entry) {
 	h.memo.strings = resize(h.memo.strings, b.Strings())
 	h.memo.keys = resize(h.memo.keys, b.Strings())
 	h.memo.resources = resize(h.memo.resources, len(b.Resources))
+	if len(b.Requests) == 0 {
+		h.internAll(b)
+	}
 	for i := range b.Spans {
 		h.insertSpan(b, &b.Spans[i])
 	}
 	for i := range b.Requests {
 		h.insertRequest(b, &b.Requests[i])
 	}
+}
+
+// internAll looks all strings of a batch up, some at a time: each look waits for memory three times, and those of one group wait together. Log
+// entries have many that are not to be looked for; see putText.
+func (h *head) internAll(b *telemetry.Batch) {
+	const group = 16
+	var hashes [group]uint64
+	var read uint64
+	for from := 1; from < b.Strings(); from += group {
+		n := min(group, b.Strings()-from)
+		for i := range n {
+			hashes[i] = h.strings.hash(b.Bytes(telemetry.StrID(from + i)))
+		}
+		for _, hash := range hashes[:n] {
+			read += h.strings.near(hash)
+		}
+		for i := range n {
+			if s := b.Bytes(telemetry.StrID(from + i)); len(s) > 0 {
+				h.memo.strings[from+i] = h.strings.internAt(s, hashes[i], h.pools) + 1
+			}
+		}
+	}
+	h.memo.read = read
 }
 
 func (h *head) str(b *telemetry.Batch, id telemetry.StrID) uint32 {
