@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"time"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
@@ -87,13 +86,9 @@ func words(k telemetry.Ailment) string {
 	return k.String()
 }
 
-// figures are what the judgement rests on.
+// figures are what the judgement rests on. Since when, the judgement says beside its sentence, so that who shows both can say it in his reader's own time.
 func figures(p *Patient) string {
 	f, u := &p.Figures, &p.Figures.Usual
-	since := ""
-	if p.Since > 0 {
-		since = " since " + time.Unix(0, p.Since).UTC().Format("15:04:05") + " UTC"
-	}
 	known := u.Requests > 0
 	requests := number(f.Rate) + " requests a second"
 	if f.Rate == 0 {
@@ -101,13 +96,13 @@ func figures(p *Patient) string {
 	}
 	switch p.Kind {
 	case telemetry.AilmentSlow:
-		return fmt.Sprintf("p90 %s against its usual %s%s", millis(f.P90), millis(u.P90), since)
+		return fmt.Sprintf("p90 %s against its usual %s", millis(f.P90), millis(u.P90))
 	case telemetry.AilmentFailing:
-		return fmt.Sprintf("%s of %s fail%s%s", percent(f.Errors), requests, usually(known, u.Errors), since)
+		return fmt.Sprintf("%s of %s fail%s", percent(f.Errors), requests, usually(known, u.Errors))
 	case telemetry.AilmentThrottled:
-		return fmt.Sprintf("a limit refuses %s of %s%s%s", percent(f.Throttled), requests, usually(known, u.Refused), since)
+		return fmt.Sprintf("a limit refuses %s of %s%s", percent(f.Throttled), requests, usually(known, u.Refused))
 	case telemetry.AilmentCutOff:
-		return fmt.Sprintf("no request where there were %s a second%s", number(u.Rate), since)
+		return fmt.Sprintf("no request where there were %s a second", number(u.Rate))
 	default:
 		return ""
 	}

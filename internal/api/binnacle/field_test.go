@@ -243,7 +243,7 @@ func (l *leaf) checkPapers(t *testing.T) {
 	for _, p := range []struct{ file, part string }{
 		{"docs/api/http.md", `(?s)\n## Graph\n.*?\n## `},
 		{"ui/src/api/types.ts", `(?s)export interface ` + names[0] + ` \{.*?\n\}`},
-		{"ui/src/api/shapes.ts", `(?s)\nconst ` + names[1] + ` = .*?\n\}\);`},
+		{"ui/src/api/shapes.ts", `(?s)\n(?:export )?const ` + names[1] + ` = .*?\n\}\);`},
 	} {
 		text, err := os.ReadFile("../../../" + p.file)
 		if err != nil {

@@ -16,6 +16,7 @@ import type {
   Health,
   Judgement,
   NodeKind,
+  Protocol,
   QuotaKey,
   QuotaRule,
   Quotas,
@@ -32,7 +33,10 @@ import type {
 
 const str = or(text, '');
 const zero = or(num, 0);
-const health: Check<Health> = or<Health, Health>(word<Health>(['ok', 'degraded', 'failing', 'idle'], 'idle'), 'idle');
+export const health: Check<Health> = or<Health, Health>(
+  word<Health>(['ok', 'degraded', 'failing', 'idle'], 'idle'),
+  'idle',
+);
 
 const judgement = object<Judgement>({
   kind: word<Judgement['kind']>(AILMENTS, 'other'),
@@ -42,7 +46,7 @@ const judgement = object<Judgement>({
   score: zero,
 });
 
-const signals = object<Signals>({
+export const signals = object<Signals>({
   rate: zero,
   error_rate: zero,
   throttled_rate: zero,
@@ -51,7 +55,7 @@ const signals = object<Signals>({
   p99: or(num, undefined),
 });
 
-const nodeKind: Check<NodeKind> = or(
+export const nodeKind: Check<NodeKind> = or(
   word<NodeKind>(['service', 'database', 'queue', 'external', 'client', 'group'], 'service'),
   'service',
 );
@@ -80,14 +84,30 @@ const node = object<GraphNode>({
   judgement: or(judgement, undefined),
   windows: record(signals),
   last_seen: zero,
+  ghost: () => undefined,
   within: or(text, undefined),
   group: or(group, undefined),
 });
 
 export const found: Check<{ found: number; nodes: Found[] }> = object({
   found: zero,
-  nodes: list(object<Found>({ id: text, name: str, namespace: str, kind: nodeKind, health, group: str })),
+  nodes: list(
+    object<Found>({
+      id: text,
+      name: str,
+      namespace: str,
+      kind: nodeKind,
+      health,
+      judgement: or(judgement, undefined),
+      group: str,
+    }),
+  ),
 });
+
+export const protocol: Check<Protocol> = or(
+  word<Protocol>(['http', 'grpc', 'tcp', 'database', 'messaging', 'unknown'], 'unknown'),
+  'unknown',
+);
 
 const exemplar = object<Exemplar>({ trace_id: text, span_id: str, duration: zero, error: or(flag, false), time: zero });
 
@@ -95,7 +115,7 @@ const edge = object<GraphEdge>({
   id: text,
   source: text,
   target: text,
-  protocol: or(word(['http', 'grpc', 'tcp', 'database', 'messaging', 'unknown'], 'unknown'), 'unknown'),
+  protocol,
   health,
   judgement: or(judgement, undefined),
   windows: record(signals),
@@ -111,7 +131,24 @@ const edge = object<GraphEdge>({
   exemplars: list(exemplar),
   first_seen: zero,
   last_seen: zero,
+  ghost: () => undefined,
   bundle: or(num, undefined),
+});
+
+export const unread = object<Unread>({ file: text, reason: text });
+
+const finding = object<Finding>({
+  kind: str,
+  subject: str,
+  severity: or(word<Finding['severity']>(['info', 'warning'], 'warning'), 'warning'),
+  says: text,
+  evidence: list(text),
+  remedy: str,
+  count: zero,
+  since: zero,
+  loss: or(flag, false),
+  nodes: list(text),
+  edges: list(text),
 });
 
 export const graph: Check<Graph> = object<Graph>({
@@ -121,6 +158,8 @@ export const graph: Check<Graph> = object<Graph>({
   nodes: list(node),
   edges: list(edge),
   culprits: list(text),
+  findings: list(finding),
+  incomplete: list(unread),
 });
 
 export const graphDelta: Check<GraphDelta> = object<GraphDelta>({
@@ -131,6 +170,7 @@ export const graphDelta: Check<GraphDelta> = object<GraphDelta>({
   removed_nodes: list(text),
   removed_edges: list(text),
   culprits: list(text),
+  findings: list(finding),
 });
 
 const traceSummary = object<TraceSummary>({
@@ -143,8 +183,6 @@ const traceSummary = object<TraceSummary>({
   errors: zero,
   services: list(object({ name: text, spans: zero })),
 });
-
-const unread = object<Unread>({ file: text, reason: text });
 
 export const traceSearch: Check<TraceSearch> = object<TraceSearch>({
   traces: list(traceSummary),
@@ -261,15 +299,5 @@ export const status: Check<Status> = object<Status>({
   stored: or(object({ spans: zero, bytes: zero, blocks: zero }), { spans: 0, bytes: 0, blocks: 0 }),
   log: or(object({ bytes: zero, followers: list(follower) }), { bytes: 0, followers: [] }),
   dropped: record(num),
-  findings: list(
-    object<Finding>({
-      kind: str,
-      subject: text,
-      says: text,
-      remedy: text,
-      count: zero,
-      since: zero,
-      loss: or(flag, false),
-    }),
-  ),
+  findings: list(finding),
 });

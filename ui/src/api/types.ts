@@ -47,6 +47,8 @@ export interface GraphNode {
   judgement?: Judgement | undefined;
   windows: Windows;
   last_seen: number;
+  /** It is not in the graph: it was, in the time that the graph is compared with. Set by the page. */
+  ghost?: boolean | undefined;
   /** The group, shown open, in which the node lies; only in a folded graph. */
   within?: string | undefined;
   /** Only of kind `group`: nodes that are folded into one. */
@@ -86,6 +88,7 @@ export interface Found {
   namespace: string;
   kind: NodeKind;
   health: Health;
+  judgement?: Judgement | undefined;
   group: string;
 }
 
@@ -120,6 +123,8 @@ export interface GraphEdge {
   exemplars: Exemplar[];
   first_seen: number;
   last_seen: number;
+  /** It is not in the graph, and was: as of a node. */
+  ghost?: boolean | undefined;
   /** How many edges of the graph this one stands for, where an end is folded; else 0. */
   bundle?: number | undefined;
 }
@@ -132,6 +137,10 @@ export interface Graph {
   edges: GraphEdge[];
   /** The nodes that are ill by themselves, the worst first. */
   culprits: string[];
+  /** What is noticed of the mesh. */
+  findings?: Finding[] | undefined;
+  /** What could not be read of a past range: what it held may be lacking. */
+  incomplete?: Unread[] | undefined;
 }
 
 export interface GraphDelta {
@@ -143,6 +152,8 @@ export interface GraphDelta {
   removed_edges: string[];
   /** All of them anew, and not what changed. */
   culprits: string[];
+  /** All of them anew as well. */
+  findings?: Finding[] | undefined;
 }
 
 export interface TraceSummary {
@@ -276,12 +287,15 @@ export interface Status {
   findings: Finding[];
 }
 
-/** Something that the server noticed and an operator should know. */
+/** Something that the server noticed and an operator should know: of the mesh and what reports of it, or of the server itself. */
 export interface Finding {
   kind: string;
   subject: string;
+  severity: 'info' | 'warning';
   /** A sentence with its figures. */
   says: string;
+  /** What it rests on, a sentence each. */
+  evidence: string[];
   /** A sentence: what to do about it. */
   remedy: string;
   count: number;
@@ -289,4 +303,7 @@ export interface Finding {
   since: number;
   /** Something is lost, and not only late or in a sum. */
   loss: boolean;
+  /** Where it happens, by their ids; none where it is the server's own. */
+  nodes: string[];
+  edges: string[];
 }

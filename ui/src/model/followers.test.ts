@@ -56,10 +56,12 @@ test('a finding is told with what to do about it, and loss louder than delay', (
     subject: 'shop',
     says: 'shop made 900 names',
     remedy: 'Look at its instrumentation',
-  };
+    severity: 'warning',
+  } as const;
+  const none = { evidence: [], nodes: [], edges: [] };
   const [told, lost] = findingNotices([
-    { ...f, count: 900, since: 1, loss: false },
-    { ...f, subject: 'wal/7', remedy: '', count: 3, since: 2, loss: true },
+    { ...f, ...none, count: 900, since: 1, loss: false },
+    { ...f, ...none, subject: 'wal/7', remedy: '', count: 3, since: 2, loss: true },
   ]);
   expect(told).toEqual({
     key: 'names_flood shop',

@@ -1,4 +1,4 @@
-import type { Graph, GraphDelta, GraphEdge, GraphNode, Health, Signals } from '../api/types';
+import type { Finding, Graph, GraphDelta, GraphEdge, GraphNode, Health, Signals, Unread } from '../api/types';
 
 // The service graph as the page knows it: the last snapshot with every delta since applied.
 //
@@ -30,6 +30,12 @@ export class GraphModel {
   origin: Graph['origin'] = 'live';
   /** The nodes that are ill by themselves, the worst first. Some may be folded into a group. */
   culprits: readonly string[] = [];
+  /** What is noticed of the mesh. */
+  findings: readonly Finding[] = [];
+  /** What could not be read of a past range. */
+  incomplete: readonly Unread[] = [];
+  /** What is not in the graph and is shown all the same: what was there in the time that it is compared with. */
+  private ghosts: { nodes: readonly GraphNode[]; edges: readonly GraphEdge[] } = { nodes: [], edges: [] };
   private readonly out = new Map<string, Set<string>>();
   private readonly in = new Map<string, Set<string>>();
 
@@ -43,12 +49,15 @@ export class GraphModel {
     this.in.clear();
     for (const n of g.nodes) this.nodes.set(n.id, n);
     for (const e of g.edges) this.putEdge(e);
+    this.haunt();
     this.version = g.version;
     this.time = g.time;
     this.origin = g.origin;
     this.culprits = g.culprits;
-    const newNodes = g.nodes.filter((n) => !before.has(n.id)).map((n) => n.id);
-    const sameEdges = edgesBefore.size === this.edges.size && g.edges.every((e) => edgesBefore.has(e.id));
+    this.findings = g.findings ?? [];
+    this.incomplete = g.incomplete ?? [];
+    const newNodes = [...this.nodes.keys()].filter((id) => !before.has(id));
+    const sameEdges = edgesBefore.size === this.edges.size && [...this.edges.keys()].every((id) => edgesBefore.has(id));
     return { newNodes, shape: newNodes.length > 0 || before.size !== this.nodes.size || !sameEdges };
   }
 
@@ -73,7 +82,29 @@ export class GraphModel {
     this.version = d.version;
     this.time = d.time;
     this.culprits = d.culprits;
+    this.findings = d.findings ?? [];
+    // What has just gone may be a ghost from now on.
+    if (d.removed_nodes.length + d.removed_edges.length > 0) this.haunt();
     return { shape, newNodes };
+  }
+
+  /** Shows what was there and is not, instead of what was shown so before. */
+  setGhosts(nodes: readonly GraphNode[], edges: readonly GraphEdge[]): Change {
+    const before = new Set([...this.nodes.keys(), ...this.edges.keys()]);
+    for (const e of this.edges.values()) if (e.ghost === true) this.dropEdge(e.id);
+    for (const n of this.nodes.values()) if (n.ghost === true) this.nodes.delete(n.id);
+    this.ghosts = { nodes, edges };
+    this.haunt();
+    const now = [...this.nodes.keys(), ...this.edges.keys()];
+    return {
+      shape: now.length !== before.size || now.some((id) => !before.has(id)),
+      newNodes: [...this.nodes.keys()].filter((id) => !before.has(id)),
+    };
+  }
+
+  private haunt(): void {
+    for (const n of this.ghosts.nodes) if (!this.nodes.has(n.id)) this.nodes.set(n.id, n);
+    for (const e of this.ghosts.edges) if (!this.edges.has(e.id)) this.putEdge(e);
   }
 
   complete(e: GraphEdge): boolean {

@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { GraphEdge, GraphNode, Witnesses } from '../api/types';
-import { bestWitness, between, golden, inbound, outcomeOf, stepFor } from './queries';
+import { bestWitness, between, golden, inbound, meshRate, outcomeOf, stepFor } from './queries';
 
 const node = (over: Partial<GraphNode>): GraphNode => ({
   id: 'x',
@@ -73,6 +75,11 @@ test('golden signals are built on native histograms', () => {
   expect(q.rate).toBe('sum by (outcome) (histogram_count(rate(m{}[1m])))');
   expect(q.p99).toBe('1000 * histogram_quantile(0.99, sum(rate(m{}[1m])))');
   expect(q.inFlight).toBe('sum(histogram_sum(rate(m{}[1m])))');
+});
+
+test('the whole mesh is asked for as a test of the server proves it', () => {
+  const stories = join(import.meta.dirname, '../../../aggregator/views/testdata/stories');
+  expect(readFileSync(join(stories, 'outcomes'), 'utf8').split('\n')).toContain(meshRate('1m'));
 });
 
 test('an operation is throttled or in error by its outcome, and by its status only where it has none', () => {

@@ -82,10 +82,16 @@ export function golden(select: string, window: string): GoldenQueries {
   };
 }
 
-/** Requests a second of the whole mesh by outcome: of each edge the witness that saw most. */
+/**
+ * Requests a second of the whole mesh by outcome: of each edge what the one witness told that saw most, as on the map. The
+ * most of each outcome by itself would count a request twice that one witness calls an error and another does not.
+ */
 export function meshRate(window: string): string {
-  const edge = 'source, source_namespace, destination, destination_namespace, protocol, outcome';
-  return `sum by (outcome) (max by (${edge}) (sum by (${edge}, side, evidence) (histogram_count(rate(binnacle_edge_duration_seconds[${window}])))))`;
+  const end = (of: string): string => ['', '_namespace', '_cluster', '_kind'].map((l) => of + l).join(', ');
+  const edge = `${end('source')}, ${end('destination')}, protocol`;
+  const witness = `${edge}, side, evidence`;
+  const rated = `histogram_count(rate(binnacle_edge_duration_seconds[${window}]))`;
+  return `sum by (outcome) (sum by (${witness}, outcome) (${rated}) and on (${witness}) topk by (${edge}) (1, sum by (${witness}) (${rated})))`;
 }
 
 /** Rate, errors and p99 of each operation of a service. */

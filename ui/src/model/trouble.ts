@@ -44,8 +44,11 @@ export function troubleIn(n: GraphNode, window: string): Trouble | undefined {
   return worst ?? (n.health === 'failing' ? 'failing' : n.health === 'degraded' ? 'slow' : undefined);
 }
 
+/** What is known of a node that may not be shown: enough to say what part it has. */
+export type Blamable = Pick<GraphNode, 'id' | 'health' | 'judgement' | 'group'>;
+
 /** Whom a node is unwell because of: itself, another (its id), or nobody says. A group has the part of its worst member. */
-export function blameOf(n: GraphNode): { part: Part; cause: string | undefined } {
+export function blameOf(n: Blamable): { part: Part; cause: string | undefined } {
   const { judgement: j, group: g } = n;
   if (g !== undefined) return { part: partOfGroup(n), cause: undefined };
   if (j === undefined) return { part: isUnwell(n.health) ? 'accused' : 'well', cause: undefined };
@@ -53,7 +56,7 @@ export function blameOf(n: GraphNode): { part: Part; cause: string | undefined }
   return { part: itself ? 'culprit' : 'victim', cause: itself ? undefined : j.because };
 }
 
-function partOfGroup(n: GraphNode): Part {
+function partOfGroup(n: Blamable): Part {
   const g = n.group!;
   if (g.culprits > 0) return 'culprit';
   // Where there are victims there is a judge, and who is unwell besides is so by a figure that he does not mind.

@@ -4,8 +4,8 @@ import { findNodes } from '../api/client';
 import type { Found, GraphNode, GroupInfo } from '../api/types';
 import { duration, percent, rate } from '../base/format';
 import { errorShare, signalsOf } from '../model/graph';
-import { NodeMark } from '../widgets/mark';
-import { HealthMark } from '../widgets/parts';
+import { isUnwell } from '../model/trouble';
+import { FoundMark, NodeMark } from '../widgets/mark';
 import { mapWindow, patch } from '../widgets/route';
 import { Sentence } from './judged';
 import { useGraph } from './live';
@@ -18,7 +18,7 @@ export function GroupPanel(p: { n: GraphNode; group: GroupInfo; unfold: (group: 
   const window = mapWindow.value;
   const into = signalsOf(n, window);
   const inner = signalsOf({ windows: g.inner }, window);
-  const ill = useUnwell(n.id, g.failing + g.degraded);
+  const ill = useUnwell(n.id, g.failing + g.degraded + g.culprits + g.victims);
   const row = (name: string, s: typeof into): JSX.Element => (
     <tr>
       <th scope="row">{name}</th>
@@ -76,7 +76,7 @@ export function GroupPanel(p: { n: GraphNode; group: GroupInfo; unfold: (group: 
             {ill.map((f) => (
               <li key={f.id}>
                 <button type="button" onClick={() => patch({ node: f.id, edge: undefined })}>
-                  <FoundMark f={f} /> <span class="edge-name">{f.name}</span>
+                  <MemberMark f={f} /> <span class="edge-name">{f.name}</span>
                 </button>
               </li>
             ))}
@@ -89,21 +89,25 @@ export function GroupPanel(p: { n: GraphNode; group: GroupInfo; unfold: (group: 
   );
 }
 
-/** A member's own mark where it is shown; else what was found says no more than its health. */
-function FoundMark(p: { f: Found }): JSX.Element {
+/** A member's own mark where it is shown, and what was found of it where it is not. */
+function MemberMark(p: { f: Found }): JSX.Element {
   const known = useGraph().nodes.get(p.f.id);
-  return known === undefined ? <HealthMark health={p.f.health} /> : <NodeMark n={known} window={mapWindow.value} />;
+  return known === undefined ? <FoundMark f={p.f} /> : <NodeMark n={known} window={mapWindow.value} />;
 }
 
-/** The unwell members of a group; asked again when their number changes. */
+/** The unwell members of a group, who is to blame first; asked again when their number changes. */
 function useUnwell(group: string, count: number): Found[] {
   const [list, setList] = useState<Found[]>([]);
   useEffect(() => {
     setList([]);
     if (count === 0) return;
     const abort = new AbortController();
-    Promise.all(['failing', 'degraded'].map((h) => findNodes(h, 200, abort.signal))).then(
-      (answers) => setList(answers.flatMap((a) => a.nodes.filter((f) => f.group === group))),
+    Promise.all(['culprit', 'failing', 'degraded', 'victim'].map((h) => findNodes(h, 200, abort.signal))).then(
+      (answers) => {
+        // A name may have the word in it: that alone makes nobody unwell.
+        const unwell = answers.flatMap((a) => a.nodes).filter((f) => f.group === group && isUnwell(f.health));
+        setList([...new Map(unwell.map((f) => [f.id, f])).values()]);
+      },
       () => undefined, // the figures above stand by themselves
     );
     return () => abort.abort();

@@ -13,7 +13,7 @@ import { EdgeMark, NodeMark, Sign, TROUBLE_WORDS } from '../widgets/mark';
 import { Icon, Segments } from '../widgets/parts';
 import { go, href, mapWindow, param, patch, range } from '../widgets/route';
 import { HowToSend } from '../widgets/connect';
-import { Failure, Loading, Nothing } from '../widgets/states';
+import { Failure, Incomplete, Loading, Nothing } from '../widgets/states';
 import { colors } from '../widgets/theme';
 import { Compass } from './compass';
 import { connection, graph, loaded, onGraphChange, opened, pastError, retryPast, useGraph } from './live';
@@ -22,9 +22,10 @@ import { MapTable } from './maptable';
 import { MiniMap } from './minimap';
 import { TimeStrip } from './timestrip';
 
-// The page itself asks two yes-or-no questions of the graph, and must not render four times a second for them: a computed
+// The page itself asks a few questions of the graph, and must not render four times a second for them: a computed
 // signal renders it only when an answer changes. The map hears of changes directly, and the panel reads the graph by itself.
 const nothingKnown = computed(() => useGraph().nodes.size === 0);
+const lacking = computed(() => useGraph().incomplete);
 const selectionKnown = computed(() => {
   const { nodes, edges } = useGraph();
   return nodes.has(param('node') ?? '') || edges.has(param('edge') ?? '');
@@ -186,6 +187,7 @@ export function MapPage(): JSX.Element {
               The server does not answer: these figures are of {when(graph.time, Date.now())}. Trying again.
             </p>
           ) : null}
+          <Incomplete of={lacking.value} class="map-stale bad" />
           {hasPanel ? null : <MiniMap view={view} moved={moved.current} />}
           <Compass view={view} moved={moved.current} window={mapWindow.value} />
           <Tip hit={hover.hit} at={hover.at} />

@@ -2,8 +2,8 @@ import type { JSX } from 'preact';
 import { promInstant } from '../api/client';
 import type { GraphNode } from '../api/types';
 import { duration, percent, rate } from '../base/format';
-import { signalsOf, tellingFigure } from '../model/graph';
 import { operations, outcomeOf } from '../model/queries';
+import { blameOf, troubleOf } from '../model/trouble';
 import { Bar, Link } from '../widgets/parts';
 import { useQuery } from '../widgets/query';
 import { range } from '../widgets/route';
@@ -71,8 +71,10 @@ export function Operations(p: { n: GraphNode }): JSX.Element {
   const ops = q.data ?? [];
   const top = Math.max(...ops.map((o) => o.rate), 1e-9);
   const throttles = ops.some((o) => o.throttled > 0);
-  // The server judges services, not operations: where it says that errors are why one is unwell, they are shown as such.
-  const blamed = tellingFigure(p.n.health, signalsOf(p.n, '1m')) === 'errors';
+  // The server judges services, not operations. Where it says in what way one is unwell, and by its own doing, the figures of that
+  // are shown as such; what a victim passes on is another's.
+  const trouble = blameOf(p.n).part === 'victim' ? undefined : troubleOf(p.n, '1m');
+  const slowest = Math.max(...ops.map((o) => o.p99 ?? 0));
   return (
     <section class="operations">
       <h3>Operations{r === undefined ? ', over the last minute' : ''}</h3>
@@ -121,12 +123,14 @@ export function Operations(p: { n: GraphNode }): JSX.Element {
                   />
                 </td>
                 <td class="num">{rate(o.rate)}</td>
-                <td class={`num ${blamed && o.errors > 0 ? 'bad' : 'dim'}`}>{percent(o.errors / o.rate)}</td>
+                <td class={`num ${trouble === 'failing' && o.errors > 0 ? 'bad' : 'dim'}`}>
+                  {percent(o.errors / o.rate)}
+                </td>
                 {throttles ? (
                   <td class={`num ${o.throttled > 0 ? 'throttled' : 'dim'}`}>{percent(o.throttled / o.rate)}</td>
                 ) : null}
                 <td class="num">{duration(o.p50)}</td>
-                <td class="num">{duration(o.p99)}</td>
+                <td class={`num ${trouble === 'slow' && o.p99 === slowest ? 'slow' : ''}`}>{duration(o.p99)}</td>
               </tr>
             ))}
           </tbody>

@@ -1,13 +1,13 @@
 import type { JSX } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { findNodes } from '../api/client';
-import type { GraphNode, Health, NodeKind } from '../api/types';
+import type { Found, GraphNode } from '../api/types';
 import { duration, rate } from '../base/format';
 import { signalsOf, type GraphModel } from '../model/graph';
-import { bySeverity } from '../model/trouble';
+import { blameOf, bySeverity, isUnwell } from '../model/trouble';
 import { useKeys } from '../widgets/keys';
-import { NodeMark } from '../widgets/mark';
-import { HealthMark, Icon } from '../widgets/parts';
+import { FoundMark, NodeMark } from '../widgets/mark';
+import { Icon } from '../widgets/parts';
 import { go, href, patch, route } from '../widgets/route';
 import { useGraph } from './live';
 
@@ -16,13 +16,7 @@ import { useGraph } from './live';
 
 const MOST = 60;
 
-interface Entry {
-  id: string;
-  name: string;
-  namespace: string;
-  kind: NodeKind;
-  health: Health;
-}
+type Entry = Omit<Found, 'group'>;
 
 export function Search(p: { close: () => void }): JSX.Element {
   const [text, setText] = useState('');
@@ -80,7 +74,7 @@ export function Search(p: { close: () => void }): JSX.Element {
                 onPointerMove={() => setAt(i)}
                 onClick={(e) => pick(i, e.shiftKey)}
               >
-                {known === undefined ? <HealthMark health={n.health} /> : <NodeMark n={known} window="10s" />}
+                {known === undefined ? <FoundMark f={{ ...n, group: '' }} /> : <NodeMark n={known} window="10s" />}
                 <span class="found-name">{n.name}</span>
                 <small>{n.namespace || n.kind}</small>
                 <span class="num dim">{s.rate > 0 ? `${rate(s.rate)} · ${duration(s.p99)}` : ''}</span>
@@ -122,16 +116,25 @@ export function useFound(graph: GraphModel, text: string): { found: readonly Ent
   return folded ? answer : { found: rank(graph, text), more: 0 };
 }
 
-/** Names that begin with the text, then those that contain it; without a text, the troubled first. */
+/** Names that begin with the text, then those that contain it, then who is unwell so; without a text, the troubled first. */
 function rank(graph: GraphModel, text: string): GraphNode[] {
   const q = text.trim().toLowerCase();
-  const score = (name: string, id: string): number =>
-    name.toLowerCase().startsWith(q) ? 0 : name.toLowerCase().includes(q) ? 1 : id.toLowerCase().includes(q) ? 2 : 9;
+  const score = (n: GraphNode): number => {
+    const name = n.name.toLowerCase();
+    if (name.startsWith(q)) return 0;
+    return name.includes(q) ? 1 : n.id.toLowerCase().includes(q) ? 2 : isIll(n, q) ? 3 : 9;
+  };
   const worse = bySeverity(graph, '10s');
   return [...graph.nodes.values()]
-    .map((n) => ({ n, s: score(n.name, n.id) }))
+    .map((n) => ({ n, s: score(n) }))
     .filter((x) => x.s < 9)
     .sort((a, b) => a.s - b.s || worse(a.n, b.n))
     .slice(0, MOST)
     .map((x) => x.n);
+}
+
+/** Whether a node is ill in the way that a text names, or in that part: the words that the server's own search knows. */
+function isIll(n: GraphNode, text: string): boolean {
+  const { part } = blameOf(n);
+  return part === text || (isUnwell(n.health) && n.health === text) || n.judgement?.kind === text.replace(' ', '_');
 }

@@ -9,7 +9,7 @@ import { EdgeMark, NodeMark } from '../widgets/mark';
 import { Link, Segments } from '../widgets/parts';
 import { LAST_NAMES, last, param, patch, range } from '../widgets/route';
 import { HowToSend } from '../widgets/connect';
-import { Failure, Loading, Nothing } from '../widgets/states';
+import { Failure, Incomplete, Loading, Nothing } from '../widgets/states';
 import { Judged } from './judged';
 import { connection, loaded, pastError, retryPast, useGraph } from './live';
 import { Exemplars } from './mappanel';
@@ -157,6 +157,7 @@ function Service(p: { n: GraphNode }): JSX.Element {
           ) : null}
         </div>
       </header>
+      <Incomplete of={graph.incomplete} />
       <Judged of={n} page />
       <GoldenSignals select={select} exemplars={into.flatMap((e) => e.exemplars)} height={150} wide />
       <Flow n={n} into={into} out={out} />

@@ -1,5 +1,5 @@
 import type { JSX } from 'preact';
-import type { GraphEdge, GraphNode } from '../api/types';
+import { AILMENTS, type Found, type GraphEdge, type GraphNode } from '../api/types';
 import type { GraphModel } from '../model/graph';
 import { blameOf, partOfEdge, troubleIn, troubleOf, type Part, type Trouble } from '../model/trouble';
 import { HealthMark } from './parts';
@@ -55,6 +55,14 @@ export function NodeMark(p: { n: GraphNode; window: string }): JSX.Element {
   if (part === 'well') return <HealthMark health={p.n.health} />;
   const trouble = troubleIn(p.n, p.window);
   return <Sign part={part} trouble={trouble} label={stateWords(part, trouble)} />;
+}
+
+/** How one that is not on the map is: by what the server judges, else by its health, which says no more than that. */
+export function FoundMark(p: { f: Found }): JSX.Element {
+  const { part } = blameOf({ ...p.f, group: undefined });
+  const kind = AILMENTS.find((t) => t === p.f.judgement?.kind);
+  if (part === 'well' || part === 'accused') return <HealthMark health={p.f.health} />;
+  return <Sign part={part} trouble={kind} label={stateWords(part, kind)} />;
 }
 
 export function EdgeMark(p: { e: GraphEdge; graph: GraphModel; window: string }): JSX.Element {

@@ -66,10 +66,10 @@ export function Nothing(p: { title: string; children: ComponentChildren }): JSX.
 }
 
 /** What an answer may lack, because a file could not be read; nothing where it is whole. */
-export function Incomplete(p: { of: readonly Unread[] }): JSX.Element | null {
+export function Incomplete(p: { of: readonly Unread[]; class?: string }): JSX.Element | null {
   if (p.of.length === 0) return null;
   return (
-    <p class="notice bad" role="alert">
+    <p class={p.class ?? 'notice bad'} role="alert">
       This may be incomplete: {p.of.map((u) => `${u.file} could not be read (${u.reason})`).join('; ')}.
     </p>
   );

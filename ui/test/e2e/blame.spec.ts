@@ -106,6 +106,37 @@ test('the line at the top, the compass, n, the lists and the table name the same
   await expect(page.locator('.verdict')).toContainText('inventory is slow');
 });
 
+test('the find box marks who is to blame and who suffers, on a small map and a folded one', async ({ page }) => {
+  await set(page, 'mode=slow');
+  await map(page);
+  const rows = page.locator('.search li[role=option]');
+  await page.keyboard.press('/');
+  await expect(rows.first()).toContainText('inventory');
+  await page.keyboard.type('victim');
+  await expect(rows).toHaveCount(3);
+  await expect(rows.first().getByRole('img', { name: 'slow because of another' })).toBeVisible();
+
+  await set(page, 'mesh=1000');
+  await map(page);
+  await page.keyboard.press('/');
+  await page.keyboard.type('culprit');
+  await expect(rows.first().getByRole('img', { name: 'failing by itself' })).toBeVisible();
+  const culprits = await page.evaluate(() => window.binnacleMap!.model.culprits.length);
+  await expect(rows).toHaveCount(culprits);
+});
+
+test('operations of who suffers are quiet, of who is to blame point at what is wrong', async ({ page }) => {
+  await set(page, 'mode=each');
+  const cells = page.locator('.operations td');
+  await page.goto('/service?id=back%2Ffraud');
+  await expect(page.locator('.operations td.bad').first()).toBeVisible();
+  await page.goto('/service?id=back%2Fpayments');
+  await expect(cells.first()).toBeVisible();
+  await expect(page.locator('.operations td.bad')).toHaveCount(0);
+  await page.goto('/service?id=back%2Finventory');
+  await expect(page.locator('.operations td.slow').first()).toBeVisible();
+});
+
 test('a panel and a page say why, since when, and lead to the cause', async ({ page }) => {
   await set(page, 'mode=slow');
   await map(page, '?node=shop%2Fcheckout');
