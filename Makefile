@@ -24,7 +24,7 @@ FUZZTIME ?= 30s
 
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: demo run test parts chromium test-go test-e2e test-ui test-browser crash attack race bench fuzz lint build ui envoy clean help
+.PHONY: demo run test parts chromium test-go test-e2e test-ui test-browser crash attack race bench exam exam-recorded fuzz lint build ui envoy clean help
 
 ## demo: build all, start Binnacle with a real Envoy mesh under load beside it, print the address to open
 demo: $(BINARY) $(ENVOY)
@@ -90,6 +90,16 @@ race:
 bench: $(BINARY)
 	$(call say,measuring)
 	go run ./test/bench -binnacle $(abspath $(BINARY)) $(if $(VS),-vs $(abspath $(VS))) $(BENCH)
+
+## exam: whom does the server blame? The demo's chapters in random order on real Envoys, held against the story; two hours (EXAM='-runs 1 -max 30s -between 30s -healthy 1m': some minutes)
+exam: $(BINARY) $(ENVOY)
+	$(call say,examining whom the server blames)
+	BINNACLE_ENVOY=$(abspath $(ENVOY)) go run ./test/exam -binnacle $(abspath $(BINARY)) $(EXAM)
+
+## exam-recorded: the same judge on incidents that others recorded (archives in RECORDED, not in this repository), beside two plain baselines and chance
+exam-recorded:
+	$(call say,judging recorded incidents)
+	go run ./test/exam -incidents $(or $(RECORDED),../shared/data)
 
 ## fuzz: every fuzzer for FUZZTIME each
 fuzz:

@@ -6,11 +6,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
 func TestConfigValidate(t *testing.T) {
@@ -214,4 +217,37 @@ func btoi(b bool) int {
 		return 1
 	}
 	return 0
+}
+
+func TestFaultsAreOfTheShop(t *testing.T) {
+	t.Parallel()
+	var struck []string
+	for _, c := range Chapters() {
+		f, ok := FaultOf(c)
+		if !ok {
+			continue
+		}
+		struck = append(struck, c)
+		known := func(n TopologyNode) bool { return n.ID == f.Node && n.Kind == telemetry.NodeService.String() }
+		if !slices.ContainsFunc(DeclaredTopology().Nodes, known) || f.Kind == telemetry.AilmentNone {
+			t.Errorf("%s strikes %+v, which is no service of the shop", c, f)
+		}
+	}
+	if diff := cmp.Diff([]string{ChapterSlow, ChapterErrors, ChapterQuota}, struck); diff != "" {
+		t.Errorf("chapters in which somebody is ill (-want +got):\n%s", diff)
+	}
+}
+
+func TestTell(t *testing.T) {
+	t.Parallel()
+	m := &Mesh{story: newStory(Config{})}
+	if err := m.Tell(ChapterErrors); err != nil || !m.story.telling(ChapterErrors) {
+		t.Errorf("errors: %v, and told is %s", err, m.story.now.Load().name)
+	}
+	if err := m.Tell("nonsense"); err == nil || !m.story.telling(ChapterErrors) {
+		t.Errorf("nonsense: %v, and told is %s", err, m.story.now.Load().name)
+	}
+	if err := m.Tell(ChapterCalm); err != nil || !m.story.telling(ChapterCalm) {
+		t.Errorf("calm: %v, and told is %s", err, m.story.now.Load().name)
+	}
 }

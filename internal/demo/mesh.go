@@ -15,6 +15,7 @@ import (
 // Mesh is a running demo mesh.
 type Mesh struct {
 	gateway string
+	story   *story
 	failed  chan error // holds the first failure
 
 	stopLoad context.CancelFunc // customers first, so that nobody meets a half-closed shop
@@ -63,13 +64,13 @@ func Start(ctx context.Context, cfg Config, log *slog.Logger) (*Mesh, error) {
 	m := &Mesh{
 		gateway: "127.0.0.1:" + strconv.Itoa(allotted[0].inbound),
 		failed:  make(chan error, 1),
+		story:   newStory(cfg),
 		stop:    stop, stopLoad: stopLoad,
 		thread: newEnvoyThread(),
 	}
 	m.parts.Go(func() { sender.run(run, log) })
 	begin := time.Now()
-	told := newStory(cfg)
-	if err := m.startShop(run, table, members, allotted, sender, told, log); err != nil {
+	if err := m.startShop(run, table, members, allotted, sender, m.story, log); err != nil {
 		m.Close()
 		return nil, err
 	}
@@ -79,9 +80,9 @@ func Start(ctx context.Context, cfg Config, log *slog.Logger) (*Mesh, error) {
 	}
 	log.Info("the demo mesh is up", "envoys", len(m.envoys), "gateway", m.gateway, "took", time.Since(begin).Round(time.Millisecond).String())
 	if cfg.Story && cfg.Chapter == "" {
-		m.parts.Go(func() { told.tell(run, log) })
+		m.parts.Go(func() { m.story.tell(run, log) })
 	}
-	customers := newLoad(cfg, m.gateway, told)
+	customers := newLoad(cfg, m.gateway, m.story)
 	m.load.Go(func() { customers.run(runLoad, run, log) })
 	return m, nil
 }

@@ -123,7 +123,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // 429 is passed on as it is, anything else becomes 502.
 func (s *server) perform(ctx context.Context, op operation, in incoming) int {
 	pause(ctx, op.work)
-	if s.service == "inventory" && s.story.telling(ChapterSlow) {
+	if s.service == slowService && s.story.telling(ChapterSlow) {
 		pause(ctx, slowExtra)
 	}
 	for _, step := range op.steps {
@@ -143,7 +143,7 @@ func (s *server) perform(ctx context.Context, op operation, in incoming) int {
 			}
 		}
 	}
-	if s.service == "payment" && s.story.telling(ChapterErrors) && rand.Float64() < errorShare {
+	if s.service == failingService && s.story.telling(ChapterErrors) && rand.Float64() < errorShare {
 		return http.StatusInternalServerError
 	}
 	return http.StatusOK

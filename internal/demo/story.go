@@ -2,9 +2,13 @@ package demo
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
 // The chapters of the story, in the order of their telling. Between two of them the shop is calm.
@@ -25,6 +29,37 @@ const (
 	crawlerCalm   = 2.0                    // searches a second
 	crawlerGreedy = 25.0
 )
+
+// Whom the chapters strike.
+const (
+	slowService    = "inventory"
+	failingService = "payment"
+	refusedService = "search" // in front of it stands the limit that the crawler exceeds
+)
+
+// A Fault is what a chapter does to the shop: who is ill by its own doing, and in what way.
+type Fault struct {
+	Node string // GraphNode.ID
+	Kind telemetry.Ailment
+}
+
+// FaultOf is a chapter's fault. ok is false of a chapter in which nobody is ill.
+func FaultOf(chapter string) (f Fault, ok bool) {
+	var name string
+	switch chapter {
+	case ChapterSlow:
+		name, f.Kind = slowService, telemetry.AilmentSlow
+	case ChapterErrors:
+		name, f.Kind = failingService, telemetry.AilmentFailing
+	case ChapterQuota:
+		name, f.Kind = refusedService, telemetry.AilmentThrottled
+	default:
+		return Fault{}, false
+	}
+	of, _ := theShop().service(name)
+	f.Node = telemetry.Node{Kind: telemetry.NodeService, Namespace: of.namespace, Name: of.name}.ID()
+	return f, true
+}
 
 // chapter is a part of the story.
 type chapter struct {
@@ -64,17 +99,33 @@ type story struct {
 // telling reports whether this is the chapter.
 func (s *story) telling(name string) bool { return s.now.Load().name == name }
 
-// set opens the story at what the configuration asks for: a pinned chapter, or calm.
+// newStory opens the story at what the configuration asks for: a pinned chapter, or calm.
 func newStory(cfg Config) *story {
 	s := &story{}
-	s.now.Store(&chapter{name: ChapterCalm})
-	for _, c := range theStory() {
-		if c.name == cfg.Chapter {
-			s.now.Store(&c)
-			break
-		}
+	if !s.open(cfg.Chapter) {
+		s.open(ChapterCalm)
 	}
 	return s
+}
+
+// open has a chapter told from now on; it is false where there is none of that name.
+func (s *story) open(name string) bool {
+	for _, c := range theStory() {
+		if c.name == name {
+			s.now.Store(&c)
+			return true
+		}
+	}
+	return false
+}
+
+// Tell has a chapter told from now on, until the next is told. It is for a mesh whose story does not go on by itself (Config.Story). It may
+// be called at any time, also while another call is under way.
+func (m *Mesh) Tell(chapter string) error {
+	if !m.story.open(chapter) {
+		return fmt.Errorf("demo: no chapter is called %q: tell one of %s", chapter, strings.Join(Chapters(), ", "))
+	}
+	return nil
 }
 
 // tell goes through the chapters again and again until ctx ends, with a log line for each.
