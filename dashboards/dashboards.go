@@ -25,6 +25,12 @@ type Dashboard struct {
 	Templating struct {
 		List []Variable `json:"list"`
 	} `json:"templating"`
+	Annotations struct {
+		List []struct {
+			Name string `json:"name"`
+			Expr string `json:"expr"`
+		} `json:"list"`
+	} `json:"annotations"`
 }
 
 type row struct {
@@ -77,6 +83,8 @@ type Expression struct {
 	RefID     string
 	PromQL    string // with variables replaced
 	Instant   bool
+	// Seldom says that it may have no data: nothing need have happened.
+	Seldom bool
 }
 
 // String names the expression for a test's message.
@@ -143,6 +151,11 @@ func (d *Dashboard) Expressions(values map[string]string) []Expression {
 			out = append(out, Expression{
 				Dashboard: d.Title, Panel: p.Title, RefID: t.RefID, PromQL: Substitute(t.Expr, values), Instant: t.Instant,
 			})
+		}
+	}
+	for _, a := range d.Annotations.List {
+		if a.Expr != "" {
+			out = append(out, Expression{Dashboard: d.Title, Panel: a.Name, RefID: "annotation", PromQL: Substitute(a.Expr, values), Seldom: true})
 		}
 	}
 	return out

@@ -100,7 +100,9 @@ func (t *Topology) JudgedAt(at time.Time) (j telemetry.Judgements, known bool) {
 
 // partWithNode and partWithEdge keep the judgement of one that goes.
 func (t *Topology) partWithNode(n *node) {
+	was := n.judged.Judged
 	t.observant.verdict.past.turn(&n.judged, n.drawnID(), false, telemetry.Judged{}, t.now)
+	t.turned(n.drawnID(), &was, &telemetry.Judged{})
 }
 
 func (t *Topology) partWithEdge(e *edge) {

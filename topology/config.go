@@ -20,6 +20,9 @@ type Config struct {
 	MaxNodes int `yaml:"max_nodes"`
 	// ForgetAfter is how long an edge stays in the graph without traffic.
 	ForgetAfter time.Duration `yaml:"forget_after"`
+	// VanishedAfter is for how long a call must be silent, while others are heard, until an event says that it has vanished; one that was
+	// silent before, for twice as long as it was.
+	VanishedAfter time.Duration `yaml:"vanished_after"`
 	// PublishEvery is the least time between two snapshots.
 	PublishEvery time.Duration `yaml:"publish_every"`
 	// ProxyCalls draws the calls that Envoys make on their own account, to
@@ -32,13 +35,14 @@ type Config struct {
 // DefaultConfig is the configuration of an empty section.
 func DefaultConfig() Config {
 	return Config{
-		PairWait:     10 * time.Second,
-		MaxPending:   1 << 20,
-		MaxEdges:     20_000,
-		MaxNodes:     20_000,
-		ForgetAfter:  time.Hour,
-		PublishEvery: 250 * time.Millisecond,
-		Health:       health.DefaultConfig(),
+		PairWait:      10 * time.Second,
+		MaxPending:    1 << 20,
+		MaxEdges:      20_000,
+		MaxNodes:      20_000,
+		ForgetAfter:   time.Hour,
+		VanishedAfter: 72 * time.Hour,
+		PublishEvery:  250 * time.Millisecond,
+		Health:        health.DefaultConfig(),
 	}
 }
 
@@ -54,6 +58,7 @@ func (c Config) Validate() error {
 		{c.MaxEdges >= 1 && c.MaxEdges <= 1<<20, "max_edges", "from 1 to 1048576", c.MaxEdges},
 		{c.MaxNodes >= 1 && c.MaxNodes <= 1<<20, "max_nodes", "from 1 to 1048576", c.MaxNodes},
 		{c.ForgetAfter >= 2*c.PairWait, "forget_after", "at least twice pair_wait", c.ForgetAfter},
+		{c.VanishedAfter >= time.Hour && c.VanishedAfter <= 366*24*time.Hour, "vanished_after", "from 1h to 8784h", c.VanishedAfter},
 		{c.PublishEvery >= 50*time.Millisecond && c.PublishEvery <= time.Minute, "publish_every", "from 50ms to 1m", c.PublishEvery},
 	} {
 		if !f.ok {

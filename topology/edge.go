@@ -3,6 +3,7 @@ package topology
 import (
 	"github.com/binnacle-mesh/binnacle/telemetry"
 	"github.com/binnacle-mesh/binnacle/telemetry/health"
+	"github.com/binnacle-mesh/binnacle/topology/annals"
 	"github.com/binnacle-mesh/binnacle/topology/signal"
 )
 
@@ -38,6 +39,7 @@ type edge struct {
 	failed      exemplar // the latest error
 	watch       health.Watch
 	judged      judgement
+	kin         *annals.Pair // what the annals know it as; see events.go
 	drawn       drawnEdge
 }
 

@@ -192,7 +192,9 @@ func (t *Topology) announce(c court, found blame.Verdict) {
 
 func (t *Topology) judgeNode(id nodeID, j telemetry.Judged) {
 	if n := t.nodes.list[id]; n.judged.Judged != j {
+		was := n.judged.Judged
 		t.observant.verdict.past.turn(&n.judged, n.drawnID(), false, j, t.now)
+		t.turned(n.drawnID(), &was, &j)
 		t.markNodeDirty(id)
 		t.pub.changed = true
 	}

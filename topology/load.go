@@ -68,6 +68,7 @@ func (t *Topology) use(l *loader) {
 	t.observant.verdict = n.observant.verdict
 	t.pending, t.nodes, t.edges, t.door, t.repeats = n.pending, n.nodes, n.edges, n.door, n.repeats
 	t.recall()
+	t.events.running, t.events.circles = false, nil
 	t.pub.dirtyEdges, t.pub.dirtyNodes = n.pub.dirtyEdges, n.pub.dirtyNodes
 	t.pub.changed, t.pub.reorder, t.pub.last = true, true, 0
 	for i := range l.spilled { // the limit is lower than it was

@@ -4,6 +4,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/topology/annals"
 )
 
 // Stats is what the topology has done since it was made.
@@ -18,9 +21,11 @@ type Stats struct {
 	Observations uint64
 	Pending      int // halves that wait now
 	Edges, Nodes int
-	Ill          int    // nodes and edges that are judged ill
-	Culprits     int    // of these, nodes that are so by themselves
-	Forgotten    uint64 // judgements that past graphs do not know any more
+	Ill          int                          // nodes and edges that are judged ill
+	Culprits     int                          // of these, nodes that are so by themselves
+	Forgotten    uint64                       // judgements that past graphs do not know any more
+	Events       [telemetry.EventKinds]uint64 // told by this process
+	Annals       annals.Stats
 	Evicted      Evicted
 	LeftOut      LeftOut
 	Dropped      Dropped
@@ -52,6 +57,7 @@ func (t *Topology) Stats() Stats {
 	s.Pending, s.Edges, s.Nodes = t.pending.Len(), t.edges.live, t.nodes.live
 	v := &t.observant.verdict
 	s.Ill, s.Culprits, s.Forgotten = len(v.nodes)+len(v.edges), len(v.culprits), v.past.lost
+	s.Events, s.Annals = t.events.counts, t.events.annals.Stats()
 	return s
 }
 
@@ -61,13 +67,18 @@ func (t *Topology) Register(r prometheus.Registerer) error {
 		t: t,
 		halves: prometheus.NewDesc("binnacle_topology_halves_total",
 			"Halves of hops by what became of them: paired, lone, void (the same hop once more), inner (a span on no hop), linked (a message that a consumer links to), implied (the callee's, told of by a call further down), early (final for want of room).", []string{"fate"}, nil),
-		observations: prometheus.NewDesc("binnacle_topology_observations_total", "Requests passed on to the aggregator.", nil, nil),
-		pending:      prometheus.NewDesc("binnacle_topology_pending_halves", "Halves that wait for their other half.", nil, nil),
-		edges:        prometheus.NewDesc("binnacle_topology_edges", "Edges of the live graph.", nil, nil),
-		nodes:        prometheus.NewDesc("binnacle_topology_nodes", "Nodes of the live graph.", nil, nil),
-		ill:          prometheus.NewDesc("binnacle_topology_ill", "Nodes and edges of the live graph that are judged ill.", nil, nil),
-		culprits:     prometheus.NewDesc("binnacle_topology_culprits", "Nodes of the live graph that are ill by themselves.", nil, nil),
-		forgotten:    prometheus.NewDesc("binnacle_topology_judgements_forgotten_total", "Judgements that are over and were forgotten for want of room: past graphs do not have them.", nil, nil),
+		observations:    prometheus.NewDesc("binnacle_topology_observations_total", "Requests passed on to the aggregator.", nil, nil),
+		pending:         prometheus.NewDesc("binnacle_topology_pending_halves", "Halves that wait for their other half.", nil, nil),
+		edges:           prometheus.NewDesc("binnacle_topology_edges", "Edges of the live graph.", nil, nil),
+		nodes:           prometheus.NewDesc("binnacle_topology_nodes", "Nodes of the live graph.", nil, nil),
+		ill:             prometheus.NewDesc("binnacle_topology_ill", "Nodes and edges of the live graph that are judged ill.", nil, nil),
+		culprits:        prometheus.NewDesc("binnacle_topology_culprits", "Nodes of the live graph that are ill by themselves.", nil, nil),
+		forgotten:       prometheus.NewDesc("binnacle_topology_judgements_forgotten_total", "Judgements that are over and were forgotten for want of room: past graphs do not have them.", nil, nil),
+		events:          prometheus.NewDesc("binnacle_graph_events_total", "What happened in the graph, by kind: dependency (a new one), vanished, outside (a first call), version (a new one), cycle, culprit, health.", []string{"kind"}, nil),
+		eventsLeftOut:   prometheus.NewDesc("binnacle_graph_events_left_out_total", "New dependencies and versions that no event tells of: one caller has too many of them in an hour, or they are part of a flood of names.", nil, nil),
+		eventsForgotten: prometheus.NewDesc("binnacle_graph_events_forgotten_total", "Events that are not remembered any more, for want of room.", nil, nil),
+		known:           prometheus.NewDesc("binnacle_graph_known_dependencies", "Pairs of caller and callee that are remembered, to tell what is new and what has vanished.", nil, nil),
+		displaced:       prometheus.NewDesc("binnacle_graph_known_displaced_total", "Pairs and versions that were forgotten for want of room, and would be told of as new once more.", nil, nil),
 		evicted: prometheus.NewDesc("binnacle_topology_evicted_total",
 			"Edges and nodes that had been idle for as long as they were seen, and made room; what they counted is at overflow.", []string{"what"}, nil),
 		floods: prometheus.NewDesc("binnacle_topology_name_floods", "Services, or patterns of service names, that make very many names at present; /api/v1/status names them.", nil, nil),
@@ -81,12 +92,13 @@ func (t *Topology) Register(r prometheus.Registerer) error {
 type collector struct {
 	t                                                                              *Topology
 	ill, culprits, forgotten                                                       *prometheus.Desc
+	events, eventsLeftOut, eventsForgotten, known, displaced                       *prometheus.Desc
 	halves, observations, pending, edges, nodes, evicted, floods, leftOut, dropped *prometheus.Desc
 }
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range [...]*prometheus.Desc{c.halves, c.observations, c.pending, c.edges, c.nodes, c.ill, c.culprits, c.forgotten, c.evicted, c.floods, c.leftOut, c.dropped} {
+	for _, d := range [...]*prometheus.Desc{c.halves, c.observations, c.pending, c.edges, c.nodes, c.ill, c.culprits, c.forgotten, c.evicted, c.floods, c.leftOut, c.dropped, c.events, c.eventsLeftOut, c.eventsForgotten, c.known, c.displaced} {
 		ch <- d
 	}
 }
@@ -114,6 +126,13 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.ill, s.Ill)
 	gauge(c.culprits, s.Culprits)
 	count(c.forgotten, s.Forgotten)
+	for kind, n := range s.Events {
+		count(c.events, n, telemetry.EventKind(kind).String()) //nolint:gosec // below EventKinds
+	}
+	count(c.eventsLeftOut, s.Annals.LeftOut)
+	count(c.eventsForgotten, s.Annals.Forgotten)
+	gauge(c.known, s.Annals.Pairs)
+	count(c.displaced, s.Annals.Displaced)
 	count(c.evicted, s.Evicted.Edges, "edges")
 	count(c.evicted, s.Evicted.Nodes, "nodes")
 	gauge(c.floods, len(c.t.Findings(time.Time{})))

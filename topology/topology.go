@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/topology/annals"
 	"github.com/binnacle-mesh/binnacle/topology/pair"
 	"github.com/binnacle-mesh/binnacle/topology/signal"
 )
@@ -47,6 +48,7 @@ type Topology struct {
 	looked    int64 // the latest time given to Tick
 
 	observant observant
+	events    events
 	pub       publisher
 	hub       hub
 }
@@ -69,6 +71,7 @@ func New(cfg Config) *Topology {
 	t.edges.init()
 	t.pub.init()
 	t.observant.verdict.init()
+	t.events.annals = annals.New(cfg.annals())
 	t.cursor, t.back = signal.At(0), signal.At(0)
 	return t
 }
@@ -101,6 +104,7 @@ func (t *Topology) Consume(e telemetry.Entry) telemetry.Observed {
 		return t.observed.lend(before, before)
 	}
 	t.advance(e.Batch.Received)
+	t.events.received = t.now
 	if !t.repeated(e.Batch) {
 		t.take(e.Batch)
 	}
@@ -151,6 +155,7 @@ func (t *Topology) Tick(now int64) telemetry.Observed {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.observed.reclaim()
+	t.events.resume(t.now)
 	t.advance(now)
 	t.sweepEmptied()
 	if now > t.looked { // a time that is told again, as when a log is replayed behind a checkpoint, is no new look
@@ -158,6 +163,7 @@ func (t *Topology) Tick(now int64) telemetry.Observed {
 		t.looked = now
 		t.look(before)
 		t.judge(before)
+		t.happen(before)
 	}
 	t.publish()
 	return t.observed.lend(t.applied, t.applied)

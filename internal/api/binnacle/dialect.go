@@ -74,11 +74,13 @@ func (d *Dialect) Routes() []api.Route {
 	return []api.Route{
 		{Pattern: "GET /api/v1/graph", CostOf: graphCost, Answer: d.graph},
 		{Pattern: "GET /api/v1/graph/find", Answer: d.find},
+		{Pattern: "GET /api/v1/graph/diff", Cost: api.Search, Answer: d.graphDiff},
 		{Pattern: "GET /api/v1/graph/analysis/blast", Cost: api.Search, Answer: d.blast},
 		{Pattern: "GET /api/v1/graph/analysis/cycles", Cost: api.Search, Answer: d.cycles},
 		{Pattern: "GET /api/v1/graph/analysis/cuts", Cost: api.Search, Answer: d.cuts},
 		{Pattern: "GET /api/v1/graph/analysis/versions", Cost: api.Search, Answer: d.versions},
 		{Pattern: "GET /api/v1/graph/stream", Cost: api.Endless, Serve: d.stream},
+		{Pattern: "GET /api/v1/events", Cost: api.Search, Answer: d.events},
 		{Pattern: "GET /api/v1/traces", Cost: api.Search, Answer: d.searchTraces},
 		{Pattern: "GET /api/v1/traces/{trace_id}", Cost: api.Search, Answer: d.trace},
 		{Pattern: "GET /api/v1/traces/{trace_id}/critical_path", Cost: api.Search, Answer: d.criticalPath},

@@ -3,6 +3,7 @@ package binnacle
 import (
 	"errors"
 	"log/slog"
+	"math"
 	"net/netip"
 	"runtime/debug"
 	"slices"
@@ -37,6 +38,7 @@ import (
 // with the graph.
 type hub struct {
 	source  query.LiveGraph
+	events  query.EventReader // the same; nil where it knows none
 	metrics *metrics
 	log     *slog.Logger
 	done    chan struct{}  // closed by close
@@ -51,7 +53,8 @@ type hub struct {
 	seq       uint64
 	graph     *telemetry.Graph // at seq
 	ring      [ringSize][]byte // frame n is at n%ringSize, if n > seq-ringSize
-	wake      chan struct{}    // closed when seq grows
+	wake      chan struct{}    // closed when seq grows, or something has happened
+	told      uint64           // of the events that happened, how many frames have
 }
 
 const (
@@ -69,7 +72,8 @@ var (
 )
 
 func newHub(source query.LiveGraph, m *metrics, log *slog.Logger) *hub {
-	return &hub{source: source, metrics: m, log: log, done: make(chan struct{}), wake: make(chan struct{}), from: map[netip.Addr]int{}}
+	events, _ := source.(query.EventReader)
+	return &hub{source: source, events: events, metrics: m, log: log, done: make(chan struct{}), wake: make(chan struct{}), from: map[netip.Addr]int{}}
 }
 
 // join adds a listener of an address, which must leave. The first starts the pump.
@@ -86,6 +90,7 @@ func (h *hub) join(from netip.Addr, most, mostOfOne int) error {
 	}
 	if h.stop == nil {
 		h.graph = h.source.Snapshot() // first: it is another's code and may panic
+		_, h.told = h.news(math.MaxUint64)
 		h.stop = make(chan struct{})
 		// A number no listener has: what came between is not in the ring.
 		h.seq += ringSize + 1
@@ -168,7 +173,8 @@ func (h *hub) pump(stop <-chan struct{}) {
 	for {
 		changed := h.source.Changed() // before the snapshot, to miss none
 		wait := changed
-		if h.publish(stop) {
+		published := h.publish(stop)
+		if h.happened(stop) || published {
 			rest.Reset(deltaInterval)
 			wait = nil
 		}
@@ -233,6 +239,45 @@ func (h *hub) publish(stop <-chan struct{}) (changed bool) {
 		h.wake = make(chan struct{})
 	}
 	return changed
+}
+
+// news are the events that were told after so many, and how many there are now.
+func (h *hub) news(after uint64) (list []telemetry.GraphEvent, told uint64) {
+	if h.events == nil {
+		return nil, 0
+	}
+	return h.events.News(after)
+}
+
+// happened makes a frame of what has happened since the last such. A panic on the way costs that frame.
+func (h *hub) happened(stop <-chan struct{}) (some bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			some = false
+			h.metrics.panics.Inc()
+			h.log.Error("telling what happened in the graph panicked; this is a bug", "panic", v, "stack", string(debug.Stack()))
+		}
+	}()
+	h.mu.Lock()
+	told := h.told
+	h.mu.Unlock()
+	list, told := h.news(told)
+	if len(list) == 0 {
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stop != stop {
+		return false
+	}
+	h.told = told
+	if h.wanted > 0 {
+		h.seq++
+		h.ring[h.seq%ringSize] = appendEvents(nil, h.graph.Version, list)
+	}
+	close(h.wake)
+	h.wake = make(chan struct{})
+	return true
 }
 
 // skip takes the graph as it is without a frame that leads to it.

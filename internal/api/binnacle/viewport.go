@@ -3,6 +3,7 @@ package binnacle
 import (
 	"context"
 	"hash/maphash"
+	"math"
 	"net/url"
 	"slices"
 	"time"
@@ -62,10 +63,15 @@ func (d *Dialect) followFolded(ctx context.Context, s *streamWriter, v viewport)
 	rest := time.NewTimer(0)
 	defer rest.Stop()
 	var last *telemetry.Graph
+	_, told := d.hub.news(math.MaxUint64)
 	for s.err == nil {
 		g, wake := d.hub.now()
 		if g == nil {
 			return
+		}
+		news, next := d.hub.news(told)
+		if told = next; len(news) > 0 {
+			s.write(appendEvents(nil, g.Version, news))
 		}
 		pause := keepAlive
 		switch g {
