@@ -58,6 +58,14 @@ func (b *graphBill) sum(h *histogram.FloatHistogram, d *drawing) error {
 	return b.ask.Take(n)
 }
 
+// part counts a part of an edge, whose histograms are counted as its series are.
+func (b *graphBill) part() error {
+	if b.ask == nil {
+		return nil
+	}
+	return b.ask.Take(edgeBytes / 2)
+}
+
 // exemplars counts those that were found.
 func (b *graphBill) exemplars(found []exemplar.QueryResult) error {
 	n := 0

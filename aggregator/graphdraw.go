@@ -11,6 +11,7 @@ import (
 
 	"github.com/binnacle-mesh/binnacle/aggregator/canonical"
 	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/telemetry/bucket"
 	"github.com/binnacle-mesh/binnacle/telemetry/health"
 )
 
@@ -63,13 +64,17 @@ type drawnNode struct {
 	id       string
 	node     telemetry.Node
 	system   string
-	versions map[string]bool
+	versions map[string]*parties
 	inbound  seen
 	before   seen // inbound, in the time before the range
 	last     int64
 	calls    bool
+	made     float64 // its own requests to others
 	compared bool
 }
+
+// parties are the requests in which a version had a part, by the witness that told of them: as caller, then as callee.
+type parties [2 * telemetry.Witnesses]float64
 
 type drawnEdge struct {
 	id             string
@@ -88,10 +93,10 @@ type drawnEdge struct {
 
 // add takes in what a canonical series counted.
 func (d *drawing) add(ls labels.Labels, inc increase) {
-	src := d.node(ls, &sourceEnd, inc.last)
-	dst := d.node(ls, &destinationEnd, inc.last)
-	e := d.edge(src, dst, ls.Get(canonical.Protocol))
 	s := seenOf(ls, inc)
+	src := d.node(ls, &sourceEnd, inc.last, s.requests)
+	dst := d.node(ls, &destinationEnd, inc.last, s.requests)
+	e := d.edge(src, dst, ls.Get(canonical.Protocol))
 	if aloneIn(ls) {
 		e.alone.add(&s)
 	} else {
@@ -148,18 +153,27 @@ func nodeOf(ls labels.Labels, end *canonical.End) telemetry.Node {
 	return n
 }
 
-func (d *drawing) node(ls labels.Labels, end *canonical.End, last int64) *drawnNode {
+func (d *drawing) node(ls labels.Labels, end *canonical.End, last int64, requests float64) *drawnNode {
 	key := nodeOf(ls, end)
 	id := key.ID()
 	n := d.nodes[id]
 	if n == nil {
-		n = &drawnNode{id: id, node: key, versions: map[string]bool{}}
+		n = &drawnNode{id: id, node: key, versions: map[string]*parties{}}
 		d.nodes[id] = n
 	}
 	n.last = max(n.last, last)
 	n.system = cmp.Or(n.system, ls.Get(end.System))
 	if v := ls.Get(end.Version); v != "" {
-		n.versions[v] = true
+		p := n.versions[v]
+		if p == nil {
+			p = &parties{}
+			n.versions[v] = p
+		}
+		at := int(witnessOf(ls))
+		if end == &destinationEnd {
+			at += telemetry.Witnesses
+		}
+		p[at] += requests
 	}
 	return n
 }
@@ -297,24 +311,14 @@ func (d *drawing) signals(s *seen) telemetry.Signals {
 	return out
 }
 
-// quantile is in milliseconds. Within a bucket observations are taken to be
-// spread evenly over the logarithm of the duration.
+// quantile is in milliseconds, the middle of the bucket that holds it, as the live graph has it: see topology/signal.
 func quantile(h *histogram.FloatHistogram, q float64) float64 {
-	rank := q * h.Count
-	ms := 0.0
-	for it := h.AllBucketIterator(); it.Next(); {
-		b := it.At()
-		if b.Count == 0 {
-			continue
-		}
-		if b.Lower <= 0 {
-			ms = b.Upper * 1000
-		} else {
-			share := min(max(rank/b.Count, 0), 1)
-			ms = b.Lower * math.Pow(b.Upper/b.Lower, share) * 1000
-		}
-		if rank -= b.Count; rank <= 0 {
-			break
+	rank := max(1, math.Ceil(q*math.Round(h.Count))) - h.ZeroCount
+	ms := zeroThreshold * 1000
+	for it := h.PositiveBucketIterator(); rank > 0.5 && it.Next(); { // counts are whole, but for what sums of floats are off
+		if b := it.At(); b.Count > 0 {
+			ms = bucket.Middle(b.Index) * 1000
+			rank -= b.Count
 		}
 	}
 	return ms

@@ -47,6 +47,7 @@ func (d *drawing) summarize(pause func() error) error {
 		e.choose()
 		e.target.inbound.add(&e.shown)
 		e.source.calls = true
+		e.source.made += e.shown.requests
 		e.compared = !d.known && d.rule.ComparesLatency(latencyOf(&e.shown))
 		if err := pause(); err != nil {
 			return err

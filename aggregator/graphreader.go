@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,8 @@ type GraphReader struct {
 type Chronicle interface {
 	// JudgedAt is what was in force at a moment, and whether that is still known. It belongs to the caller.
 	JudgedAt(at time.Time) (j telemetry.Judgements, known bool)
+	// Clusters are where nodes run or ran, "" where that is not known: series do not have it.
+	Clusters(nodes []telemetry.Node) []string
 }
 
 // NewGraphReader reads from store, and says of a range what the live graph said at its end. Of what it does not remember, or where judged
@@ -76,17 +79,31 @@ var errRange = errors.New("the range is empty: its end must be after its beginni
 //
 // What it costs counts for the question that ctx belongs to; errors of ask.Ask are passed on.
 func (r *GraphReader) Graph(ctx context.Context, from, to time.Time) (*telemetry.Graph, error) {
+	bill := newGraphBill(ctx)
+	d, err := r.draw(ctx, bill, from, to, nil)
+	if err != nil {
+		return nil, err
+	}
+	return r.whole(d, to, bill)
+}
+
+// draw reads what is in a range. also, unless it is nil, is given each series that counts, after it was drawn.
+func (r *GraphReader) draw(ctx context.Context, bill *graphBill, from, to time.Time, also func(*drawing, labels.Labels, increase) error) (*drawing, error) {
 	if !to.After(from) {
 		return nil, fmt.Errorf("graph from %s to %s: %w", from.Format(time.RFC3339), to.Format(time.RFC3339), errRange)
 	}
 	start, end := from.UnixMilli(), to.UnixMilli()-1
-	bill := newGraphBill(ctx)
 	d := newDrawing(to.Sub(from).Seconds(), r.health.Load())
 	if r.judged != nil {
 		d.judged, d.known = r.judged.JudgedAt(to)
 	}
 	add := func(ls labels.Labels, inc increase) error {
 		d.add(ls, inc)
+		if also != nil {
+			if err := also(d, ls, inc); err != nil {
+				return err
+			}
+		}
 		return bill.sum(inc.hist, d)
 	}
 	if err := r.increases(ctx, bill, d, start, end, nil, add); err != nil {
@@ -105,14 +122,26 @@ func (r *GraphReader) Graph(ctx context.Context, from, to time.Time) (*telemetry
 			return nil, err
 		}
 	}
-	if err := r.exemplars(ctx, bill, d, start, end); err != nil {
+	return d, r.exemplars(ctx, bill, d, start, end)
+}
+
+// whole is the graph that was drawn.
+func (r *GraphReader) whole(d *drawing, to time.Time, bill *graphBill) (*telemetry.Graph, error) {
+	g, err := d.graph(to.UnixMilli(), bill.one)
+	if err != nil {
 		return nil, err
 	}
-	g, err := d.graph(to.UnixMilli(), bill.one)
-	if err == nil {
-		g.Incomplete = d.damaged
+	g.Incomplete = d.damaged
+	if r.judged != nil {
+		keys := make([]telemetry.Node, len(g.Nodes))
+		for i := range g.Nodes {
+			keys[i] = d.nodes[g.Nodes[i].ID].node
+		}
+		for i, cluster := range r.judged.Clusters(keys) {
+			g.Nodes[i].Cluster = cmp.Or(g.Nodes[i].Cluster, cluster)
+		}
 	}
-	return g, err
+	return g, nil
 }
 
 // increases calls add for each edge series that is wanted (nil: all are) and

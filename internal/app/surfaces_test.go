@@ -105,6 +105,7 @@ type call struct {
 	took           time.Duration
 	attrs          string // of both spans: key=value key:=number
 	failed         bool   // both spans have the status ERROR
+	cluster        string // of both
 }
 
 // send posts n calls of one kind.
@@ -142,8 +143,12 @@ func (s *surfaces) send(n int, c call) {
 		far = append(far, span("callee01", "caller01", 2))
 	}
 	of := func(service string, spans []any) map[string]any {
+		resource := []attr{{"service.name", map[string]any{"stringValue": service}}, {"service.namespace", map[string]any{"stringValue": "shop"}}}
+		if c.cluster != "" {
+			resource = append(resource, attr{"k8s.cluster.name", map[string]any{"stringValue": c.cluster}})
+		}
 		return map[string]any{
-			"resource":   map[string]any{"attributes": []attr{{"service.name", map[string]any{"stringValue": service}}, {"service.namespace", map[string]any{"stringValue": "shop"}}}},
+			"resource":   map[string]any{"attributes": resource},
 			"scopeSpans": []any{map[string]any{"spans": spans}},
 		}
 	}

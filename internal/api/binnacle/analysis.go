@@ -74,7 +74,7 @@ func (d *Dialect) shape(r *http.Request, from, to time.Time) (*analysis.Shape, e
 	if err != nil {
 		return nil, err
 	}
-	return d.shapeOf(r, g)
+	return d.shapeOf(r, g, false)
 }
 
 // graphOf is the graph of a range, or the live one where from is zero.
@@ -85,14 +85,15 @@ func (d *Dialect) graphOf(r *http.Request, from, to time.Time) (*telemetry.Graph
 	return d.deps.Query.Graph(r.Context(), from, to)
 }
 
-func (d *Dialect) shapeOf(r *http.Request, g *telemetry.Graph) (*analysis.Shape, error) {
+// shapeOf is the shape of a graph. One that is a part of the live graph is not kept for the next question.
+func (d *Dialect) shapeOf(r *http.Request, g *telemetry.Graph, part bool) (*analysis.Shape, error) {
 	question := ask.Of(r.Context())
 	if len(g.Edges) >= heavyFrom {
 		if err := question.Heavy(r.Context()); err != nil {
 			return nil, err
 		}
 	}
-	if g.Origin == telemetry.OriginLive {
+	if g.Origin == telemetry.OriginLive && !part {
 		return d.shapes.of(g), nil
 	}
 	s := analysis.NewShape(g, nil)

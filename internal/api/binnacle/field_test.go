@@ -32,7 +32,6 @@ import (
 var neverPast = map[string]string{
 	"GraphEdge.ThrottledBy.Rule": "series count what was refused, not by which rule",
 	"GraphEdge.ThrottledBy.Rate": "series count what was refused, not by which rule",
-	"GraphNode.Cluster":          "a service of one name is one node whatever its cluster, and its series have none",
 }
 
 func TestEveryFieldArrives(t *testing.T) {
