@@ -3,13 +3,35 @@ package telemetry
 import "time"
 
 // A Finding is something that a room noticed of its own accord and that an operator should know: who floods a table with names, what
-// was lost to a damaged file, why nothing is taken at present. It ends by no longer being found.
+// was lost to a damaged file, why nothing is taken at present; or why the graph may be wrong: who drops trace headers, whose clock is off
+// (package telemetry/findings). It ends by no longer being found.
 type Finding struct {
-	Kind    string    // what it is, for machines: names_flood, log_unwritable
-	Subject string    // whom or what it is about: a service, a connection, a file
-	Says    string    // a sentence with its figures
-	Remedy  string    // a sentence: what to do about it
-	Count   uint64    // how many: names, records, bytes; 0 where there is nothing to count
-	Since   time.Time // when it was first seen
-	Loss    bool      // something is lost, and not only late or in a sum
+	Kind     string    // what it is, for machines: names_flood, log_unwritable, headers_dropped
+	Subject  string    // whom or what it is about: a service, a connection, a file
+	Says     string    // a sentence with its figures
+	Evidence []string  // what it rests on, a sentence each; may be empty
+	Remedy   string    // a sentence: what to do about it
+	Count    uint64    // how many: names, records, bytes; 0 where there is nothing to count
+	Since    time.Time // when it was first seen
+	Severity Severity
+	Loss     bool     // something is lost, and not only late or in a sum
+	Nodes    []string // where in the graph it is: GraphNode.ID, whom it is about first; empty where it is not in the graph
+	Edges    []string // GraphEdge.ID
+}
+
+// Severity is how grave a finding is.
+type Severity uint8
+
+// The severities, the gravest first.
+const (
+	SeverityWarning Severity = iota // something is wrong, or figures are
+	SeverityInfo
+)
+
+// String is the severity as the HTTP API writes it.
+func (s Severity) String() string {
+	if s == SeverityInfo {
+		return "info"
+	}
+	return "warning"
 }

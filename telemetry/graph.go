@@ -98,6 +98,7 @@ type Graph struct {
 	Nodes      []GraphNode // by ID
 	Edges      []GraphEdge // by ID
 	Culprits   []string    // the nodes that are ill by themselves, GraphNode.ID, the worst first
+	Findings   []Finding   // why the live graph may be wrong, the gravest first; another list where another finding, or another word, is in it
 	Incomplete []Damage    // what could not be read, so that the graph of a past range may lack what it held
 }
 
@@ -108,9 +109,10 @@ type GraphDelta struct {
 	Time         int64  // of the later graph, Unix nanoseconds
 	Nodes        []GraphNode
 	Edges        []GraphEdge
-	RemovedNodes []string // GraphNode.ID
-	RemovedEdges []string // GraphEdge.ID
-	Culprits     []string // all of the later graph
+	RemovedNodes []string  // GraphNode.ID
+	RemovedEdges []string  // GraphEdge.ID
+	Culprits     []string  // all of the later graph
+	Findings     []Finding // all of the later graph
 }
 
 // GraphNode is a node with the golden signals of its inbound traffic: what the edges
@@ -126,6 +128,7 @@ type GraphNode struct {
 	Health    Health
 	Judgement Judgement
 	Windows   map[string]Signals // by the window's name: "1s" to "5m", or "range"
+	Findings  []string           // kinds of the live graph's findings that concern it, in order
 	LastSeen  int64              // Unix nanoseconds
 }
 
@@ -146,8 +149,9 @@ type GraphEdge struct {
 	MTLS        float64 // share of the requests under mutual TLS; -1: not known
 	ThrottledBy []RuleRate
 	Exemplars   []Exemplar
-	FirstSeen   int64 // Unix nanoseconds
-	LastSeen    int64 // Unix nanoseconds
+	Findings    []string // kinds of the live graph's findings that concern it, in order
+	FirstSeen   int64    // Unix nanoseconds
+	LastSeen    int64    // Unix nanoseconds
 }
 
 // Signals are golden signals over one window: rates in requests a second,

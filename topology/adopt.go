@@ -113,6 +113,10 @@ func (e *edge) absorb(o *edge) {
 			e.acc[w].Merge(o.acc[w])
 		}
 	}
+	for side := range e.begun {
+		e.begun[side] += o.begun[side]
+		e.begunBefore[side] += o.begunBefore[side]
+	}
 	e.first, e.last = min(e.first, o.first), max(e.last, o.last)
 	e.watch.Merge(&o.watch)
 	e.slow.slower(o.slow)

@@ -20,6 +20,10 @@ func (t *Topology) count(h *pair.Half, r routeID) {
 		e.acc[w] = new(signal.Acc)
 	}
 	e.acc[w].Add(&t.cursor, sample(h))
+	if h.Refers.IsZero() {
+		e.begins(h)
+		t.rooted(e, h)
+	}
 	e.last = t.now
 	if !e.dirty {
 		t.markEdgeDirty(rt.edge)
@@ -32,6 +36,9 @@ func (t *Topology) uncount(h *pair.Half) {
 	id := t.edges.routes[h.Route()].edge
 	e := t.edges.list[id]
 	e.acc[slotOf(h)].Remove(&t.cursor, t.cursorAt(t.tick-h.Age(t.tick)), sample(h))
+	if h.Refers.IsZero() {
+		e.beginsNoMore(h)
+	}
 	if e.slow.span == h.Span && e.slow.trace == h.Trace {
 		e.slow = exemplar{}
 	}
@@ -71,6 +78,9 @@ func (t *Topology) countPast(h *pair.Half) {
 	}
 	tick := t.tick - h.Age(t.tick)
 	e.acc[w].AddPast(&t.cursor, t.cursorAt(tick), sample(h))
+	if h.Refers.IsZero() {
+		e.begins(h)
+	}
 	e.last = max(e.last, tick*signal.Tick)
 	t.markEdgeDirty(rt.edge)
 	t.exemplify(e, h)

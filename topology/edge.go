@@ -35,11 +35,15 @@ type edge struct {
 	inAt, outAt int                // its places in the lists of its nodes
 	routes      routeID            // the first of its routes
 	routeCount  int
+	begun       [2]uint32 // of the spans counted on it, by side, those that begin a trace; see notice.go
+	begunBefore [2]uint32 // at the last look
+	clocks      clocks
 	slow        exemplar // the slowest of the last minute
 	failed      exemplar // the latest error
 	watch       health.Watch
 	judged      judgement
 	kin         *annals.Pair // what the annals know it as; see events.go
+	found       string       // kinds of findings that concern it, with blanks between
 	drawn       drawnEdge
 }
 

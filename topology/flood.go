@@ -77,11 +77,16 @@ func (f *flood) forget(now int64) {
 	}
 }
 
-// Findings tells who makes so many names that the graph's tables are in want of room, or soon will be; the most first. One ends half
-// a minute after its last name.
-func (t *Topology) Findings(time.Time) (out []telemetry.Finding) {
+// Findings is what an operator should know: who makes too many names, and why the graph may be wrong.
+func (t *Topology) Findings(time.Time) []telemetry.Finding {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return append(t.floods(), t.doubts.told...)
+}
+
+// floods tells who makes so many names that the graph's tables are in want of room, or soon will be; the most first. One ends half
+// a minute after its last name.
+func (t *Topology) floods() (out []telemetry.Finding) {
 	for maker, n := range t.flood.makers {
 		if n.names < t.floodAt() || t.now-n.last >= namingPause {
 			continue

@@ -77,6 +77,9 @@ func (t *Topology) spoken(h *pair.Half, p telemetry.Protocol) telemetry.Protocol
 
 // settle puts a half where it belongs for good.
 func (t *Topology) settle(h *pair.Half, src, dst endpointID, p telemetry.Protocol) {
+	if h.Witness().Side() == telemetry.SideClient {
+		t.confirm(src, t.far(h), dst)
+	}
 	t.move(h, t.route(src, dst, t.spoken(h, p)))
 	t.pairUp(h)
 	if !h.Alone() {

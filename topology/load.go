@@ -66,6 +66,7 @@ func (t *Topology) use(l *loader) {
 	n := l.t
 	t.applied, t.now, t.tick, t.cursor, t.nextSweep, t.looked = n.applied, n.now, n.tick, n.cursor, n.nextSweep, n.looked
 	t.observant.verdict = n.observant.verdict
+	t.doubts = doubts{}
 	t.pending, t.nodes, t.edges, t.door, t.repeats = n.pending, n.nodes, n.edges, n.door, n.repeats
 	t.recall()
 	t.events.running, t.events.circles = false, nil

@@ -21,6 +21,7 @@ func (t *Topology) meet(c, o *pair.Half, src endpointID, p telemetry.Protocol) {
 	} else {
 		t.move(o, r)
 	}
+	t.compareClocks(c, o)
 	t.pairUp(o)
 	if !o.Alone() {
 		t.emit(o)

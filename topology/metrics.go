@@ -1,8 +1,6 @@
 package topology
 
 import (
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
@@ -26,6 +24,8 @@ type Stats struct {
 	Forgotten    uint64                       // judgements that past graphs do not know any more
 	Events       [telemetry.EventKinds]uint64 // told by this process
 	Annals       annals.Stats
+	Floods       int    // who makes very many names
+	Unfound      uint64 // findings that there was no room for
 	Evicted      Evicted
 	LeftOut      LeftOut
 	Dropped      Dropped
@@ -58,6 +58,7 @@ func (t *Topology) Stats() Stats {
 	v := &t.observant.verdict
 	s.Ill, s.Culprits, s.Forgotten = len(v.nodes)+len(v.edges), len(v.culprits), v.past.lost
 	s.Events, s.Annals = t.events.counts, t.events.annals.Stats()
+	s.Floods, s.Unfound = len(t.floods()), t.doubts.book.Left()
 	return s
 }
 
@@ -85,7 +86,7 @@ func (t *Topology) Register(r prometheus.Registerer) error {
 		leftOut: prometheus.NewDesc("binnacle_topology_left_out_total",
 			"Spans and log entries that the graph leaves out by design: duplicate (it has come before), proxy_call (a proxy's own call).", []string{"reason"}, nil),
 		dropped: prometheus.NewDesc("binnacle_topology_dropped_total",
-			"What was counted with less detail, because a limit was reached (edges, nodes, variants) or a name is on no edge (throttlers).", []string{"reason"}, nil),
+			"What was counted with less detail, because a limit was reached (edges, nodes, variants) or a name is on no edge (throttlers); findings that there was no room for.", []string{"reason"}, nil),
 	})
 }
 
@@ -135,11 +136,12 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	count(c.displaced, s.Annals.Displaced)
 	count(c.evicted, s.Evicted.Edges, "edges")
 	count(c.evicted, s.Evicted.Nodes, "nodes")
-	gauge(c.floods, len(c.t.Findings(time.Time{})))
+	gauge(c.floods, s.Floods)
 	count(c.leftOut, s.LeftOut.Duplicates, "duplicate")
 	count(c.leftOut, s.LeftOut.ProxyCalls, "proxy_call")
 	count(c.dropped, s.Dropped.Edges, "edges")
 	count(c.dropped, s.Dropped.Nodes, "nodes")
 	count(c.dropped, s.Dropped.Variants, "variants")
 	count(c.dropped, s.Dropped.Throttlers, "throttlers")
+	count(c.dropped, s.Unfound, "findings")
 }

@@ -41,9 +41,11 @@ type node struct {
 
 	in, out []*edge // in no order; of nowhere there is no out
 
-	watch  health.Watch // of its inbound traffic
-	judged judgement
-	drawn  drawnNode
+	watch   health.Watch // of its inbound traffic
+	judged  judgement
+	noticed *noticed // of a service that has sent telemetry; see notice.go
+	found   string   // kinds of findings that concern it, with blanks between
+	drawn   drawnNode
 }
 
 // endpoint is a node with the details of a workload.
@@ -269,6 +271,7 @@ func (t *Topology) removeNode(id nodeID) {
 	ns.made(n, -1)
 	ns.bytes -= len(n.key.Name) + len(n.key.Namespace)
 	t.partWithNode(n)
+	n.noticed = nil // and is not looked at again
 	t.pub.removedNode(n)
 	ns.list[id] = nil
 	ns.free = append(ns.free, id)

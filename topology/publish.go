@@ -109,7 +109,7 @@ func (t *Topology) publish() {
 	}
 	g := &telemetry.Graph{
 		Version: p.version, Time: t.now, Origin: telemetry.OriginLive,
-		Nodes: make([]telemetry.GraphNode, len(p.nodeOrder)), Edges: make([]telemetry.GraphEdge, len(p.edgeOrder)), Culprits: t.observant.verdict.culprits,
+		Nodes: make([]telemetry.GraphNode, len(p.nodeOrder)), Edges: make([]telemetry.GraphEdge, len(p.edgeOrder)), Culprits: t.observant.verdict.culprits, Findings: t.doubts.told,
 	}
 	for i, n := range p.nodeOrder {
 		g.Nodes[i] = n.drawn.is

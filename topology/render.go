@@ -55,6 +55,7 @@ func (t *Topology) renderEdge(e *edge, more *rest) (changed bool) {
 		Judgement:   e.judged.Judgement,
 		MTLS:        e.mutual(),
 		ThrottledBy: t.pub.throttled[edgeKey{src, e.dst, e.protocol}],
+		Findings:    kindsOf(e.found),
 		FirstSeen:   e.first,
 		LastSeen:    e.last,
 	}
@@ -89,7 +90,7 @@ func (t *Topology) renderEdge(e *edge, more *rest) (changed bool) {
 	t.pub.reorder = t.pub.reorder || !d.visible
 	old := &d.is
 	if d.visible && windows == d.windows && is.Health == old.Health && is.Judgement == old.Judgement && is.Totals == old.Totals && is.Witnesses == old.Witnesses &&
-		is.MTLS == old.MTLS && is.FirstSeen == old.FirstSeen && is.LastSeen == old.LastSeen && sameRates(is.ThrottledBy, old.ThrottledBy) &&
+		is.MTLS == old.MTLS && is.FirstSeen == old.FirstSeen && is.LastSeen == old.LastSeen && sameRates(is.ThrottledBy, old.ThrottledBy) && sameStrings(is.Findings, old.Findings) &&
 		e.slow == d.slow && e.failed == d.failed && e.exemplarsStand(t.now) {
 		return false
 	}

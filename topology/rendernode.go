@@ -36,7 +36,7 @@ func (t *Topology) renderNode(n *node, in, out []*edge) (changed bool) {
 	is := telemetry.GraphNode{
 		ID: n.drawnID(), Name: n.key.Name, Namespace: n.key.Namespace, Cluster: n.cluster,
 		Kind: n.key.Kind, System: n.system, Versions: t.versions(n),
-		Health: n.judged.health(tr.sums[signal.Minute].Requests), Judgement: n.judged.Judgement,
+		Health: n.judged.health(tr.sums[signal.Minute].Requests), Judgement: n.judged.Judgement, Findings: kindsOf(n.found),
 	}
 	calls := false
 	for _, e := range out {
@@ -58,7 +58,7 @@ func (t *Topology) renderNode(n *node, in, out []*edge) (changed bool) {
 	}
 	old := &d.is
 	if d.visible && windows == d.windows && is.Cluster == old.Cluster && is.System == old.System && is.Health == old.Health && is.Judgement == old.Judgement &&
-		is.LastSeen == old.LastSeen && sameStrings(is.Versions, old.Versions) {
+		is.LastSeen == old.LastSeen && sameStrings(is.Versions, old.Versions) && sameStrings(is.Findings, old.Findings) {
 		return some
 	}
 	is.Windows = signals(&windows)

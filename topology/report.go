@@ -14,13 +14,15 @@ type scratch struct {
 	peers []peer       // by string: what the peer of that name is; see peer.go
 	epoch uint32       // peers of another epoch are stale
 	keys  [prefetchAhead]keys
+	// upstream is the address that the entry being read was sent to.
+	upstream telemetry.Address
 }
 
 // begin resolves a batch's resources. It does so before the first span is
 // looked at, so that a batch's own services are known to all its spans.
 func (t *Topology) begin(b *telemetry.Batch) {
 	s := &t.scratch
-	s.b, s.by = b, nowhere
+	s.b, s.by, s.upstream = b, nowhere, telemetry.Address{}
 	s.own = s.own[:0]
 	for i := range b.Resources {
 		s.own = append(s.own, t.reporter(&b.Resources[i].Identity))
@@ -62,6 +64,7 @@ func (t *Topology) reporter(id *telemetry.Identity) endpointID {
 		n.cluster = strings.Clone(cut(b.Str(id.Cluster)))
 	}
 	n.reported = t.now
+	t.heard(n, id)
 	if !n.reporter {
 		n.reporter = true
 		t.markNodeDirty(t.nodes.endpoints[ep].node)

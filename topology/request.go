@@ -11,6 +11,7 @@ import (
 
 // request takes in an entry of a proxy's log. named is the key of the span that it names, or 0.
 func (t *Topology) request(r *telemetry.Request, named uint64) {
+	t.scratch.upstream = r.Upstream
 	near := t.scratch.own[r.Resource]
 	h := pair.Half{
 		Trace: r.TraceID, Span: r.SpanID, Start: r.Start, Response: uint32(r.Response), Code: code16(r.Code),
@@ -130,6 +131,9 @@ func (t *Topology) clientLogged(h *pair.Half, near, far endpointID, owner, first
 		c := tb.At(owner)
 		if c.Witness() == telemetry.ClientSpan {
 			if hop(c, telemetry.ClientSpan) && t.same(near, t.near(c)) && (c.Has(pair.Paired) || far == nowhere) {
+				if far != nowhere {
+					t.confirmAt(near, far, t.far(c))
+				}
 				t.count(h, t.route(near, t.far(c), t.spoken(c, p)))
 				if c.Has(pair.Paired) {
 					t.pairUp(h)

@@ -88,6 +88,7 @@ func (t *Topology) serve(h *pair.Half, near endpointID, owner, parent, siblings,
 		r := t.route(src, near, c.p)
 		h.SetAlone(!t.meets(o, h, r))
 		t.count(h, r)
+		t.compareClocks(o, h)
 	} else {
 		h.SetAlone(!h.Refers.IsZero() && !t.ofQueue(src))
 		t.count(h, t.route(src, near, c.p))
@@ -111,6 +112,9 @@ func (t *Topology) serve(h *pair.Half, near endpointID, owner, parent, siblings,
 	if first != 0 {
 		t.below(near, first, maxInner)
 		t.meetLogs(h, c, first)
+	}
+	if k := t.nodes.of(near).noticed; k != nil && k.rooted != nil {
+		k.rooted.answered(h)
 	}
 }
 

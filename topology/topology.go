@@ -49,6 +49,7 @@ type Topology struct {
 
 	observant observant
 	events    events
+	doubts    doubts
 	pub       publisher
 	hub       hub
 }
@@ -146,6 +147,7 @@ func (t *Topology) take(b *telemetry.Batch) {
 		}
 		t.request(&requests[i], t.scratch.keys[i%prefetchAhead].refers)
 	}
+	t.sketch(b)
 }
 
 // Tick says what time it is, in Unix nanoseconds, while nothing arrives: halves
@@ -164,6 +166,7 @@ func (t *Topology) Tick(now int64) telemetry.Observed {
 		t.look(before)
 		t.judge(before)
 		t.happen(before)
+		t.doubt(before)
 	}
 	t.publish()
 	return t.observed.lend(t.applied, t.applied)

@@ -8,33 +8,71 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/binnacle-mesh/binnacle/internal/api/binnacle"
 	"github.com/binnacle-mesh/binnacle/storage/wal"
 	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/telemetry/findings"
 )
 
 // findings is what the rooms noticed, worst and oldest first. A room that finds something is a line here.
-func (a *App) findings(now time.Time) (out []binnacle.Finding) {
+func (a *App) findings(now time.Time) (out []telemetry.Finding) {
 	for _, of := range []func(time.Time) []telemetry.Finding{
 		a.logFindings, a.clockFindings, a.logDamage, a.seriesDamage, a.restoreFindings,
 		a.quota.Findings, a.signals.Findings, a.topology.Findings,
 	} {
-		for _, f := range of(now) {
-			out = append(out, binnacle.Finding{
-				Kind: f.Kind, Subject: f.Subject, Says: f.Says, Remedy: f.Remedy, Count: f.Count, Since: f.Since.UnixMilli(), Loss: f.Loss,
-			})
-		}
+		out = append(out, of(now)...)
 	}
-	slices.SortStableFunc(out, func(x, y binnacle.Finding) int {
+	slices.SortStableFunc(out, func(x, y telemetry.Finding) int {
 		if x.Loss != y.Loss {
 			if x.Loss {
 				return -1
 			}
 			return 1
 		}
-		return cmp.Compare(x.Since, y.Since)
+		return cmp.Or(cmp.Compare(x.Severity, y.Severity), x.Since.Compare(y.Since))
 	})
 	return out
+}
+
+// ownFindings are those that are about this server, and not about what the graph shows.
+func (a *App) ownFindings(now time.Time) (out []binnacle.Finding) {
+	for _, f := range a.findings(now) {
+		if len(f.Nodes) == 0 {
+			out = append(out, binnacle.Finding{
+				Kind: f.Kind, Subject: f.Subject, Says: f.Says, Remedy: f.Remedy, Count: f.Count, Since: f.Since.UnixMilli(), Loss: f.Loss,
+			})
+		}
+	}
+	return out
+}
+
+// findingsMetric counts what is found now, by kind; a kind of the graph's is there with 0 too, so that a rule for it can be written before it is ever found.
+type findingsMetric struct {
+	a    *App
+	desc *prometheus.Desc
+}
+
+func newFindingsMetric(a *App) findingsMetric {
+	return findingsMetric{a, prometheus.NewDesc("binnacle_findings", "What the server noticed of itself, or why the graph may be wrong, by kind; /api/v1/findings says what.", []string{"kind"}, nil)}
+}
+
+// Describe implements prometheus.Collector.
+func (m findingsMetric) Describe(ch chan<- *prometheus.Desc) { ch <- m.desc }
+
+// Collect implements prometheus.Collector.
+func (m findingsMetric) Collect(ch chan<- prometheus.Metric) {
+	counts := map[string]int{}
+	for _, k := range findings.Kinds() {
+		counts[string(k)] = 0
+	}
+	for _, f := range m.a.findings(m.a.clock.Now()) {
+		counts[f.Kind]++
+	}
+	for kind, n := range counts {
+		ch <- prometheus.MustNewConstMetric(m.desc, prometheus.GaugeValue, float64(n), kind)
+	}
 }
 
 // logFindings says that the log takes nothing.

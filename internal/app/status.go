@@ -36,7 +36,7 @@ func (a *App) status() binnacle.Status {
 		s.Ports = append(s.Ports, binnacle.Port{Name: l.Name, Address: l.Address, Speaks: l.Speaks})
 	}
 	count(a.reg, &s)
-	s.Findings = a.findings(a.clock.Now())
+	s.Findings = a.ownFindings(a.clock.Now())
 	return s
 }
 

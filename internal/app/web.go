@@ -13,6 +13,7 @@ import (
 	"github.com/binnacle-mesh/binnacle/internal/api/prometheus"
 	"github.com/binnacle-mesh/binnacle/internal/config"
 	"github.com/binnacle-mesh/binnacle/internal/query"
+	"github.com/binnacle-mesh/binnacle/telemetry"
 	"github.com/binnacle-mesh/binnacle/ui"
 )
 
@@ -27,7 +28,7 @@ func (a *App) openAPI(ctx context.Context) error {
 	a.past = aggregator.NewGraphReader(a.series, a.cfg.Topology.Health, a.topology)
 	q := query.New(a.blocks, a.topology, a.past, query.DefaultLimits())
 	ours, err := binnacle.New(binnacle.Deps{
-		Query: q, Quotas: func() binnacle.Quotas { return quotas(a.quota.Status(time.Now())) }, Status: a.status, Now: a.clock.Now,
+		Query: q, Quotas: func() binnacle.Quotas { return quotas(a.quota.Status(time.Now())) }, Status: a.status, Findings: func() []telemetry.Finding { return a.findings(a.clock.Now()) }, Now: a.clock.Now,
 		ConfigSchema: config.Schema(), MaxStreams: a.cfg.API.MaxStreams, MaxStreamsPerAddress: a.cfg.API.MaxStreamsPerAddress,
 		Memory: a.ledger.Account("streams", a.ledger.Limit()/answersShare), Logger: a.log.With("room", "api"), Registerer: a.reg,
 	})
@@ -53,6 +54,9 @@ func (a *App) openAPI(ctx context.Context) error {
 		Bodies:     a.ledger.Account("bodies", a.ledger.Limit()/bodiesShare),
 	})
 	if err != nil {
+		return err
+	}
+	if err := a.reg.Register(newFindingsMetric(a)); err != nil {
 		return err
 	}
 	return a.addHTTP(ctx, "web", a.cfg.Listen.Web, "web view and query APIs", web, ours.Close)

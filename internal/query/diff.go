@@ -24,7 +24,7 @@ func Diff(old, now *telemetry.Graph) telemetry.GraphDelta {
 	d := telemetry.GraphDelta{
 		Version: now.Version, Time: now.Time,
 		Nodes: []telemetry.GraphNode{}, Edges: []telemetry.GraphEdge{},
-		RemovedNodes: []string{}, RemovedEdges: []string{}, Culprits: now.Culprits,
+		RemovedNodes: []string{}, RemovedEdges: []string{}, Culprits: now.Culprits, Findings: now.Findings,
 	}
 	if old == now {
 		return d
@@ -43,6 +43,11 @@ func Diff(old, now *telemetry.Graph) telemetry.GraphDelta {
 // Empty says that a delta changes nothing.
 func Empty(d *telemetry.GraphDelta) bool {
 	return len(d.Nodes)+len(d.Edges)+len(d.RemovedNodes)+len(d.RemovedEdges) == 0
+}
+
+// SameFindings says that two graphs have the same list of findings: a graph whose findings changed has another.
+func SameFindings(a, b []telemetry.Finding) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // walk goes through two sorted arrays at once.
@@ -79,14 +84,14 @@ func walk[T any](old, now []T, id func(*T) string, same func(a, b *T) bool, put 
 func sameNode(a, b *telemetry.GraphNode) bool {
 	return a.LastSeen == b.LastSeen && a.Health == b.Health && a.Judgement == b.Judgement && a.Kind == b.Kind && a.Name == b.Name &&
 		a.Namespace == b.Namespace && a.Cluster == b.Cluster && a.System == b.System &&
-		slices.Equal(a.Versions, b.Versions) && sameWindows(a.Windows, b.Windows)
+		slices.Equal(a.Versions, b.Versions) && slices.Equal(a.Findings, b.Findings) && sameWindows(a.Windows, b.Windows)
 }
 
 func sameEdge(a, b *telemetry.GraphEdge) bool {
 	return a.LastSeen == b.LastSeen && a.FirstSeen == b.FirstSeen && a.Health == b.Health && a.Judgement == b.Judgement && a.MTLS == b.MTLS &&
 		a.Totals == b.Totals && a.Witnesses == b.Witnesses &&
 		a.Source == b.Source && a.Target == b.Target && a.Protocol == b.Protocol &&
-		slices.Equal(a.ThrottledBy, b.ThrottledBy) && slices.Equal(a.Exemplars, b.Exemplars) &&
+		slices.Equal(a.ThrottledBy, b.ThrottledBy) && slices.Equal(a.Exemplars, b.Exemplars) && slices.Equal(a.Findings, b.Findings) &&
 		sameWindows(a.Windows, b.Windows)
 }
 

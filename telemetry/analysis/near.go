@@ -44,7 +44,7 @@ func (s *Shape) Near(ids []string, depth int, d Direction) *telemetry.Graph {
 		keep(&s.out)
 	}
 	slices.Sort(kept)
-	g := &telemetry.Graph{Version: s.g.Version, Time: s.g.Time, Origin: s.g.Origin, Culprits: s.g.Culprits, Incomplete: s.g.Incomplete, Nodes: make([]telemetry.GraphNode, 0, len(kept)), Edges: []telemetry.GraphEdge{}}
+	g := &telemetry.Graph{Version: s.g.Version, Time: s.g.Time, Origin: s.g.Origin, Culprits: s.g.Culprits, Findings: s.g.Findings, Incomplete: s.g.Incomplete, Nodes: make([]telemetry.GraphNode, 0, len(kept)), Edges: []telemetry.GraphEdge{}}
 	var edges []int32
 	for _, i := range kept {
 		g.Nodes = append(g.Nodes, s.g.Nodes[i])

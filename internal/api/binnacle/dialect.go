@@ -15,6 +15,7 @@ import (
 	"github.com/binnacle-mesh/binnacle/internal/api"
 	"github.com/binnacle-mesh/binnacle/internal/ledger"
 	"github.com/binnacle-mesh/binnacle/internal/query"
+	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
 // Deps is what the API answers from. Every field but Now must be set.
@@ -22,6 +23,8 @@ type Deps struct {
 	Query  *query.Engine
 	Quotas func() Quotas
 	Status func() Status
+	// Findings is all that the server noticed, the gravest first.
+	Findings func() []telemetry.Finding
 	// ConfigSchema is the JSON Schema of the configuration.
 	ConfigSchema []byte
 	// MaxStreams is how many may follow the live graph at once.
@@ -48,7 +51,7 @@ type Dialect struct {
 
 // New is the API over deps.
 func New(deps Deps) (*Dialect, error) {
-	if deps.Query == nil || deps.Quotas == nil || deps.Status == nil || deps.ConfigSchema == nil || deps.Logger == nil || deps.Registerer == nil || deps.MaxStreams < 1 || deps.MaxStreamsPerAddress < 1 {
+	if deps.Query == nil || deps.Quotas == nil || deps.Status == nil || deps.Findings == nil || deps.ConfigSchema == nil || deps.Logger == nil || deps.Registerer == nil || deps.MaxStreams < 1 || deps.MaxStreamsPerAddress < 1 {
 		return nil, errors.New("BUG: api: binnacle.Deps lacks a field")
 	}
 	m, err := newMetrics(deps.Registerer)
@@ -88,6 +91,7 @@ func (d *Dialect) Routes() []api.Route {
 		{Pattern: "GET /api/v1/services", Cost: api.Search, Answer: d.services},
 		{Pattern: "GET /api/v1/quotas", Answer: func(*http.Request) (api.Answer, error) { return api.Value(d.deps.Quotas()) }},
 		{Pattern: "GET /api/v1/status", Answer: d.status},
+		{Pattern: "GET /api/v1/findings", Answer: d.findings},
 		{Pattern: "GET /api/v1/connect/{sender}", Answer: d.connect},
 		{Pattern: "GET /api/v1/config/schema.json", Answer: d.configSchema},
 	}

@@ -50,6 +50,7 @@ type foldedGraph struct {
 	damaged []telemetry.Damage
 	// culprits are those of the whole graph, also such as are in folded groups.
 	culprits []string
+	findings []telemetry.Finding // likewise
 }
 
 // A foldedNode is a group, or a node that is shown.
@@ -122,7 +123,7 @@ func fold(g *telemetry.Graph, v viewport) *foldedGraph {
 		f.windows = windowOrder[:]
 	}
 	open := f.opened(v)
-	out := &foldedGraph{version: g.Version, time: g.Time, origin: g.Origin, edges: f.edges(), culprits: g.Culprits, damaged: g.Incomplete}
+	out := &foldedGraph{version: g.Version, time: g.Time, origin: g.Origin, edges: f.edges(), culprits: g.Culprits, findings: g.Findings, damaged: g.Incomplete}
 	for i := range g.Nodes {
 		if f.shown[i] {
 			n := g.Nodes[i]

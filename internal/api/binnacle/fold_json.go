@@ -14,6 +14,7 @@ func appendFolded(b []byte, g *foldedGraph) []byte {
 	j.Key("edges")
 	jsonout.List(&j, g.edges, writeFoldedEdge)
 	j.Key("culprits").Texts(g.culprits)
+	writeFindings(&j, g.findings)
 	writeIncomplete(&j, g.damaged)
 	j.Close('}')
 	return j.B

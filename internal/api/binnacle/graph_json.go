@@ -26,6 +26,7 @@ func appendGraph(b []byte, g *telemetry.Graph) []byte {
 	j.Key("edges")
 	jsonout.List(&j, g.Edges, writeEdge)
 	j.Key("culprits").Texts(g.Culprits)
+	writeFindings(&j, g.Findings)
 	writeIncomplete(&j, g.Incomplete)
 	j.Close('}')
 	return j.B
@@ -43,6 +44,7 @@ func appendDelta(b []byte, d *telemetry.GraphDelta) []byte {
 	j.Key("removed_nodes").Texts(d.RemovedNodes)
 	j.Key("removed_edges").Texts(d.RemovedEdges)
 	j.Key("culprits").Texts(d.Culprits)
+	writeFindings(&j, d.Findings)
 	j.Close('}')
 	return j.B
 }
@@ -64,6 +66,7 @@ func writeNodeFields(j *jsonout.Writer, n *telemetry.GraphNode, kind string) {
 	j.Field("health", n.Health.String())
 	writeJudgement(j, &n.Judgement)
 	writeWindows(j.Key("windows"), n.Windows)
+	writeFound(j, n.Findings)
 	j.Key("last_seen").Millisecond(n.LastSeen)
 }
 
@@ -92,6 +95,7 @@ func writeEdgeFields(j *jsonout.Writer, e *telemetry.GraphEdge) {
 		j.Key("exemplars")
 		jsonout.List(j, e.Exemplars, writeExemplar)
 	}
+	writeFound(j, e.Findings)
 	j.Key("first_seen").Millisecond(e.FirstSeen)
 	j.Key("last_seen").Millisecond(e.LastSeen)
 }

@@ -219,7 +219,7 @@ func (h *hub) publish(stop <-chan struct{}) (changed bool) {
 		return h.skip(stop, next)
 	}
 	d := query.Diff(now, next)
-	changed = !query.Empty(&d) || !slices.Equal(now.Culprits, next.Culprits)
+	changed = !query.Empty(&d) || !slices.Equal(now.Culprits, next.Culprits) || !query.SameFindings(now.Findings, next.Findings)
 	var frame []byte
 	if changed {
 		frame = appendDelta(appendEvent(nil, "delta", d.Version), &d)

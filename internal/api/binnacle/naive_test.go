@@ -5,6 +5,7 @@ import (
 	"math"
 	"reflect"
 	"strings"
+	"time"
 	"unicode"
 
 	"pgregory.net/rapid"
@@ -29,10 +30,13 @@ func snake(name string) string {
 }
 
 // mayBeAbsent are the fields that are left out where there is nothing to say.
-var mayBeAbsent = map[string]bool{"throttled_by": true, "judgement": true, "exemplars": true, "p50": true, "p90": true, "p99": true, "incomplete": true}
+var mayBeAbsent = map[string]bool{"throttled_by": true, "judgement": true, "exemplars": true, "p50": true, "p90": true, "p99": true, "incomplete": true, "findings": true}
 
 // naive is v, which the field name holds, as encoding/json reads it.
 func naive(name string, v reflect.Value) any {
+	if at, ok := v.Interface().(time.Time); ok {
+		return float64(at.UnixMilli())
+	}
 	if id, ok := v.Interface().(fmt.Stringer); ok {
 		if s := id.String(); strings.Trim(s, "0") != "" || v.Kind() != reflect.Array {
 			return s
@@ -86,6 +90,12 @@ func draw(t *rapid.T, label string, v reflect.Value) {
 		return
 	case telemetry.Health:
 		v.SetUint(uint64(rapid.IntRange(0, 3).Draw(t, label)))
+		return
+	case telemetry.Severity:
+		v.SetUint(uint64(rapid.IntRange(0, 1).Draw(t, label)))
+		return
+	case time.Time:
+		v.Set(reflect.ValueOf(time.UnixMilli(rapid.Int64Range(0, 1e13).Draw(t, label))))
 		return
 	case telemetry.Ailment:
 		v.SetUint(uint64(rapid.IntRange(1, 4).Draw(t, label)))

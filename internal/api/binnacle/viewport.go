@@ -10,6 +10,7 @@ import (
 
 	"github.com/binnacle-mesh/binnacle/internal/api/jsonout"
 	"github.com/binnacle-mesh/binnacle/internal/api/params"
+	"github.com/binnacle-mesh/binnacle/internal/query"
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
@@ -50,8 +51,9 @@ func large(g *telemetry.Graph) bool { return len(g.Nodes) > foldFrom }
 type foldedStream struct {
 	seed  maphash.Seed
 	known map[string]uint64 // by the object's id: the hash of its JSON
-	// culprits are those that the page was told last.
+	// culprits and findings are those that the page was told last.
 	culprits []string
+	findings []telemetry.Finding
 	out      jsonout.Writer
 	held     int64 // bytes counted in memory
 }
@@ -156,10 +158,11 @@ func (f *foldedStream) event(g *foldedGraph, whole bool) (event []byte, changed 
 		gone = f.removed(j, known)
 	}
 	j.Key("culprits").Texts(g.culprits)
+	writeFindings(j, g.findings)
 	j.Close('}')
 	j.B = append(j.B, "\n\n"...)
-	changed = whole || n+e+gone > 0 || !slices.Equal(f.culprits, g.culprits)
-	f.known, f.culprits = known, g.culprits
+	changed = whole || n+e+gone > 0 || !slices.Equal(f.culprits, g.culprits) || !query.SameFindings(f.findings, g.findings)
+	f.known, f.culprits, f.findings = known, g.culprits, g.findings
 	return j.B, changed
 }
 

@@ -82,6 +82,7 @@ const node = object<GraphNode>({
   versions: list(text),
   health,
   judgement: or(judgement, undefined),
+  findings: or(list(text), undefined),
   windows: record(signals),
   last_seen: zero,
   ghost: () => undefined,
@@ -118,6 +119,7 @@ const edge = object<GraphEdge>({
   protocol,
   health,
   judgement: or(judgement, undefined),
+  findings: or(list(text), undefined),
   windows: record(signals),
   totals: or(object({ requests: zero, errors: zero, throttled: zero }), { requests: 0, errors: 0, throttled: 0 }),
   witnesses: or(object({ client_span: zero, server_span: zero, client_log: zero, server_log: zero }), {

@@ -45,6 +45,8 @@ export interface GraphNode {
   versions: string[];
   health: Health;
   judgement?: Judgement | undefined;
+  /** Kinds of the findings that concern it. */
+  findings?: string[] | undefined;
   windows: Windows;
   last_seen: number;
   /** It is not in the graph: it was, in the time that the graph is compared with. Set by the page. */
@@ -114,6 +116,8 @@ export interface GraphEdge {
   protocol: Protocol;
   health: Health;
   judgement?: Judgement | undefined;
+  /** Kinds of the findings that concern it. */
+  findings?: string[] | undefined;
   windows: Windows;
   totals: { requests: number; errors: number; throttled: number };
   witnesses: Witnesses;

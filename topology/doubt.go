@@ -1,0 +1,415 @@
+package topology
+
+import (
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/binnacle-mesh/binnacle/telemetry"
+	"github.com/binnacle-mesh/binnacle/telemetry/findings"
+	"github.com/binnacle-mesh/binnacle/topology/signal"
+)
+
+// Why the graph may be wrong. Each service that reports is looked at when its health is (health.go), with its edges: what its witnesses told of, how clocks compare, who reports
+// as it. What joins two services is looked at once a second. Package findings judges; what it finds is in the graph, and marks the nodes and edges where it is.
+//
+// The work of a look is in proportion to the edges, as that of health is, and is spread over the second in the same way; nothing is looked at that has had no traffic for six minutes.
+type doubts struct {
+	phases  [phases][]*node // those that are looked at in each tenth of a second
+	book    findings.Book
+	mesh    findings.Mesh
+	answers map[answerKey]*answer
+	told    []telemetry.Finding // all that is told now; never changed in place
+	where   uint64              // a hash of where that is
+	counted [2]int              // of the present second: services that have been looked at, and that have sent spans in the last minute
+	kept    []float64           // what the services keep, of the looks of the present second
+	service findings.Service    // memory
+}
+
+// phases is in how many parts a second is cut, so that no tick has all services.
+const phases = 10
+
+// noticesASecond is how many edges are looked at in a second, about; where there are more the second becomes two, three and so on.
+const noticesASecond = 20_000
+
+// tally is what was told of a service between two looks.
+type tally struct {
+	in, out [telemetry.Witnesses]uint32
+	begun   [2]int32 // below 0 where halves that were counted before are counted elsewhere now
+	at      int64
+}
+
+// told is how many requests each witness told of in a window to which the edge has been advanced.
+func (e *edge) told(w signal.Window) (n findings.Seen) {
+	for slot, a := range e.acc {
+		if a == nil {
+			continue
+		}
+		if slot == aloneSlot {
+			slot = int(telemetry.ServerSpan)
+		}
+		n[slot] += a.Requests(w)
+	}
+	return n
+}
+
+// noticeDue looks at the services whose turn came after the time before.
+func (t *Topology) noticeDue(before int64) {
+	turn := t.turnOfLooks()
+	now, last := t.now/signal.Tick, before/signal.Tick
+	for tick := max(last+1, now-phases+1); tick <= now; tick++ {
+		list := t.doubts.phases[tick%phases]
+		for i := 0; i < len(list); i++ {
+			n := list[i]
+			if n.noticed == nil { // it has gone
+				list[i] = list[len(list)-1]
+				list = list[:len(list)-1]
+				i--
+				continue
+			}
+			if (uint64(tick/phases)+n.hash/phases)%turn == 0 { //nolint:gosec // not negative
+				t.notice(n)
+			}
+		}
+		clear(t.doubts.phases[tick%phases][len(list):])
+		t.doubts.phases[tick%phases] = list
+	}
+}
+
+// turnOfLooks is every how many seconds a service is looked at.
+func (t *Topology) turnOfLooks() uint64 { return uint64(1 + t.edges.live/noticesASecond) } //nolint:gosec // not negative
+
+// notice looks at a service.
+func (t *Topology) notice(n *node) {
+	k := n.noticed
+	k.spans.passes(t.now)
+	k.logs.passes(t.now)
+	if t.doubts.book.Told(findings.ServiceRenamed, n.drawnID()) || t.now-n.reported > long && !n.called(t.now-long) {
+		return
+	}
+	s := &t.doubts.service
+	*s = findings.Service{
+		ID: n.drawnID(), Name: n.key.Name, Now: t.now, Since: n.since, Spans: k.spans.of(), Logs: k.logs.of(),
+		SamplesLess: t.doubts.book.Told(findings.SamplingDiffers, n.drawnID()),
+		Callers:     s.Callers[:0], Callees: s.Callees[:0], Replicas: k.appendReplicas(s.Replicas[:0]),
+	}
+	k.fadeReplicas(t.now)
+	if t.doubts.book.Told(findings.ReportedTwice, n.drawnID()) {
+		k.secondReplicas()
+	}
+	last := &k.looks[k.look]
+	*last = tally{at: t.now}
+	k.look = (k.look + 1) % recentLooks
+	var ten findings.Traffic
+	k.inStep, k.compared = 0, 0
+	for _, e := range n.in {
+		t.noticeEdge(n, e, true, last, &ten)
+	}
+	for _, e := range n.out {
+		t.noticeEdge(n, e, false, last, &ten)
+	}
+	for side := range k.begun {
+		k.begun[side] += float64(last.begun[side]) - k.begun[side]/60
+	}
+	s.Recent = k.recent()
+	s.Minute.Seconds, s.Settled.Seconds = 60, 50
+	s.Minute.Roots, s.Minute.Begun = uint64(max(0, k.begun[telemetry.SideClient])), uint64(max(0, k.begun[telemetry.SideServer]))
+	s.Settled.Begun = s.Minute.Begun * 5 / 6
+	for w := range s.Minute.In {
+		s.Settled.In[w] = s.Minute.In[w] - min(s.Minute.In[w], ten.In[w])
+		s.Settled.Out[w] = s.Minute.Out[w] - min(s.Minute.Out[w], ten.Out[w])
+	}
+	if r := k.rooted; r != nil {
+		s.Rooted = findings.Rooted{Calls: r.made, Within: r.within, Chance: r.chance(t.now)}
+	}
+	t.census(k, s)
+	for _, o := range findings.Look(s, &t.doubts.mesh) {
+		t.doubts.book.Note(t.now, &o)
+	}
+}
+
+// long is after how long without traffic nothing is to be seen of an edge, in nanoseconds.
+const long = int64(360e9)
+
+// called says that there was traffic to a node after a time.
+func (n *node) called(after int64) bool {
+	return slices.ContainsFunc(n.in, func(e *edge) bool { return e.last > after })
+}
+
+// noticeEdge takes in one of the edges of node n, one that leads to it or one that leads away.
+func (t *Topology) noticeEdge(n *node, e *edge, in bool, last *tally, ten *findings.Traffic) {
+	if t.now-e.last > long {
+		return
+	}
+	s := &t.doubts.service
+	e.advance(t.tick)
+	side, other, to, toTen, count := telemetry.SideServer, e.src, &s.Minute.In, &ten.In, &last.in
+	if !in {
+		side, other, to, toTen, count = telemetry.SideClient, e.dst, &s.Minute.Out, &ten.Out, &last.out
+	}
+	if e.protocol == telemetry.ProtocolDatabase || e.protocol == telemetry.ProtocolMessaging {
+		return // nobody logs those
+	}
+	last.begun[side] += int32(e.begun[side] - e.begunBefore[side]) //nolint:gosec // a second's
+	e.begunBefore[side] = e.begun[side]
+	second, tenSeconds, minute := e.told(signal.Second), e.told(signal.TenSeconds), e.told(signal.Minute)
+	for w := range minute {
+		count[w] += uint32(second[w]) //nolint:gosec // a second's
+		toTen[w] += tenSeconds[w]
+		to[w] += minute[w]
+	}
+	p := t.nodes.list[other]
+	if other == nowhere || e.fromUnknown {
+		return
+	}
+	peer := findings.Peer{ID: p.drawnID(), Name: p.key.Name, Edge: t.drawnID(e), Protocol: e.protocol, Clock: e.clocks.of(in)}
+	peer.Said = minute[telemetry.ClientSpan] - min(minute[telemetry.ClientSpan], tenSeconds[telemetry.ClientSpan])
+	if a := e.acc[telemetry.ServerSpan]; a != nil { // without those that are alone
+		peer.Met = a.Requests(signal.Minute) - min(a.Requests(signal.Minute), a.Requests(signal.TenSeconds))
+	}
+	peer.Logged = max(minute[telemetry.ClientLog], minute[telemetry.ServerLog])
+	if findings.InStep(&peer.Clock) {
+		n.noticed.inStep++
+	}
+	if findings.Compared(&peer.Clock) {
+		n.noticed.compared++
+	}
+	if p.noticed != nil {
+		peer.InStep, peer.Compared = p.noticed.inStep, p.noticed.compared
+	}
+	if in {
+		if !s.Spans.Fresh(t.now) {
+			s.Answered += e.answeredWell()
+		}
+		s.Callers = append(s.Callers, peer)
+	} else {
+		s.Callees = append(s.Callees, peer)
+	}
+}
+
+// answeredWell is how many requests went well, as the callers tell, that are between ten seconds and a minute old.
+func (e *edge) answeredWell() (n uint64) {
+	for _, w := range [...]telemetry.Witness{telemetry.ClientSpan, telemetry.ClientLog} {
+		if a := e.acc[w]; a != nil {
+			minute, ten := a.Sums(signal.Minute), a.Sums(signal.TenSeconds)
+			n = max(n, minute.Requests-minute.Errors-min(minute.Requests-minute.Errors, ten.Requests-ten.Errors))
+		}
+	}
+	return n
+}
+
+// recent is what the latest looks saw, without those that are older than that.
+func (k *noticed) recent() (out findings.Traffic) {
+	newest, roots, begun := int64(0), int64(0), int64(0)
+	for i := range k.looks {
+		newest = max(newest, k.looks[i].at)
+	}
+	for i := range k.looks {
+		l := &k.looks[i]
+		if l.at == 0 || newest-l.at > 4*recentLooks*1e9 {
+			continue
+		}
+		out.Seconds++
+		for w := range l.in {
+			out.In[w] += uint64(l.in[w])
+			out.Out[w] += uint64(l.out[w])
+		}
+		roots, begun = roots+int64(l.begun[telemetry.SideClient]), begun+int64(l.begun[telemetry.SideServer])
+	}
+	out.Roots, out.Begun = uint64(max(0, roots)), uint64(max(0, begun)) //nolint:gosec // not negative
+	return out
+}
+
+func (p *pace) of() findings.Pace { return findings.Pace{Last: p.last, Usual: time.Duration(p.usual)} }
+
+// census notes what a service keeps, for the comparison with others.
+func (t *Topology) census(k *noticed, s *findings.Service) {
+	d := &t.doubts
+	if k.spans.last > t.now-60e9 && k.spans.last > 0 {
+		d.counted[1]++
+	}
+	if share, ok := findings.Share(s); ok && len(d.kept) < maxCensus {
+		d.kept = append(d.kept, share)
+	}
+}
+
+// maxCensus is of how many services the median is taken at most.
+const maxCensus = 4096
+
+// best is the most telling opinion of each subject, where several looks are of one.
+type best struct{ all []findings.Opined }
+
+func (b *best) add(o *findings.Opined) {
+	if l := len(b.all); l == 0 || b.all[l-1].Finding.Subject != o.Finding.Subject {
+		b.all = append(b.all, *o)
+	} else if last := &b.all[l-1]; weightOf(o.Opinion) > weightOf(last.Opinion) {
+		*last = *o
+	}
+}
+
+func weightOf(o findings.Opinion) int {
+	return [...]int{findings.Well: 0, findings.Unsure: 1, findings.Wrong: 2}[o]
+}
+
+func (b *best) note(t *Topology) {
+	for i := range b.all {
+		t.doubts.book.Note(t.now, &b.all[i])
+	}
+}
+
+// doubt looks, once a second, at what concerns more than one service, and has the graph tell what is found. before is when there was a look before this one.
+func (t *Topology) doubt(before int64) {
+	t.noticeDue(before)
+	if t.now/1e9 == before/1e9 {
+		return
+	}
+	d := &t.doubts
+	if turn := int64(t.turnOfLooks()); t.now/1e9/turn != before/1e9/turn { //nolint:gosec // small
+		d.mesh.Traced, d.mesh.Kept = d.counted[1], 0
+		if len(d.kept) > 0 {
+			slices.Sort(d.kept)
+			d.mesh.Kept = d.kept[len(d.kept)/2]
+		}
+		d.counted, d.kept = [2]int{}, d.kept[:0]
+	}
+	t.renamed()
+	t.answersSeen()
+	d.book.Sweep(t.now)
+	if d.book.Changed() {
+		t.tell()
+	}
+}
+
+// maxNewcomers is how many new services are compared with those that fell silent.
+const maxNewcomers = 256
+
+// renamed compares those that fell silent with those that appeared then.
+func (t *Topology) renamed() {
+	var olds, news []*node
+	for _, of := range t.doubts.phases {
+		for _, n := range of {
+			switch {
+			case n.noticed == nil:
+			case t.now-n.reported >= 3e9 && n.reported-n.since >= 30e9:
+				olds = append(olds, n)
+			case t.now-n.since < 3600e9 && len(news) < maxNewcomers:
+				news = append(news, n)
+			}
+		}
+	}
+	var best best
+	for _, id := range t.doubts.book.Subjects(findings.ServiceRenamed) {
+		if !slices.ContainsFunc(olds, func(n *node) bool { return n.drawnID() == id }) {
+			best.add(&findings.Opined{Kind: findings.ServiceRenamed, Opinion: findings.Well, Finding: telemetry.Finding{Subject: id}})
+		}
+	}
+	byID := func(ns []*node) { sort.Slice(ns, func(i, j int) bool { return ns[i].drawnID() < ns[j].drawnID() }) }
+	byID(olds)
+	byID(news)
+	for _, o := range olds {
+		var was *findings.Place
+		for _, n := range news {
+			if between := n.since - o.reported; between > 20e9 || between < -20e9 {
+				continue
+			}
+			if was == nil {
+				was = t.placeOf(o)
+			}
+			opined := findings.Renamed(was, t.placeOf(n), t.now)
+			best.add(&opined)
+		}
+	}
+	best.note(t)
+}
+
+// placeOf is where a node stands, or stood in the minute before its last report.
+func (t *Topology) placeOf(n *node) *findings.Place {
+	k := n.noticed
+	p := &findings.Place{
+		ID: n.drawnID(), Name: n.key.Name, Since: n.since, Reported: n.reported, Operations: k.operations,
+		Pause: time.Duration(max(k.spans.usual, k.logs.usual)),
+	}
+	recent := k.recent()
+	for w := range recent.In {
+		p.Requests = max(p.Requests, recent.In[w], recent.Out[w])
+	}
+	after := n.reported - 60e9
+	for _, e := range n.in {
+		if e.last >= after && e.src != nowhere && !e.fromUnknown {
+			p.Callers = append(p.Callers, t.nodes.list[e.src].drawnID())
+			p.Edges = append(p.Edges, t.drawnID(e))
+		}
+	}
+	for _, e := range n.out {
+		if e.last >= after {
+			p.Callees = append(p.Callees, t.nodes.list[e.dst].drawnID())
+			p.Edges = append(p.Edges, t.drawnID(e))
+		}
+	}
+	slices.Sort(p.Callers)
+	slices.Sort(p.Callees)
+	p.Callers, p.Callees = slices.Compact(p.Callers), slices.Compact(p.Callees)
+	slices.Sort(p.Edges)
+	return p
+}
+
+// tell has the graph tell what is found.
+func (t *Topology) tell() {
+	d := &t.doubts
+	d.told = d.book.List()
+	t.pub.changed, t.pub.judged = true, true
+	where := xxhash.New()
+	for i := range d.told {
+		f := &d.told[i]
+		_, _ = where.WriteString(f.Kind + " " + strings.Join(f.Nodes, " ") + ">" + strings.Join(f.Edges, " ") + "\n") // a hash takes all
+	}
+	if sum := where.Sum64(); sum != d.where {
+		d.where = sum
+		t.mark()
+	}
+}
+
+// mark marks the nodes and edges where something is found.
+func (t *Topology) mark() {
+	d := &t.doubts
+	nodes, edges := map[string][]string{}, map[string][]string{}
+	for i := range d.told {
+		f := &d.told[i]
+		for _, id := range f.Nodes {
+			nodes[id] = append(nodes[id], f.Kind)
+		}
+		for _, id := range f.Edges {
+			edges[id] = append(edges[id], f.Kind)
+		}
+	}
+	mark := func(found *string, kinds []string) bool {
+		slices.Sort(kinds)
+		now := strings.Join(slices.Compact(kinds), " ")
+		if *found == now {
+			return false
+		}
+		*found = now
+		return true
+	}
+	for id, n := range t.nodes.list {
+		if n != nil && id != nowhere && (n.found != "" || len(nodes) > 0) && mark(&n.found, nodes[n.drawnID()]) {
+			t.markNodeDirty(nodeID(id)) //nolint:gosec // an index
+		}
+	}
+	for id, e := range t.edges.list {
+		if e != nil && (e.found != "" || len(edges) > 0) && mark(&e.found, edges[t.drawnID(e)]) {
+			t.markEdgeDirty(edgeID(id)) //nolint:gosec // an index
+		}
+	}
+}
+
+// kindsOf takes apart what tell puts together.
+func kindsOf(found string) []string {
+	if found == "" {
+		return nil
+	}
+	return strings.Fields(found)
+}
