@@ -56,6 +56,7 @@ var downhill = map[string]string{
 	"internal/shelf":          "",
 	"cmd/binnacle":            "internal/app internal/config internal/demo",
 	"test/e2e":                "*",
+	"test/findings":           "*",
 	"test/load":               "internal/wire internal/pb",
 	"test/bench":              "test/load",
 	"test/crash":              "*",

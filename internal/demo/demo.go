@@ -40,6 +40,10 @@ type Config struct {
 	// Chapter, one of Chapters, is told for ever when it is set, whatever Story says.
 	Chapter string `yaml:"chapter"`
 
+	// Flaws makes the mesh one in which Mesh.Inject can have something go wrong with its telemetry: what the Envoys and services send goes
+	// through a relay, and the reviews have two pods.
+	Flaws bool `yaml:"flaws"`
+
 	// Without names flows (see Flows) which the load shall leave alone, so that a test has their edges to itself.
 	Without []string `yaml:"without"`
 }
@@ -65,7 +69,7 @@ func (c Config) Validate() error {
 			bad("mesh", "port %q is not between 1 and 65535", port)
 		}
 	}
-	if last := c.BasePort + portsNeeded(plan(theShop())) - 1; c.BasePort < 0 || c.BasePort > 0 && (c.BasePort < 1024 || last > 65535) {
+	if last := c.BasePort + portsNeeded(plan(c.shop())) - 1; c.BasePort < 0 || c.BasePort > 0 && (c.BasePort < 1024 || last > 65535) {
 		bad("base_port", "ports %d to %d are not all between 1024 and 65535; 0 takes any that are free", c.BasePort, last)
 	}
 	if !(c.Rate >= 0 && c.Rate <= 5000) {

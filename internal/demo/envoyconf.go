@@ -25,6 +25,8 @@ type sidecar struct {
 	app      int // port of its own service; 0 for a gateway
 
 	upstreams []upstream
+
+	untraced bool // it makes no spans
 }
 
 // upstream is a peer that this Envoy may call.
@@ -32,7 +34,7 @@ type upstream struct {
 	cluster   string // Envoy's cluster name
 	authority string // Host by which the service asks for it
 	canary    string // value of the x-canary header that selects it; empty for the default
-	port      int    // loopback port of the peer's inbound listener
+	ports     []int  // loopback ports of its pods' inbound listeners
 	spiffe    string // identity the peer must prove; empty for plain text
 	rpc       bool   // the peer speaks gRPC
 }
@@ -63,7 +65,7 @@ func (s sidecar) bootstrap() ([]byte, error) {
 		clusters = append(clusters, c)
 	}
 	for _, u := range s.upstreams {
-		c := staticCluster(u.cluster, u.port)
+		c := staticCluster(u.cluster, u.ports...)
 		if u.rpc {
 			c["typed_extension_protocol_options"] = http2Options()
 		}
@@ -212,8 +214,10 @@ func (s sidecar) listener(name, direction string, port int, hosts array) object 
 		"codec_type":   "AUTO",
 		"route_config": object{"name": name, "virtual_hosts": hosts},
 		"http_filters": filters,
-		"tracing":      s.tracing(),
 		"access_log":   array{accessLog()},
+	}
+	if !s.untraced {
+		manager["tracing"] = s.tracing()
 	}
 	if name == "inbound" && s.workload.mtls {
 		// The service, and the log, may know who called.
@@ -296,14 +300,16 @@ func http2Options() object {
 	}}
 }
 
-func staticCluster(name string, port int) object {
+func staticCluster(name string, ports ...int) object {
+	endpoints := array{}
+	for _, port := range ports {
+		endpoints = append(endpoints, object{"endpoint": object{"address": socketAddress("127.0.0.1", port)}})
+	}
 	return object{
 		"name":            name,
 		"type":            "STATIC",
 		"connect_timeout": "5s",
-		"load_assignment": object{"cluster_name": name, "endpoints": array{object{"lb_endpoints": array{
-			object{"endpoint": object{"address": socketAddress("127.0.0.1", port)}},
-		}}}},
+		"load_assignment": object{"cluster_name": name, "endpoints": array{object{"lb_endpoints": endpoints}}},
 	}
 }
 

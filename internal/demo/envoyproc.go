@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,6 +18,7 @@ type envoy struct {
 	name   string
 	cmd    *exec.Cmd
 	output *tail
+	told   atomic.Bool   // to end
 	done   chan struct{} // closed when the process has ended
 	err    error         // how it ended; read only after done
 }
@@ -96,6 +98,7 @@ func (e *envoy) failure() error {
 
 // stop ends the process, politely for a second and then not, and returns when it is gone.
 func (e *envoy) stop() {
+	e.told.Store(true)
 	terminate(e.cmd.Process)
 	select {
 	case <-e.done:

@@ -14,9 +14,9 @@ func (m *Mesh) startEnvoys(ctx context.Context, binary, mesh string, table shop,
 	if err != nil {
 		return err
 	}
-	inbound := map[string]int{} // by pod
+	inbound := map[string][]int{} // by deployment
 	for i, member := range members {
-		inbound[member.pod()] = allotted[i].inbound
+		inbound[member.workload.name()] = append(inbound[member.workload.name()], allotted[i].inbound)
 	}
 	outside := map[string]int{} // by host
 	for _, e := range table.externals {
@@ -36,50 +36,67 @@ func (m *Mesh) startEnvoys(ctx context.Context, binary, mesh string, table shop,
 		if err != nil {
 			return err
 		}
-		bootstrap, err := sidecar{
+		m.sidecars = append(m.sidecars, sidecar{
 			workload: member.workload, mesh: mesh, identity: own, rootPEM: ca.rootPEM,
 			inbound: allotted[i].inbound, outbound: allotted[i].outbound, app: apps[member.pod()],
 			upstreams: member.upstreams(inbound, outside),
-		}.bootstrap()
-		if err != nil {
-			return err
-		}
-		var e *envoy
-		m.thread.do(func() {
-			e, err = startEnvoy(binary, member.pod(), bootstrap, []string{"OTEL_RESOURCE_ATTRIBUTES=" + member.resource()})
 		})
+		e, err := m.launch(binary, m.sidecars[i])
 		if err != nil {
 			return err
 		}
 		m.envoys = append(m.envoys, e)
 	}
 	for i, e := range m.envoys {
-		listens := []int{allotted[i].inbound}
-		if !members[i].gateway() {
-			listens = append(listens, allotted[i].outbound)
-		}
-		if err := e.await(ctx, listens...); err != nil {
+		if err := e.await(ctx, m.sidecars[i].listens()...); err != nil {
 			return err
 		}
 	}
 	for _, e := range m.envoys {
-		m.parts.Go(func() {
-			<-e.done
-			m.fail(e.failure())
-		})
+		m.guard(e)
 	}
 	return nil
 }
 
+// launch starts an Envoy.
+func (m *Mesh) launch(binary string, s sidecar) (e *envoy, err error) {
+	bootstrap, err := s.bootstrap()
+	if err != nil {
+		return nil, err
+	}
+	m.thread.do(func() {
+		e, err = startEnvoy(binary, s.workload.pod(), bootstrap, []string{"OTEL_RESOURCE_ATTRIBUTES=" + s.workload.resource()})
+	})
+	return e, err
+}
+
+// guard has the mesh fail when an Envoy ends by itself.
+func (m *Mesh) guard(e *envoy) {
+	m.parts.Go(func() {
+		<-e.done
+		if !e.told.Load() {
+			m.fail(e.failure())
+		}
+	})
+}
+
+// listens are the ports of the Envoy.
+func (s sidecar) listens() []int {
+	if s.outbound == 0 {
+		return []int{s.inbound}
+	}
+	return []int{s.inbound, s.outbound}
+}
+
 // upstreams are the ways out of the member's Envoy.
-func (m member) upstreams(inbound, outside map[string]int) []upstream {
+func (m member) upstreams(inbound map[string][]int, outside map[string]int) []upstream {
 	var ways []upstream
 	for _, c := range m.calls {
 		if c.host != "" {
-			ways = append(ways, upstream{cluster: "outbound|443||" + c.host, authority: c.host, port: outside[c.host]})
+			ways = append(ways, upstream{cluster: "outbound|443||" + c.host, authority: c.host, ports: []int{outside[c.host]}})
 			continue
 		}
-		way := upstream{cluster: c.target.cluster(), authority: c.target.authority(), port: inbound[c.target.pod()], rpc: c.target.rpc}
+		way := upstream{cluster: c.target.cluster(), authority: c.target.authority(), ports: inbound[c.target.name()], rpc: c.target.rpc}
 		if c.canary {
 			way.canary = c.target.version
 		}

@@ -25,6 +25,8 @@ type Mesh struct {
 	servers  []*server
 	stands   []*http.Server // stand-ins for external hosts
 	envoys   []*envoy
+	sidecars []sidecar // of the envoys
+	flaws    *flaws    // nil where none can be injected
 	thread   *envoyThread
 	closed   sync.Once
 }
@@ -48,15 +50,22 @@ func Start(ctx context.Context, cfg Config, log *slog.Logger) (*Mesh, error) {
 	if err := awaitBinnacle(ctx, cfg.Mesh); err != nil {
 		return nil, err
 	}
-	table := theShop()
+	table := cfg.shop()
 	members := plan(table)
 	allotted, err := allotPorts(members, cfg.BasePort)
 	if err != nil {
 		return nil, err
 	}
+	flaws, relay := (*flaws)(nil), (*relay)(nil)
+	if cfg.Flaws {
+		if flaws, relay, err = newFlaws(cfg.Mesh, binary); err != nil {
+			return nil, err
+		}
+		cfg.Mesh = relay.address
+	}
 	sender, err := newSpanSender(cfg.Mesh, members)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, relay.close())
 	}
 
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -66,7 +75,14 @@ func Start(ctx context.Context, cfg Config, log *slog.Logger) (*Mesh, error) {
 		failed:  make(chan error, 1),
 		story:   newStory(cfg),
 		stop:    stop, stopLoad: stopLoad,
-		thread: newEnvoyThread(),
+		thread: newEnvoyThread(), flaws: flaws,
+	}
+	if relay != nil {
+		m.parts.Go(func() {
+			if err := relay.run(run); err != nil {
+				m.fail(err)
+			}
+		})
 	}
 	m.parts.Go(func() { sender.run(run, log) })
 	begin := time.Now()
@@ -166,7 +182,7 @@ func (m *Mesh) startShop(ctx context.Context, table shop, members []member, allo
 			continue
 		}
 		s, err := newServer(server{
-			member: member, index: i, shop: table, story: told, spans: sender, brokers: brokers, log: log,
+			member: member, index: i, shop: table, story: told, flaws: m.flaws, spans: sender, brokers: brokers, log: log,
 			egress: "127.0.0.1:" + strconv.Itoa(allotted[i].outbound),
 		})
 		if err != nil {

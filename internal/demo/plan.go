@@ -34,7 +34,9 @@ func plan(s shop) []member {
 				}
 			}
 			m.calls = s.callsOf(operations, version)
-			members = append(members, m)
+			for m.replica = range max(1, service.replicas) {
+				members = append(members, m)
+			}
 		}
 	}
 	return members

@@ -63,6 +63,9 @@ func newRPCClient(egress string, target workload) (*grpc.ClientConn, error) {
 func (s *server) callRPC(ctx context.Context, name, path string, in incoming) int {
 	md := metadata.MD{}
 	for header, values := range in.headers {
+		if s.flaws.on(FlawHeaders, s.service) && header != http.CanonicalHeaderKey(clientHeader) {
+			continue
+		}
 		md.Append(strings.ToLower(header), values...)
 	}
 	ctx = metadata.NewOutgoingContext(ctx, md)

@@ -24,6 +24,7 @@ type server struct {
 	index   int // in the plan
 	shop    shop
 	story   *story
+	flaws   *flaws
 	spans   *spanSender
 	brokers map[string]*broker
 	egress  string // host:port of the Envoy's outbound listener
@@ -169,7 +170,7 @@ func (s *server) call(ctx context.Context, step step, in incoming) int {
 		}
 	}
 	for header, values := range in.headers {
-		if s.service == "search" && s.story.telling(ChapterHeaders) && header != http.CanonicalHeaderKey(clientHeader) {
+		if (s.service == "search" && s.story.telling(ChapterHeaders) || s.flaws.on(FlawHeaders, s.service)) && header != http.CanonicalHeaderKey(clientHeader) {
 			continue
 		}
 		request.Header[header] = values

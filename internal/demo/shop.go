@@ -25,6 +25,9 @@ type service struct {
 	quota bool
 
 	operations []operation
+
+	// replicas is how many pods each version has; 0 is one.
+	replicas int
 }
 
 // operation is one thing that a service can be asked to do.

@@ -9,6 +9,7 @@ import (
 // workload is one deployment: a version of a service, or the gateway.
 type workload struct {
 	service, namespace, version string
+	replica                     int
 	mtls, plain, quota, rpc     bool
 	operations                  []operation
 }
@@ -16,8 +17,8 @@ type workload struct {
 // name is what Kubernetes would call the deployment.
 func (w workload) name() string { return w.service + "-" + w.version }
 
-// pod is the one pod of the deployment.
-func (w workload) pod() string { return w.name() + "-0" }
+// pod is the pod of the deployment that this is.
+func (w workload) pod() string { return w.name() + "-" + strconv.Itoa(w.replica) }
 
 // host is the service's name in the mesh.
 func (w workload) host() string { return w.service + "." + w.namespace + ".svc.cluster.local" }
