@@ -110,7 +110,7 @@ func (t *Topology) answerOf(k answerKey, a *answer) *findings.Answer {
 	out := &findings.Answer{
 		Called: k.called.drawnID(), Answering: k.answering.drawnID(), CalledName: k.called.key.Name, AnsweringName: k.answering.key.Name,
 		Address: a.address, Lately: a.lately, Total: a.total, CalledLately: float64(recent.In[telemetry.ServerSpan]),
-		CalledReports: k.called.noticed.spans.last > t.now-max(1_000_000_000, k.called.noticed.spans.usual),
+		CalledReports: k.called.noticed.traced(t.now) && k.called.noticed.spans.last > t.now-max(1_000_000_000, k.called.noticed.spans.usual),
 	}
 	for _, c := range a.callers {
 		out.Callers = append(out.Callers, c.key.Name)

@@ -97,6 +97,10 @@ func (t *Topology) notice(n *node) {
 		Callers:     s.Callers[:0], Callees: s.Callees[:0], Replicas: k.appendReplicas(s.Replicas[:0]),
 	}
 	k.fadeReplicas(t.now)
+	if t.doubts.book.Told(findings.NoTracer, n.drawnID()) {
+		k.untraced = t.now
+	}
+	s.Traced = k.traced(t.now)
 	if t.doubts.book.Told(findings.ReportedTwice, n.drawnID()) {
 		k.secondReplicas()
 	}
@@ -279,7 +283,7 @@ func (t *Topology) doubt(before int64) {
 	t.answersSeen()
 	d.book.Sweep(t.now)
 	if d.book.Changed() {
-		t.tell()
+		t.tellFindings()
 	}
 }
 
@@ -356,8 +360,8 @@ func (t *Topology) placeOf(n *node) *findings.Place {
 	return p
 }
 
-// tell has the graph tell what is found.
-func (t *Topology) tell() {
+// tellFindings has the graph tell what is found.
+func (t *Topology) tellFindings() {
 	d := &t.doubts
 	d.told = d.book.List()
 	t.pub.changed, t.pub.judged = true, true
@@ -368,12 +372,12 @@ func (t *Topology) tell() {
 	}
 	if sum := where.Sum64(); sum != d.where {
 		d.where = sum
-		t.mark()
+		t.markFindings()
 	}
 }
 
-// mark marks the nodes and edges where something is found.
-func (t *Topology) mark() {
+// markFindings marks the nodes and edges where something is found.
+func (t *Topology) markFindings() {
 	d := &t.doubts
 	nodes, edges := map[string][]string{}, map[string][]string{}
 	for i := range d.told {
@@ -406,7 +410,7 @@ func (t *Topology) mark() {
 	}
 }
 
-// kindsOf takes apart what tell puts together.
+// kindsOf takes apart what markFindings puts together.
 func kindsOf(found string) []string {
 	if found == "" {
 		return nil

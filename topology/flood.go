@@ -81,12 +81,12 @@ func (f *flood) forget(now int64) {
 func (t *Topology) Findings(time.Time) []telemetry.Finding {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return append(t.floods(), t.doubts.told...)
+	return append(t.whoFloods(), t.doubts.told...)
 }
 
-// floods tells who makes so many names that the graph's tables are in want of room, or soon will be; the most first. One ends half
+// whoFloods tells who makes so many names that the graph's tables are in want of room, or soon will be; the most first. One ends half
 // a minute after its last name.
-func (t *Topology) floods() (out []telemetry.Finding) {
+func (t *Topology) whoFloods() (out []telemetry.Finding) {
 	for maker, n := range t.flood.makers {
 		if n.names < t.floodAt() || t.now-n.last >= namingPause {
 			continue

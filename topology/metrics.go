@@ -58,7 +58,7 @@ func (t *Topology) Stats() Stats {
 	v := &t.observant.verdict
 	s.Ill, s.Culprits, s.Forgotten = len(v.nodes)+len(v.edges), len(v.culprits), v.past.lost
 	s.Events, s.Annals = t.events.counts, t.events.annals.Stats()
-	s.Floods, s.Unfound = len(t.floods()), t.doubts.book.Left()
+	s.Floods, s.Unfound = len(t.whoFloods()), t.doubts.book.Left()
 	return s
 }
 

@@ -25,6 +25,7 @@ type noticed struct {
 	replicas    []replica
 	reports     [2]uint64 // batches, by evidence
 	operations  uint64    // a bit for each name of one of its server's spans
+	untraced    int64     // when it was last told that it has no tracer
 	inStep      int       // edges that join it with a service whose clock goes like its own
 	compared    int       // and those whose clocks were compared
 }
@@ -38,6 +39,9 @@ type pace struct {
 	longest, before, usual int64 // pause: of the present term, of the one before, and of those before that
 	term                   int64 // when the present one began
 }
+
+// traced says that nothing of what is counted now comes from a time in which the service had no tracer.
+func (k *noticed) traced(now int64) bool { return k.untraced == 0 || now-k.untraced > 75e9 }
 
 // paceTerm is how long a term is. What a fault does to the pauses counts as usual after as long at the earliest.
 const paceTerm = int64(10e9)

@@ -20,7 +20,7 @@ func service() *Service {
 	settled := Seen{2000, 2000, 2000, 2000}
 	pace := Pace{Last: noon - 2e8, Usual: 400 * time.Millisecond}
 	return &Service{
-		ID: "shop/cart", Name: "cart", Now: noon, Since: noon - 600e9, Spans: pace, Logs: pace,
+		ID: "shop/cart", Name: "cart", Now: noon, Since: noon - 600e9, Spans: pace, Logs: pace, Traced: true,
 		Recent: Traffic{Seconds: 5, In: seen, Out: seen}, Minute: Traffic{Seconds: 60, In: long, Out: long}, Settled: Traffic{Seconds: 50, In: settled, Out: settled},
 		Callers: []Peer{{
 			ID: "shop/front", Name: "front", Edge: "shop/front>shop/cart|http", Protocol: telemetry.ProtocolHTTP, Said: 2000, Met: 2000, Logged: 2400,
@@ -91,6 +91,7 @@ func TestLook(t *testing.T) {
 			s.Callees[0].Clock = Clock{16, 16, 4, 12 * time.Millisecond}
 		}, ""},
 		"logged twice": {func(s *Service, _ *Mesh) { s.Recent.In[telemetry.ServerLog] = 400 }, "reported_twice"},
+		"logs that meet nothing, for want of a tracer until just now": {func(s *Service, _ *Mesh) { s.Recent.In[telemetry.ServerLog], s.Traced = 400, false }, ""},
 		"repeated attempts": {func(s *Service, _ *Mesh) {
 			s.Recent.In[telemetry.ServerLog], s.Recent.In[telemetry.ServerSpan] = 400, 400
 		}, ""},

@@ -23,7 +23,7 @@ const (
 
 func samplingDiffers(s *Service, m *Mesh) (Opinion, telemetry.Finding) {
 	none := telemetry.Finding{}
-	if s.Spans.Last == 0 || twice(&s.Recent) || twice(&s.Minute) {
+	if s.Spans.Last == 0 || !s.Traced || twice(&s.Recent) || twice(&s.Minute) {
 		return Unsure, none
 	}
 	t := &s.Minute

@@ -96,6 +96,8 @@ type Service struct {
 	Replicas []Replica
 	// Answered is how many requests that came to it in Settled went well, as its callers tell; 0 where it has sent spans just now.
 	Answered uint64
+	// Traced says that it was not told of it in the last minute that it has no tracer. Without one requests are told of at the wrong places.
+	Traced bool
 	// SamplesLess says that it is told of it that it sends fewer spans than others.
 	SamplesLess bool
 }

@@ -11,7 +11,7 @@ import (
 // or two edges for one.
 //
 // The rule: one witness tells of at least 1.6 times as many requests as each of two others that agree, one of them at the other end of the hop. Attempts that were repeated do not look so:
-// then spans and logs of the callee's side are more alike. Or: the same caller has an edge of TCP and one of a protocol within it, and logs tell of as many on the one as on the other.
+// then spans and logs of the callee's side are more alike. Nor is it said of who had no tracer until just now: the logs of such meet nothing, and callers' spans meet others. Or: the same caller has an edge of TCP and one of a protocol within it, and logs tell of as many on the one as on the other.
 const (
 	double       = 1.6
 	agree        = 0.7
@@ -28,7 +28,7 @@ func reportedTwice(s *Service, _ *Mesh) (Opinion, telemetry.Finding) {
 		return o, f
 	}
 	switch {
-	case t.In[telemetry.ServerLog] < someRequests && t.Out[telemetry.ClientLog] < someRequests:
+	case !s.Traced || t.In[telemetry.ServerLog] < someRequests && t.Out[telemetry.ClientLog] < someRequests:
 		return Unsure, telemetry.Finding{}
 	case !twice(t):
 		return Well, telemetry.Finding{}
