@@ -79,7 +79,7 @@ func (t *Topology) judge(before int64) {
 	for i, id := range c.nodes {
 		place[id] = i
 		n := t.nodes.list[id]
-		nodes[i] = blame.Node{ID: n.drawnID(), Name: n.key.Name, Patient: patient(&n.watch)}
+		nodes[i] = blame.Node{ID: n.drawnID(), Name: n.key.Name, Before: n.judged.by(n), Patient: patient(&n.watch)}
 	}
 	edges := make([]blame.Edge, len(c.edges))
 	for i, id := range c.edges {
@@ -90,6 +90,14 @@ func (t *Topology) judge(before int64) {
 		edges[i] = blame.Edge{Source: place[e.src], Target: place[e.dst], Patient: patient(&e.watch)}
 	}
 	t.announce(c, blame.Judge(nodes, edges))
+}
+
+// by is the id of whom a node was last judged ill by, "" where it was well.
+func (j *judgement) by(n *node) string {
+	if j.Kind != telemetry.AilmentNone && j.Because == "" {
+		return n.drawnID()
+	}
+	return j.Because
 }
 
 func patient(w *health.Watch) blame.Patient {

@@ -26,6 +26,9 @@ import (
 // ill; otherwise by itself. Of those that blame each other in a circle, the one that explains itself
 // best is the culprit.
 //
+// An illness ends some seconds after what made it: those of one cause not in the same second, and with nothing more that could be explained.
+// Such a one keeps the cause that it had. Else each fault's end would name its victims.
+//
 // What a node's own time is follows from sums over its edges, not from traces: of calls in parallel it sees the sum and not the
 // longest, so a node that calls in parallel seems to have less own time than it has, and may be excused by a slow
 // callee though it is slow as well. Then both are slow, and the callee is named until it is well.
@@ -41,10 +44,11 @@ type Patient struct {
 	Figures health.Figures
 }
 
-// A Node is a node with its inbound traffic.
+// A Node is a node with its inbound traffic. Before is by whom it was ill at the judgement before, by ID: another, or itself; "" where
+// it was well.
 type Node struct {
 	Patient
-	ID, Name string
+	ID, Name, Before string
 }
 
 // An Edge is a way by which one node calls another, both by their place among the nodes.
@@ -73,6 +77,7 @@ type court struct {
 	in    [][]int
 	cause []cause
 	root  []int // the culprit, -1 where not ill
+	place map[string]int
 }
 
 // cause is why a node is ill: the edge that explains most, -1 for none.
@@ -83,7 +88,10 @@ type cause struct {
 
 // Judge judges all.
 func Judge(nodes []Node, edges []Edge) Verdict {
-	c := court{nodes: nodes, edges: edges, out: make([][]int, len(nodes)), in: make([][]int, len(nodes)), cause: make([]cause, len(nodes)), root: make([]int, len(nodes))}
+	c := court{nodes: nodes, edges: edges, out: make([][]int, len(nodes)), in: make([][]int, len(nodes)), cause: make([]cause, len(nodes)), root: make([]int, len(nodes)), place: make(map[string]int, len(nodes))}
+	for i := range nodes {
+		c.place[nodes[i].ID] = i
+	}
 	for i, e := range edges {
 		c.out[e.Source] = append(c.out[e.Source], i)
 		c.in[e.Target] = append(c.in[e.Target], i)
@@ -206,6 +214,12 @@ func (c *court) follow(n int) int {
 		}
 		way = append(way, at)
 		to := c.next(at)
+		if before, ok := c.place[c.nodes[at].Before]; ok && spent(&c.nodes[at].Patient) {
+			if before == at || c.nodes[before].Kind == telemetry.AilmentNone {
+				return before
+			}
+			to = before
+		}
 		if to < 0 {
 			return at
 		}
@@ -217,6 +231,29 @@ func (c *court) follow(n int) int {
 		at = to
 	}
 }
+
+// least and fewest are what share of the requests, and how many in ten seconds, must fail, or be refused, beyond the usual to be worth an explanation.
+const (
+	least  = 0.025
+	fewest = 1.5
+)
+
+// spent says that an illness hardly shows anything any more that is beyond the usual: it is waited for that it ends.
+func spent(p *Patient) bool {
+	f := &p.Figures
+	switch p.Kind {
+	case telemetry.AilmentSlow:
+		return f.Mean < (1+noise)*f.Usual.Mean && f.P90 < (1+noise)*f.Usual.P90
+	case telemetry.AilmentFailing:
+		return few(p, f.Errors-f.Usual.Errors)
+	case telemetry.AilmentThrottled:
+		return few(p, f.Throttled-f.Usual.Refused)
+	default:
+		return false
+	}
+}
+
+func few(p *Patient, share float64) bool { return share < least || 10*p.Figures.Rate*share < fewest }
 
 // share is what part of a node's illness its calls explain.
 func share(w *cause) float64 {

@@ -1,6 +1,7 @@
 package blame_test
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -97,6 +98,7 @@ type mesh struct {
 	cfg   health.Config
 	nodes [services]watched
 	edges [4]watched
+	last  blame.Verdict
 }
 
 var ways = [4][2]int{{gateway, checkout}, {checkout, inventory}, {inventory, db}, {gateway, search}}
@@ -119,7 +121,11 @@ func (m *mesh) step(of int, kind telemetry.Ailment) blame.Verdict {
 		w.seconds = append(w.seconds, seen[i])
 		w.look(&m.cfg, m.now)
 		ill = ill || w.Kind != telemetry.AilmentNone
-		nodes = append(nodes, blame.Node{ID: names[i], Name: names[i], Patient: patient(&w.Watch)})
+		before := ""
+		if len(m.last.Nodes) > 0 && m.last.Nodes[i].Kind != telemetry.AilmentNone {
+			before = cmp.Or(m.last.Nodes[i].Because, names[i])
+		}
+		nodes = append(nodes, blame.Node{ID: names[i], Name: names[i], Before: before, Patient: patient(&w.Watch)})
 	}
 	var edges []blame.Edge
 	for i, way := range ways {
@@ -134,7 +140,8 @@ func (m *mesh) step(of int, kind telemetry.Ailment) blame.Verdict {
 		}
 		edges = append(edges, blame.Edge{Source: way[0], Target: way[1], Patient: patient(&w.Watch)})
 	}
-	return blame.Judge(nodes, edges)
+	m.last = blame.Judge(nodes, edges)
+	return m.last
 }
 
 func patient(w *health.Watch) blame.Patient {
@@ -216,8 +223,12 @@ func TestFaultsAreNamed(t *testing.T) {
 					}
 				}
 				for s := range 120 {
-					if v := m.step(-1, 0); s > 90 && len(v.Culprits) > 0 {
+					v := m.step(-1, 0)
+					if s > 90 && len(v.Culprits) > 0 {
 						t.Fatalf("%v named %d s after the fault ended", v.Culprits, s)
+					}
+					if kind != telemetry.AilmentCutOff && slices.ContainsFunc(v.Culprits, func(c string) bool { return c != "inventory" }) {
+						t.Fatalf("%v named %d s after the fault ended: %+v", v.Culprits, s, v.Nodes)
 					}
 				}
 			})
