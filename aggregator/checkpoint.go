@@ -46,10 +46,14 @@ func (a *Aggregator) Save(w io.Writer) error {
 		e.endpoint(&ed.key.Source)
 		e.endpoint(&ed.key.Target)
 		e.uint(uint64(ed.key.Protocol))
-		e.uint(uint64(len(ed.series)))
+		e.uint(uint64(ed.written()))
 		for i, s := range ed.series {
 			e.variant(ed.variants[i])
 			e.series(s, a.now)
+			if s.taken != nil {
+				e.int(takenCode)
+				e.series(s.taken, a.now)
+			}
 		}
 	}
 	for i := range a.opOverflow {
@@ -95,6 +99,9 @@ func (e *encoder) endpoint(p *telemetry.Endpoint) {
 // sideAlone is how a server that is alone is written in the place of its side.
 const sideAlone = 2
 
+// takenCode is written in the place of a code where what follows is what was taken back of the series before it.
+const takenCode = -2
+
 func (e *encoder) variant(v variant) {
 	e.int(int64(v.code))
 	e.uint(uint64(v.flags))
@@ -127,6 +134,22 @@ func (e *encoder) overflow(s *series, now int64) {
 		e.uint(0)
 		return
 	}
-	e.uint(1)
+	if s.taken == nil {
+		e.uint(1)
+		e.series(s, now)
+		return
+	}
+	e.uint(2)
 	e.series(s, now)
+	e.series(s.taken, now)
+}
+
+// written is how many series of an edge are written, with those of what was taken back.
+func (e *edge) written() (n int) {
+	for _, s := range e.series {
+		if n++; s.taken != nil {
+			n++
+		}
+	}
+	return n
 }

@@ -67,6 +67,10 @@ func (a *Aggregator) observe(o *telemetry.Observation) {
 	}
 	s := a.edgeSeries(o.Edge, v)
 	s.lastSeen = a.now
+	if o.Taken {
+		a.takeBack(s, o)
+		return
+	}
 	a.note(s.fold)
 	s.observe(o.At, o.Duration, &o.TraceID, &o.SpanID, o.Outcome == telemetry.OutcomeError)
 }

@@ -145,7 +145,7 @@ func (r *GraphReader) whole(d *drawing, to time.Time, bill *graphBill) (*telemet
 }
 
 // increases calls add for each edge series that is wanted (nil: all are) and
-// counted something from start to end, Unix ms. The bill has what it costs, the drawing what could not be read.
+// counted something from start to end, Unix ms, that was not taken back. The bill has what it costs, the drawing what could not be read.
 func (r *GraphReader) increases(ctx context.Context, bill *graphBill, d *drawing, start, end int64, wanted func(labels.Labels) bool, add func(labels.Labels, increase) error) error {
 	q, err := r.store.ChunkQuerier(start-lookback.Milliseconds(), end)
 	if err != nil {
@@ -153,6 +153,10 @@ func (r *GraphReader) increases(ctx context.Context, bill *graphBill, d *drawing
 	}
 	defer q.Close()
 	hints := &storage.SelectHints{Start: start - lookback.Milliseconds(), End: end, DisableTrimming: true}
+	taken, err := r.takenBack(ctx, bill, q, hints, start, end)
+	if err != nil {
+		return err
+	}
 	set := q.Select(ctx, false, hints,
 		labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, canonical.Edge),
 		labels.MustNewMatcher(labels.MatchEqual, canonical.Overflow, ""))
@@ -170,6 +174,9 @@ func (r *GraphReader) increases(ctx context.Context, bill *graphBill, d *drawing
 			return fmt.Errorf("graph from the series store: %s: %w", s.Labels(), err)
 		}
 		sum, err := inc.increase()
+		if err == nil && taken != nil {
+			err = sum.less(taken[s.Labels().Hash()])
+		}
 		if err != nil {
 			return fmt.Errorf("graph from the series store: %s: %w", s.Labels(), err)
 		}

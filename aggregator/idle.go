@@ -90,6 +90,14 @@ func (a *Aggregator) sweepEdges(limit int64) {
 func (a *Aggregator) retire(s *series) {
 	a.live--
 	a.bytes -= int64(s.labels.ByteSize())
+	a.end(s)
+	if s.taken != nil {
+		a.end(s.taken)
+	}
+}
+
+// end has the next flush mark the end of a series.
+func (a *Aggregator) end(s *series) {
 	if a.flushed == 0 {
 		return // the log is being replayed, and the store has it
 	}

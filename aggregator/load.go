@@ -162,8 +162,14 @@ func (d *decoder) state() {
 		}
 	}
 	for i := range a.edgeOverflow {
-		if d.below(2) == 1 {
+		switch d.below(3) {
+		case 1:
 			d.series(a.overflowEdge(telemetry.Outcome(i)))
+		case 2:
+			s := a.overflowEdge(telemetry.Outcome(i))
+			d.series(s)
+			d.series(a.companion(s))
+		default:
 		}
 	}
 	if d.version >= 3 {
@@ -204,7 +210,7 @@ func (d *decoder) retired(ls labels.Labels) {
 func (d *decoder) edge() {
 	key := telemetry.Edge{Source: d.endpoint(), Target: d.endpoint()}
 	key.Protocol = telemetry.Protocol(d.below(uint64(telemetry.ProtocolMessaging) + 1))
-	n := d.count(10)
+	n := d.count(8)
 	if d.err != nil {
 		return
 	}
@@ -215,6 +221,15 @@ func (d *decoder) edge() {
 	e := d.a.addEdge(key)
 	for range n {
 		code := d.int()
+		if code == takenCode {
+			last := len(e.series) - 1
+			if last < 0 || e.series[last].taken != nil {
+				d.fail(fmt.Errorf("edge %s to %s had something taken back of no series", key.Source.Node.ID(), key.Target.Node.ID()))
+				return
+			}
+			d.series(d.a.companion(e.series[last]))
+			continue
+		}
 		v := variant{
 			code:     int32(code),
 			flags:    telemetry.ResponseFlags(d.below(1 << 32)),

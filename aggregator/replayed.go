@@ -52,14 +52,20 @@ func (f *flush) replayed() {
 	})
 }
 
-// each calls do for all series.
+// each calls do for all series, for those of edges with what was taken back of them.
 func (a *Aggregator) each(do func(*series)) {
+	both := func(s *series) {
+		do(s)
+		if s.taken != nil {
+			do(s.taken)
+		}
+	}
 	for _, op := range a.opOrder {
 		do(&op.series)
 	}
 	for _, e := range a.edgeOrder {
 		for _, s := range e.series {
-			do(s)
+			both(s)
 		}
 	}
 	for i := range a.opOverflow {
@@ -71,7 +77,7 @@ func (a *Aggregator) each(do func(*series)) {
 	}
 	for _, s := range a.edgeOverflow {
 		if s != nil {
-			do(s)
+			both(s)
 		}
 	}
 }

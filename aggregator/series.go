@@ -31,7 +31,8 @@ type series struct {
 	labels   labels.Labels
 	lastSeen int64 // log time
 	fold     fold
-	leaves   bool // the sweep that comes takes it out
+	leaves   bool    // the sweep that comes takes it out
+	taken    *series // what of it was taken back, nil if nothing was: see taken.go
 
 	// What the store knows. It is not part of the state that the log determines.
 

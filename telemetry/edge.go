@@ -182,6 +182,8 @@ type Observation struct {
 	TLS      TLS
 	// Alone says, of a server's span, that the caller's span was not there to be counted.
 	Alone bool
+	// Taken says that what was observed here of a half is taken back: its other half came after the wait, and both count elsewhere.
+	Taken bool
 }
 
 // Observed is what the graph has learned while it went from one position of

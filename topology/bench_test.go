@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -109,14 +110,24 @@ type counter struct{ n int }
 func (c *counter) add(seen telemetry.Observed) { c.n += len(seen.Requests) }
 
 // BenchmarkConsume prints the cost of a span beside that of only renewing and
-// walking the batch, at 40,000 spans a second of the log's time.
+// walking the batch, at 40,000 spans a second of the log's time: of whole traces, and of such that lack one span of each hundredth request.
 func BenchmarkConsume(b *testing.B) {
+	b.Run("whole", func(b *testing.B) { benchmarkConsume(b, 0) })
+	b.Run("lone", func(b *testing.B) { benchmarkConsume(b, 200) })
+}
+
+// benchmarkConsume leaves out one span of so many, none if that is 0.
+func benchmarkConsume(b *testing.B, lost int) {
 	const rate = 40_000
 	m := newMesh()
 	var batches []*telemetry.Batch
 	spans := 0
 	for range 64 {
-		batches = append(batches, m.batch(512))
+		batch := m.batch(512)
+		if lost > 0 {
+			batch.Spans = slices.DeleteFunc(batch.Spans, func(telemetry.Span) bool { return m.r.IntN(lost) == 0 })
+		}
+		batches = append(batches, batch)
 	}
 	run := func(n int, consume func(*telemetry.Batch, uint64)) (perSpan float64) {
 		spans = 0

@@ -265,6 +265,9 @@ func (t *Topology) checkTies() error {
 func (t *Topology) checkHalves() error {
 	es := &t.edges
 	counted := make([][slots]uint64, len(es.list))
+	for _, l := range t.allLate() {
+		counted[es.routes[l.route].edge][l.slot()]++
+	}
 	for h := range t.pending.All() {
 		switch {
 		case !h.Valid():
@@ -285,7 +288,7 @@ func (t *Topology) checkHalves() error {
 				continue
 			}
 			if a := es.list[id].acc[w]; a == nil || a.Total().Requests < n {
-				return fmt.Errorf("%d halves of place %d wait on edge %d, which counts fewer", n, w, id)
+				return fmt.Errorf("%d halves of place %d wait, or are remembered, on edge %d, which counts fewer", n, w, id)
 			}
 		}
 	}

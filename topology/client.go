@@ -65,8 +65,25 @@ func (t *Topology) clientSpan(s *telemetry.Span, k *keys) {
 		return
 	}
 
+	var l *late
+	if callee == 0 && !h.Has(pair.Named) {
+		if l = t.kept(&h.Trace, h.Span); l != nil && !l.server() {
+			t.stats.LeftOut.Duplicates++
+			return
+		}
+	}
 	p := h.Protocol()
-	if callee != 0 && s.PeerKind != telemetry.NodeQueue {
+	if l != nil {
+		rt := &t.edges.routes[l.route]
+		if rank[rt.protocol] > rank[p] {
+			p = rt.protocol
+		}
+		r := t.route(near, rt.dst, p)
+		t.reconcile(l, r)
+		h.SetMet(true)
+		t.count(&h, r)
+		t.pairUp(&h)
+	} else if callee != 0 && s.PeerKind != telemetry.NodeQueue {
 		c := tb.At(callee)
 		far := t.near(c)
 		if c.Witness().Side() == telemetry.SideServer {

@@ -14,6 +14,9 @@ type Config struct {
 	// MaxPending is how many halves may wait (64 bytes each, and 32 to find
 	// it). When it is reached the oldest are made final before their time.
 	MaxPending int `yaml:"max_pending"`
+	// MaxLate is how many spans that were alone when the wait was over are remembered for 15
+	// minutes, 24 bytes each, so that the other one of their request, should it come, counts no second. 0: none.
+	MaxLate int `yaml:"max_late"`
 	// MaxEdges and MaxNodes bound the graph; what exceeds them is counted on
 	// one overflow edge a kind of target.
 	MaxEdges int `yaml:"max_edges"`
@@ -37,6 +40,7 @@ func DefaultConfig() Config {
 	return Config{
 		PairWait:      10 * time.Second,
 		MaxPending:    1 << 20,
+		MaxLate:       1 << 18,
 		MaxEdges:      20_000,
 		MaxNodes:      20_000,
 		ForgetAfter:   time.Hour,
@@ -55,6 +59,7 @@ func (c Config) Validate() error {
 	}{
 		{c.PairWait >= time.Second && c.PairWait <= 15*time.Minute, "pair_wait", "from 1s to 15m", c.PairWait},
 		{c.MaxPending >= 1<<10 && c.MaxPending <= 1<<26, "max_pending", "from 1024 to 67108864", c.MaxPending},
+		{c.MaxLate >= 0 && c.MaxLate <= 1<<24, "max_late", "from 0 to 16777216", c.MaxLate},
 		{c.MaxEdges >= 1 && c.MaxEdges <= 1<<20, "max_edges", "from 1 to 1048576", c.MaxEdges},
 		{c.MaxNodes >= 1 && c.MaxNodes <= 1<<20, "max_nodes", "from 1 to 1048576", c.MaxNodes},
 		{c.ForgetAfter >= 2*c.PairWait, "forget_after", "at least twice pair_wait", c.ForgetAfter},

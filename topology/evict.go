@@ -44,6 +44,7 @@ func (t *Topology) evict() {
 	t.thin()
 	t.door.forget(t.tick)
 	t.repeats.forget(t.tick)
+	t.lates.forget(t.tick)
 	t.flood.forget(t.now)
 	t.clearLitter()
 	if t.pressed() {

@@ -43,6 +43,9 @@ func (t *Topology) finish(h *pair.Half) {
 	if !h.Has(pair.Paired) && !h.Has(pair.Named) {
 		t.stats.Lone++
 	}
+	if h.Witness() == telemetry.ClientSpan || !h.Has(pair.Emitted) { // or else nothing is missing
+		t.keep(h)
+	}
 	t.emit(h)
 }
 

@@ -67,7 +67,7 @@ func (t *Topology) use(l *loader) {
 	t.applied, t.now, t.tick, t.cursor, t.nextSweep, t.looked = n.applied, n.now, n.tick, n.cursor, n.nextSweep, n.looked
 	t.observant.verdict = n.observant.verdict
 	t.doubts = doubts{}
-	t.pending, t.nodes, t.edges, t.door, t.repeats = n.pending, n.nodes, n.edges, n.door, n.repeats
+	t.pending, t.nodes, t.edges, t.door, t.repeats, t.lates = n.pending, n.nodes, n.edges, n.door, n.repeats, n.lates
 	t.recall()
 	t.events.running, t.events.circles = false, nil
 	t.pub.dirtyEdges, t.pub.dirtyNodes = n.pub.dirtyEdges, n.pub.dirtyNodes
@@ -103,6 +103,10 @@ func (l *loader) all() {
 	l.nodes()
 	l.edges()
 	l.routes()
+	l.counted = make([][slots]uint64, len(t.edges.list))
+	if l.version > 2 {
+		l.lates()
+	}
 	l.halves()
 	if l.err == nil && len(l.b) > 0 {
 		l.fail(errNonsense)
@@ -344,6 +348,27 @@ func (l *loader) routes() {
 	}
 }
 
+func (l *loader) lates() {
+	t := l.t
+	for range l.count(13) {
+		b := l.bytes(8)
+		age, route, response, code, what := l.uint(), l.index(1, len(t.edges.routes)), l.uint(), l.int(), l.uint()
+		if l.err != nil {
+			return
+		}
+		h := late{route: routeID(route), response: uint32(response), tick: uint16(t.tick - int64(age)), what: uint16(what), code: int16(code)} //nolint:gosec // checked below
+		key := binary.LittleEndian.Uint64(b)
+		if age >= lateKeeps || response >= 1<<28 || int64(h.code) != code || what > math.MaxUint16 || !h.valid() || key == 0 {
+			l.fail(errNonsense)
+			return
+		}
+		l.counted[t.edges.routes[route].edge][h.slot()]++
+		if t.lates.max > 0 {
+			t.keepLate(key, h)
+		}
+	}
+}
+
 func (l *loader) halves() {
 	n := l.count(pair.EncodedSize)
 	b := l.bytes(uint64(n) * pair.EncodedSize) //nolint:gosec // not negative
@@ -351,7 +376,6 @@ func (l *loader) halves() {
 		return
 	}
 	t := l.t
-	l.counted = make([][slots]uint64, len(t.edges.list))
 	spill := func(h *pair.Half) { l.spilled = append(l.spilled, *h) }
 	if err := t.pending.Restore(b, l.accept, spill); err != nil {
 		l.fail(err)

@@ -91,14 +91,14 @@ func totalsOf(g *telemetry.Graph) map[onEdge]counted {
 	return out
 }
 
-// Half of the pairs apart by up to 5 s, and one request in a hundred of which one side's span is lost: every edge has its requests and errors exactly, and
+// Half of the pairs apart by up to 5 s, one in fifty by a minute, and one request in a hundred of which one side's span is lost: every edge has its requests and errors exactly, and
 // the unknown client has those of which nobody says whose they were. At every moment each node shows the sum of its edges.
 func TestLossyMesh(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(2) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
-			l := &lossy{r: rand.New(rand.NewPCG(seed, 9)), counts: [2]int{10_000, 12}, split: 5 * time.Second, lone: 100} //nolint:gosec // a test's
+			l := &lossy{r: rand.New(rand.NewPCG(seed, 9)), counts: [2]int{10_000, 12}, split: 5 * time.Second, late: time.Minute, lone: 100} //nolint:gosec // a test's
 			l.draw()
 			top := New(DefaultConfig())
 			l.run(t, top)

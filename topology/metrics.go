@@ -15,6 +15,7 @@ type Stats struct {
 	Inner        uint64 // spans that turned out to be on no hop
 	Linked       uint64 // messages that consumers' spans link to, each a half
 	Implied      uint64 // callee's halves that only a call further down tells of
+	Late         uint64 // halves whose other half came after the wait
 	Early        uint64 // halves made final before their time, for want of room
 	Observations uint64
 	Pending      int // halves that wait now
@@ -24,6 +25,7 @@ type Stats struct {
 	Forgotten    uint64                       // judgements that past graphs do not know any more
 	Events       [telemetry.EventKinds]uint64 // told by this process
 	Annals       annals.Stats
+	LateHeld     int    // spans that were alone and are remembered
 	Floods       int    // who makes very many names
 	Unfound      uint64 // findings that there was no room for
 	Evicted      Evicted
@@ -46,6 +48,7 @@ type Dropped struct {
 	Edges      uint64 // routes counted on an overflow edge
 	Nodes      uint64 // times that a name was counted at an overflow node
 	Variants   uint64 // counted at a node without version, workload and principal
+	Late       uint64 // spans that were alone and are no longer remembered, before their time
 	Throttlers uint64 // throttling reported for names that are on no edge
 }
 
@@ -54,7 +57,7 @@ func (t *Topology) Stats() Stats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.stats
-	s.Pending, s.Edges, s.Nodes = t.pending.Len(), t.edges.live, t.nodes.live
+	s.Pending, s.Edges, s.Nodes, s.LateHeld = t.pending.Len(), t.edges.live, t.nodes.live, t.lates.held
 	v := &t.observant.verdict
 	s.Ill, s.Culprits, s.Forgotten = len(v.nodes)+len(v.edges), len(v.culprits), v.past.lost
 	s.Events, s.Annals = t.events.counts, t.events.annals.Stats()
@@ -67,9 +70,10 @@ func (t *Topology) Register(r prometheus.Registerer) error {
 	return r.Register(collector{
 		t: t,
 		halves: prometheus.NewDesc("binnacle_topology_halves_total",
-			"Halves of hops by what became of them: paired, lone, void (the same hop once more), inner (a span on no hop), linked (a message that a consumer links to), implied (the callee's, told of by a call further down), early (final for want of room).", []string{"fate"}, nil),
+			"Halves of hops by what became of them: paired, lone, void (the same hop once more), inner (a span on no hop), linked (a message that a consumer links to), implied (the callee's, told of by a call further down), early (final for want of room), late (met after the wait).", []string{"fate"}, nil),
 		observations:    prometheus.NewDesc("binnacle_topology_observations_total", "Requests passed on to the aggregator.", nil, nil),
 		pending:         prometheus.NewDesc("binnacle_topology_pending_halves", "Halves that wait for their other half.", nil, nil),
+		late:            prometheus.NewDesc("binnacle_topology_late_halves", "Spans that were alone when the wait was over, and are remembered in case that their other half comes.", nil, nil),
 		edges:           prometheus.NewDesc("binnacle_topology_edges", "Edges of the live graph.", nil, nil),
 		nodes:           prometheus.NewDesc("binnacle_topology_nodes", "Nodes of the live graph.", nil, nil),
 		ill:             prometheus.NewDesc("binnacle_topology_ill", "Nodes and edges of the live graph that are judged ill.", nil, nil),
@@ -86,20 +90,20 @@ func (t *Topology) Register(r prometheus.Registerer) error {
 		leftOut: prometheus.NewDesc("binnacle_topology_left_out_total",
 			"Spans and log entries that the graph leaves out by design: duplicate (it has come before), proxy_call (a proxy's own call).", []string{"reason"}, nil),
 		dropped: prometheus.NewDesc("binnacle_topology_dropped_total",
-			"What was counted with less detail, because a limit was reached (edges, nodes, variants) or a name is on no edge (throttlers); findings that there was no room for.", []string{"reason"}, nil),
+			"What was counted with less detail, because a limit was reached (edges, nodes, variants, late) or a name is on no edge (throttlers); findings that there was no room for.", []string{"reason"}, nil),
 	})
 }
 
 type collector struct {
 	t                                                                              *Topology
-	ill, culprits, forgotten                                                       *prometheus.Desc
+	late, ill, culprits, forgotten                                                 *prometheus.Desc
 	events, eventsLeftOut, eventsForgotten, known, displaced                       *prometheus.Desc
 	halves, observations, pending, edges, nodes, evicted, floods, leftOut, dropped *prometheus.Desc
 }
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range [...]*prometheus.Desc{c.halves, c.observations, c.pending, c.edges, c.nodes, c.ill, c.culprits, c.forgotten, c.evicted, c.floods, c.leftOut, c.dropped, c.events, c.eventsLeftOut, c.eventsForgotten, c.known, c.displaced} {
+	for _, d := range [...]*prometheus.Desc{c.halves, c.observations, c.pending, c.late, c.edges, c.nodes, c.ill, c.culprits, c.forgotten, c.evicted, c.floods, c.leftOut, c.dropped, c.events, c.eventsLeftOut, c.eventsForgotten, c.known, c.displaced} {
 		ch <- d
 	}
 }
@@ -120,8 +124,10 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	count(c.halves, s.Linked, "linked")
 	count(c.halves, s.Implied, "implied")
 	count(c.halves, s.Early, "early")
+	count(c.halves, s.Late, "late")
 	count(c.observations, s.Observations)
 	gauge(c.pending, s.Pending)
+	gauge(c.late, s.LateHeld)
 	gauge(c.edges, s.Edges)
 	gauge(c.nodes, s.Nodes)
 	gauge(c.ill, s.Ill)
@@ -142,6 +148,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	count(c.dropped, s.Dropped.Edges, "edges")
 	count(c.dropped, s.Dropped.Nodes, "nodes")
 	count(c.dropped, s.Dropped.Variants, "variants")
+	count(c.dropped, s.Dropped.Late, "late")
 	count(c.dropped, s.Dropped.Throttlers, "throttlers")
 	count(c.dropped, s.Unfound, "findings")
 }

@@ -3,6 +3,7 @@ package topology
 import (
 	"github.com/binnacle-mesh/binnacle/telemetry"
 	"github.com/binnacle-mesh/binnacle/topology/pair"
+	"github.com/binnacle-mesh/binnacle/topology/signal"
 )
 
 // observations are collected while the state changes and handed out when the
@@ -35,6 +36,21 @@ func (o *observations) reclaim() {
 func (o *observations) lend(from, to telemetry.Position) telemetry.Observed {
 	o.lent = len(o.list)
 	return telemetry.Observed{From: from, To: to, Requests: o.list[:o.lent:o.lent]}
+}
+
+// emitLate notes the observation of a half whose other half came after the wait: that it is taken back on the route on which it was observed, or that it
+// is of another. Of its duration its bucket is known.
+func (t *Topology) emitLate(l *late, r routeID, taken bool) {
+	s := l.sample()
+	t.stats.Observations++
+	o := telemetry.Observation{
+		Edge: t.edges.routes[r].is, At: (t.tick - l.age(t.tick)) * signal.Tick, Duration: signal.Middle(s.Bucket), Code: int32(l.code),
+		Response: telemetry.ResponseFlags(l.response), Outcome: s.Outcome, TLS: s.TLS, Alone: taken && l.server(), Taken: taken,
+	}
+	if l.server() {
+		o.Side = telemetry.SideServer
+	}
+	t.observed.list = append(t.observed.list, o)
 }
 
 // emit notes the observation of a half, once.

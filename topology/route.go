@@ -10,6 +10,7 @@ type route struct {
 	src, dst endpointID
 	next     routeID // of the same edge
 	last     int64   // when it was last counted on
+	gen      uint16  // how many had this number before, modulo 2^16
 	protocol telemetry.Protocol
 	refused  bool // there was no room for an edge between its ends: it is on an overflow edge, and asks again
 	is       *telemetry.Edge
@@ -75,6 +76,7 @@ func (t *Topology) newRoute(src, dst endpointID, p telemetry.Protocol) routeID {
 	var r routeID
 	if l := len(es.freeRoute); l > 0 {
 		r, es.freeRoute = es.freeRoute[l-1], es.freeRoute[:l-1]
+		n.gen = es.routes[r].gen
 		es.routes[r] = n
 	} else {
 		r = routeID(len(es.routes)) //nolint:gosec // bounded
@@ -177,7 +179,7 @@ func (t *Topology) dropRoute(r routeID) {
 	es := &t.edges
 	es.forgetRoute(r)
 	t.hold(r, -1)
-	es.routes[r] = route{}
+	es.routes[r] = route{gen: es.routes[r].gen + 1}
 	es.freeRoute = append(es.freeRoute, r)
 }
 

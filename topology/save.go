@@ -47,6 +47,7 @@ func (t *Topology) encode() []byte {
 	e.nodes()
 	e.edges()
 	e.routes()
+	e.lates()
 	e.uint(uint64(t.pending.Count())) //nolint:gosec // not negative
 	e.b = t.pending.Append(slices.Grow(e.b, t.pending.Count()*pair.EncodedSize+4),
 		func(r routeID) routeID { return e.route[r] }, func(ep endpointID) endpointID { return e.endpoint[ep] })
@@ -223,6 +224,20 @@ func (e *saver) chronicle(c *chronicle) {
 		e.str(p.id)
 		e.int(p.until)
 		e.judgement(&p.judgement)
+	}
+}
+
+func (e *saver) lates() {
+	all := e.t.allLate()
+	e.uint(uint64(len(all)))
+	for i := range all {
+		l := &all[i]
+		e.b = binary.LittleEndian.AppendUint64(e.b, l.key)
+		e.uint(uint64(l.age(e.t.tick))) //nolint:gosec // not negative
+		e.uint(uint64(e.route[l.route]))
+		e.uint(uint64(l.response))
+		e.int(int64(l.code))
+		e.uint(uint64(l.what))
 	}
 }
 

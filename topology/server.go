@@ -11,6 +11,7 @@ type caller struct {
 	sure   bool       // by its own report
 	client pair.Ref   // the caller's span, which has been answered
 	log    pair.Ref   // or the caller's log entry
+	late   *late      // or what is kept of the caller's span
 	single bool       // by the only span that it has of the hop
 	p      telemetry.Protocol
 }
@@ -90,8 +91,12 @@ func (t *Topology) serve(h *pair.Half, near endpointID, owner, parent, siblings,
 		t.count(h, r)
 		t.compareClocks(o, h)
 	} else {
-		h.SetAlone(!h.Refers.IsZero() && !t.ofQueue(src))
-		t.count(h, t.route(src, near, c.p))
+		r := t.route(src, near, c.p)
+		h.SetAlone(!h.Refers.IsZero() && c.late == nil && !t.ofQueue(src))
+		if c.late != nil {
+			t.reconcile(c.late, r)
+		}
+		t.count(h, r)
 	}
 	if c.sure {
 		t.pairUp(h)
@@ -200,6 +205,13 @@ func (t *Topology) callerOf(h *pair.Half, near endpointID, owner, parent, siblin
 	}
 	if parent != 0 { // another service's server span: its only one
 		return caller{src: t.near(tb.At(parent)), sure: true, single: !tb.At(parent).Has(pair.Inner), p: p, log: t.clientLog(siblings, near)}
+	}
+	if l := t.kept(&h.Trace, h.Refers); l != nil && !l.server() {
+		rt := &t.edges.routes[l.route]
+		if rank[rt.protocol] > rank[p] {
+			p = rt.protocol
+		}
+		return caller{src: rt.src, sure: true, late: l, p: p, log: t.clientLog(siblings, near)}
 	}
 	if l := t.clientLog(siblings, near); l != 0 {
 		return caller{src: t.near(tb.At(l)), sure: true, log: l, p: t.spoken(tb.At(l), p)}

@@ -37,6 +37,7 @@ type Topology struct {
 	edges    edges
 	door     recent // see door.go
 	repeats  recent // see repeat.go
+	lates    lates  // see late.go
 	flood    flood
 	observed observations
 	scratch  scratch
@@ -68,6 +69,7 @@ func New(cfg Config) *Topology {
 	t.pending = pair.New(cfg.MaxPending, maphash.Bytes(maphash.MakeSeed(), nil))
 	t.door = newRecent(doorRows, doorRow, doorKeeps)
 	t.repeats = newRecent(repeatRows, repeatRow, repeatKeeps)
+	t.lates = newLates(cfg.MaxLate)
 	t.nodes.init()
 	t.edges.init()
 	t.pub.init()

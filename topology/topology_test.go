@@ -138,7 +138,7 @@ func TestRegister(t *testing.T) {
 	}
 	f.send(t, "shop/a", "x.example.com", 3)
 	families, err := r.Gather()
-	if err != nil || len(families) != 17 {
+	if err != nil || len(families) != 18 {
 		t.Errorf("%d families, error %v", len(families), err)
 	}
 }

@@ -7,6 +7,9 @@ package canonical
 const (
 	Edge      = "binnacle_edge_duration_seconds"
 	Operation = "binnacle_operation_duration_seconds"
+	// Taken counts what Edge, under the same labels, had counted and what counts elsewhere since, when the other side's span came late. Whoever reads
+	// what is stored takes it off.
+	Taken = "binnacle_edge_taken_duration_seconds"
 )
 
 // Labels of both. A label that would be empty is absent.

@@ -13,6 +13,7 @@
 //   - Matchers give what they would give on stored series: =, !=, =~, !~, and
 //     matchers that accept the empty label. They are applied to the derived labels;
 //     before, those that can be said of canonical labels narrow what is read.
+//   - What was taken back of a canonical series was never counted (see net.go).
 //   - Buckets grow with le, and the one at +Inf is exact.
 //   - rate and increase see every request of the canonical series once, and
 //     resets of one of several series under a view's labels do not show

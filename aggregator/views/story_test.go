@@ -15,7 +15,7 @@ import (
 // TestStories runs the files of testdata: what a mesh reports, and what PromQL
 // then answers. Commands:
 //
-//	observe from=ns/name to=ns/name [from-version= to-version= side= evidence= code= outcome= tls= alone= protocol= to-kind= flags= n= ms=]
+//	observe from=ns/name to=ns/name [from-version= to-version= side= evidence= code= outcome= tls= alone= taken= protocol= to-kind= flags= n= ms=]
 //	span service= name= kind= status= n= ms=
 //	step 5s [times=N]       time passes, then a flush
 //	query [at=-1m]          each line is an expression
@@ -106,6 +106,8 @@ func (m *mesh) observe(t *testing.T, d *datadriven.TestData) {
 			o.Outcome = named(t, d, v, telemetry.OutcomeThrottled)
 		case "alone":
 			o.Alone = v == "true"
+		case "taken":
+			o.Taken = v == "true"
 		case "tls":
 			o.TLS = named(t, d, v, telemetry.TLSMutual)
 		case "protocol":

@@ -29,7 +29,7 @@ func (v *Views) Querier(mint, maxt int64) (storage.Querier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("query views: %w", err)
 	}
-	return &querier{base: base, mint: mint, maxt: maxt, families: v.families}, nil
+	return &querier{base: &netQuerier{base}, mint: mint, maxt: maxt, families: v.families}, nil
 }
 
 // ChunkQuerier reads stored chunks, which views have none of.

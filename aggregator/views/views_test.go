@@ -144,7 +144,7 @@ func node(ns, name string) telemetry.Endpoint {
 	return telemetry.Endpoint{Node: telemetry.Node{Kind: telemetry.NodeService, Namespace: ns, Name: name}}
 }
 
-// Whatever a mesh reports, each view's totals are those of the canonical series
+// Whatever a mesh reports, and takes back, each view's totals are those of the canonical series
 // of the witness it chose, at any moment and over any range.
 func TestViewsSumToCanonical(t *testing.T) {
 	t.Parallel()
@@ -154,6 +154,13 @@ func TestViewsSumToCanonical(t *testing.T) {
 		names := []string{"front", "cart", "pay"}
 		count := map[string]map[telemetry.Witness]int{} // by hop
 		codes := map[string]map[telemetry.Witness]int{} // requests with code 500
+		type told struct {
+			o    telemetry.Observation
+			h    string
+			seen []telemetry.Witness
+			left int
+		}
+		var made []told
 		for range rapid.IntRange(1, 6).Draw(rt, "steps") {
 			for range rapid.IntRange(0, 8).Draw(rt, "observations") {
 				src, dst := rapid.SampledFrom(names).Draw(rt, "src"), rapid.SampledFrom(names).Draw(rt, "dst")
@@ -187,6 +194,23 @@ func TestViewsSumToCanonical(t *testing.T) {
 					count[h][w] += n
 					if o.Code == 500 {
 						codes[h][w] += n
+					}
+				}
+				made = append(made, told{o, h, seen, n})
+			}
+			for i := range made {
+				k := &made[i]
+				if k.left == 0 || rapid.IntRange(0, 3).Draw(rt, "taken") > 0 {
+					continue
+				}
+				k.left--
+				o := k.o
+				o.Taken = true
+				m.agg.Observe(telemetry.Observed{Requests: []telemetry.Observation{o}})
+				for _, w := range k.seen {
+					count[k.h][w]--
+					if o.Code == 500 {
+						codes[k.h][w]--
 					}
 				}
 			}

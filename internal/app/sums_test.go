@@ -44,7 +44,7 @@ func (s *surfaces) sumsHold(step int) (waits bool) {
 	return waits
 }
 
-// TestSumsOnAllSurfaces sends halves of random hops some seconds apart and in random order; of one in ten a half is lost. The parts sum to the whole
+// TestSumsOnAllSurfaces sends halves of random hops some seconds apart and in random order; of one in ten a half is lost, and of one in twenty one comes after the wait. The parts sum to the whole
 // after every second; when nothing waits, live graph, past graph and the views have the same totals.
 func TestSumsOnAllSurfaces(t *testing.T) {
 	t.Parallel()
@@ -57,7 +57,7 @@ func TestSumsOnAllSurfaces(t *testing.T) {
 			ids, waited := uint64(0), false
 			var sent [2]uint64 // clients, servers
 			shown, edges := s.graph.Snapshot(), map[string]telemetry.GraphEdge{}
-			for step := range 40 {
+			for step := range 60 {
 				for range r.IntN(30) * btoi(step < 30) {
 					ids += 2
 					from, to := fmt.Sprint("s", r.IntN(3)), fmt.Sprint("s", 3+r.IntN(3))
@@ -73,11 +73,15 @@ func TestSumsOnAllSurfaces(t *testing.T) {
 						}
 					}
 					lost := r.IntN(20) // 0: the client's, 1: the server's
-					if at := step + r.IntN(5); lost != 1 {
+					late := [2]int{}
+					if r.IntN(20) == 0 {
+						late[r.IntN(2)] = 15 + r.IntN(5)
+					}
+					if at := step + r.IntN(5) + late[1]; lost != 1 {
 						due[at] = append(due[at], put(to, telemetry.KindServer, server, client))
 						sent[1]++
 					}
-					if at := step + r.IntN(5); lost != 0 {
+					if at := step + r.IntN(5) + late[0]; lost != 0 {
 						due[at] = append(due[at], put(from, telemetry.KindClient, client, telemetry.SpanID{}))
 						sent[0]++
 					}
@@ -129,6 +133,13 @@ func TestSumsOnAllSurfaces(t *testing.T) {
 			if all != ids/2 {
 				t.Errorf("%d requests are counted, %d were made", all, ids/2)
 			}
+			if d := cmp.Diff(live, s.chart(live)); d != "" {
+				t.Errorf("totals (-live +charts):\n%s", d)
+			}
+			taken := s.ask(`sum(histogram_count(binnacle_edge_taken_duration_seconds))`)
+			if len(taken) != 1 || taken[0].F == 0 {
+				t.Fatalf("%v was taken back", taken)
+			}
 			for q, want := range map[string]uint64{
 				`sum(traces_service_graph_request_total)`: all, `sum(istio_requests_total{reporter="destination"})`: sent[1],
 				`sum(istio_requests_total{reporter="source"})`: sent[0], `sum(traces_spanmetrics_calls_total{span_kind="SPAN_KIND_SERVER"})`: sent[1],
@@ -139,6 +150,43 @@ func TestSumsOnAllSurfaces(t *testing.T) {
 			}
 		})
 	}
+}
+
+// chart is what the charts' PromQL says of the same edges: their requests, errors and throttled ones.
+func (s *surfaces) chart(live map[string]telemetry.Totals) map[string]telemetry.Totals {
+	s.t.Helper()
+	out := map[string]telemetry.Totals{}
+	for _, of := range [...]struct {
+		matchers string
+		add      func(*telemetry.Totals, uint64)
+	}{
+		{``, func(t *telemetry.Totals, n uint64) { t.Requests += n }},
+		{`{outcome="error"}`, func(t *telemetry.Totals, n uint64) { t.Errors += n }},
+		{`{outcome="throttled"}`, func(t *telemetry.Totals, n uint64) { t.Throttled += n }},
+	} {
+		by := `source, source_kind, destination, destination_kind, protocol`
+		v := s.ask(fmt.Sprintf(`sum by (%s) (max without (side, evidence) (sum by (%s, side, evidence) (histogram_count(binnacle_edge_duration_seconds%s))))`, by, by, of.matchers))
+		for _, e := range v {
+			if e.F == 0 {
+				continue
+			}
+			end := func(name string) string {
+				n := telemetry.Node{Name: e.Metric.Get(name)}
+				for n.Kind.String() != e.Metric.Get(name+"_kind") {
+					n.Kind++
+				}
+				return n.ID()
+			}
+			id := end("source") + ">" + end("destination") + "|" + e.Metric.Get("protocol")
+			totals := out[id]
+			of.add(&totals, uint64(e.F))
+			out[id] = totals
+		}
+	}
+	if len(out) == 0 && len(live) > 0 {
+		s.t.Error("the charts are empty")
+	}
+	return out
 }
 
 func id8(n uint64) (id telemetry.SpanID) {

@@ -20,6 +20,9 @@ func BucketOf(ns int64) int {
 	return min(max(int(bucket.Of(max(ns, 1)))-lowest, 0), Buckets-1)
 }
 
+// Middle is the estimate for what a bucket holds, in nanoseconds: it is of the same bucket.
+func Middle(b int) int64 { return int64(1e6 * middle(b)) }
+
 // middle is the estimate for what a bucket holds, in milliseconds.
 func middle(b int) float64 { return 1000 * bucket.Middle(int32(b+lowest)) } //nolint:gosec // at most 250
 

@@ -43,6 +43,7 @@ type metadataStore struct {
 func (s *metadataStore) ListMetadata() []scrape.MetricMetadata {
 	out := []scrape.MetricMetadata{
 		{MetricFamily: canonical.Edge, Type: model.MetricTypeHistogram, Unit: "seconds", Help: "Duration of requests on an edge of the service graph, as one witness saw them. A native histogram."},
+		{MetricFamily: canonical.Taken, Type: model.MetricTypeHistogram, Unit: "seconds", Help: "Of the same, what is no longer in it, since it counts on another edge: the other half came late. A native histogram."},
 		{MetricFamily: canonical.Operation, Type: model.MetricTypeHistogram, Unit: "seconds", Help: "Duration of spans of an operation. A native histogram."},
 	}
 	for _, m := range s.views.Metadata() {
