@@ -12,10 +12,12 @@
 //     what came; hop.go and logs.go for what they have in common);
 //   - edge: counters and sliding windows, and moving what was counted before all was
 //     known (edge.go, route.go, count.go, and package signal);
-//   - wait: halves whose time is up are final (expire.go, and package pair);
+//   - wait: halves whose time is up are final (expire.go, and package pair), and those
+//     that were alone are remembered (late.go);
 //   - observe: what is final is handed on, once (observe.go);
 //   - publish: what changed becomes a new snapshot (traffic.go, render.go,
 //     rendernode.go, inbound.go, publish.go), and who waits for one is woken (watch.go).
 //
-// The whole state can be saved and loaded (save.go, load.go, docs/format/topology.md).
+// What it has counted merges with what others have (counts.go). The whole state can be
+// saved and loaded (save.go, load.go, docs/format/topology.md).
 package topology
