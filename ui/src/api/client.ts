@@ -1,5 +1,7 @@
 import { list, num, object, or, record, ShapeError, text, type Check } from './check';
 import * as shapes from './shapes';
+import * as timeshapes from './timeshapes';
+import type { Events, GraphDiff } from './timetypes';
 import type { Found, Graph, Quotas, ServiceEntry, Status, Trace, TraceSearch } from './types';
 
 /** What went wrong with a request, in words for a person: the server's problem detail where it gave one. */
@@ -100,6 +102,27 @@ export function findNodes(
   signal?: AbortSignal,
 ): Promise<{ found: number; nodes: Found[] }> {
   return get('/api/v1/graph/find', new URLSearchParams({ q: text, limit: String(limit) }), shapes.found, signal);
+}
+
+/** What happened in a range, the newest first. */
+export function fetchEvents(range: Range, limit: number, signal?: AbortSignal): Promise<Events> {
+  const q = new URLSearchParams({
+    from: String(Math.round(range.from)),
+    to: String(Math.round(range.to)),
+    limit: String(limit),
+  });
+  return get('/api/v1/events', q, timeshapes.events, signal);
+}
+
+/** What differs in a range from an equally long one that begins at `against`. */
+export function fetchDiff(range: Range, against: number, limit: number, signal?: AbortSignal): Promise<GraphDiff> {
+  const q = new URLSearchParams({
+    from: String(Math.round(range.from)),
+    to: String(Math.round(range.to)),
+    against: String(Math.round(against)),
+    limit: String(limit),
+  });
+  return get('/api/v1/graph/diff', q, timeshapes.graphDiff, signal);
 }
 
 export function fetchTraces(query: URLSearchParams, signal?: AbortSignal): Promise<TraceSearch> {

@@ -1,5 +1,7 @@
 import { ShapeError } from './check';
 import * as shapes from './shapes';
+import { happened } from './timeshapes';
+import type { MeshEvent } from './timetypes';
 import type { Graph, GraphDelta } from './types';
 
 // The live graph. EventSource reconnects by itself after a broken connection but gives up for good after an HTTP
@@ -16,6 +18,8 @@ export interface StreamHandlers {
   snapshot: (g: Graph) => void;
   delta: (d: GraphDelta) => void;
   state: (s: StreamState) => void;
+  /** Something has just happened to the mesh. */
+  happened: (events: MeshEvent[]) => void;
 }
 
 const FIRST_WAIT = 500;
@@ -94,6 +98,7 @@ export function openStream(view: URLSearchParams, handlers: StreamHandlers): () 
       });
     });
     s.addEventListener('delta', (e) => receive(e.data, shapes.graphDelta, handlers.delta));
+    s.addEventListener('events', (e) => receive(e.data, happened, (h) => handlers.happened(h.events)));
     s.onerror = fail;
   }
 

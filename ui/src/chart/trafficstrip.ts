@@ -2,9 +2,10 @@ import { alpha, css, type RGBA } from '../base/color';
 import { clock, when } from '../base/format';
 import { clamp } from '../base/geometry';
 import { onFrame, type PaintHandle } from '../base/frames';
+import type { EventMark, EventTone } from '../model/events';
 
-// The strip at the foot of the map: the whole mesh's traffic over time, errors and refusals as bars from below. A drag over it
-// chooses the time whose map is shown; the line at the right end is now.
+// The strip at the foot of the map: the whole mesh's traffic over time, errors and refusals as bars from below, and what
+// happened as diamonds at the top. A drag over it chooses the time whose map is shown; the line at the right end is now.
 
 export interface Traffic {
   /** Unix ms. */
@@ -22,7 +23,21 @@ export interface TrafficLook {
   failing: RGBA;
   throttled: RGBA;
   accent: RGBA;
+  /** The colours of what happened. */
+  events: Readonly<Record<EventTone, RGBA>>;
 }
+
+export interface TrafficEvents {
+  choose: (from: number, to: number) => void;
+  /** The pointer is on a mark, so many pixels from the left, or on none. */
+  point: (mark: EventMark | undefined, x: number) => void;
+  /** A mark was pressed. */
+  open: (mark: EventMark) => void;
+}
+
+/** How near to a mark counts as on it, in pixels across and down from the strip's top. */
+const NEAR = { x: 6, y: 16 } as const;
+const MARK_Y = 6;
 
 const FONT = '10.5px ui-sans-serif, "Inter", "Segoe UI", system-ui, "Liberation Sans", sans-serif';
 
@@ -37,11 +52,13 @@ export class TrafficStrip {
   private chosen: { from: number; to: number } | undefined;
   private drag: { start: number; at: number } | undefined;
   private hover: number | undefined;
+  private marks: readonly EventMark[] = [];
+  private pointed: EventMark | undefined;
 
   constructor(
     private readonly host: HTMLElement,
     private look: TrafficLook,
-    private readonly choose: (from: number, to: number) => void,
+    private readonly events: TrafficEvents,
   ) {
     const pen = this.canvas.getContext('2d');
     if (pen === null) throw new Error('this browser gives no 2D canvas');
@@ -59,21 +76,29 @@ export class TrafficStrip {
     this.canvas.addEventListener('pointermove', (e) => {
       this.hover = timeAt(e.offsetX);
       if (this.drag !== undefined) this.drag.at = this.hover;
+      this.pointAt(this.drag === undefined ? this.markAt(e.offsetX, e.offsetY) : undefined);
       this.paint.now();
     });
     this.canvas.addEventListener('pointerleave', () => {
       this.hover = undefined;
+      this.pointAt(undefined);
       this.paint.now();
     });
-    this.canvas.addEventListener('pointerup', () => {
+    this.canvas.addEventListener('pointerup', (e) => {
       const d = this.drag;
       this.drag = undefined;
       if (d === undefined) return;
       const span = this.to - this.from;
       const click = Math.abs(d.at - d.start) < span * 0.006;
+      const mark = click ? this.markAt(e.offsetX, e.offsetY) : undefined;
+      if (mark !== undefined) {
+        events.open(mark);
+        this.paint.now();
+        return;
+      }
       const a = click ? d.start - span / 48 : Math.min(d.start, d.at);
       const b = click ? d.start + span / 48 : Math.max(d.start, d.at);
-      this.choose(Math.round(a), Math.round(Math.min(b, this.to)));
+      events.choose(Math.round(a), Math.round(Math.min(b, this.to)));
     });
   }
 
@@ -85,17 +110,36 @@ export class TrafficStrip {
 
   set(
     data: Traffic,
-    from: number,
-    to: number,
+    reach: { from: number; to: number },
     chosen: { from: number; to: number } | undefined,
+    marks: readonly EventMark[],
     look: TrafficLook,
   ): void {
     this.data = data;
-    this.from = from;
-    this.to = to;
+    this.from = reach.from;
+    this.to = reach.to;
     this.chosen = chosen;
+    this.marks = marks;
     this.look = look;
     this.paint.now();
+  }
+
+  private xOf(t: number): number {
+    return ((t - this.from) / (this.to - this.from)) * this.host.clientWidth;
+  }
+
+  private markAt(x: number, y: number): EventMark | undefined {
+    if (y > NEAR.y) return undefined;
+    const away = (m: EventMark): number => Math.abs(this.xOf(m.time) - x);
+    const near = this.marks.filter((m) => away(m) <= NEAR.x);
+    return near.reduce<EventMark | undefined>((b, m) => (b === undefined || away(m) < away(b) ? m : b), undefined);
+  }
+
+  private pointAt(m: EventMark | undefined): void {
+    if (m === this.pointed) return;
+    this.pointed = m;
+    this.canvas.style.cursor = m === undefined ? '' : 'pointer';
+    this.events.point(m, m === undefined ? 0 : this.xOf(m.time));
   }
 
   private draw(): void {
@@ -161,6 +205,7 @@ export class TrafficStrip {
     }
     pen.fillStyle = css(look.line);
     pen.fillRect(0, floor, w, 1);
+    this.drawMarks(floor);
     const brush =
       this.drag === undefined
         ? this.chosen
@@ -184,6 +229,26 @@ export class TrafficStrip {
       pen.textAlign = hx > w - 60 ? 'right' : hx < 60 ? 'left' : 'center';
       pen.fillStyle = css(look.ink2);
       pen.fillText(clock(this.hover), hx, 10);
+    }
+  }
+
+  /** A diamond for what happened, larger where it is more than one thing, with a line down to its time. */
+  private drawMarks(floor: number): void {
+    const { pen, look } = this;
+    for (const m of this.marks) {
+      const x = Math.round(this.xOf(m.time)) + 0.5;
+      const color = look.events[m.tone];
+      const size = (m.events.length > 1 ? 5 : 3.8) + (m === this.pointed ? 1.2 : 0);
+      pen.fillStyle = css(alpha(color, 0.28));
+      pen.fillRect(x - 0.5, MARK_Y, 1, floor - MARK_Y);
+      pen.beginPath();
+      pen.moveTo(x, MARK_Y - size);
+      pen.lineTo(x + size, MARK_Y);
+      pen.lineTo(x, MARK_Y + size);
+      pen.lineTo(x - size, MARK_Y);
+      pen.closePath();
+      pen.fillStyle = css(color);
+      pen.fill();
     }
   }
 }

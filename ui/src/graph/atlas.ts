@@ -21,7 +21,7 @@ export interface Ink {
   icon?: Icon;
 }
 
-export type Icon = 'lock' | 'unlock' | 'gate' | 'spike' | 'clock' | 'cut';
+export type Icon = 'lock' | 'unlock' | 'gate' | 'spike' | 'clock' | 'cut' | 'glass';
 
 const SIZE = 2048;
 const PAD = 1;
@@ -189,6 +189,11 @@ function drawIcon(p: CanvasRenderingContext2D, icon: Icon, x: number, cy: number
     p.moveTo(0, -2.6);
     p.lineTo(0, 0);
     p.lineTo(2, 1.2);
+    p.stroke();
+  } else if (icon === 'glass') {
+    p.arc(-0.8, -0.8, 3.2, 0, Math.PI * 2);
+    p.moveTo(1.7, 1.7);
+    p.lineTo(4.4, 4.4);
     p.stroke();
   } else if (icon === 'gate') {
     for (let k = 0; k < 8; k++)

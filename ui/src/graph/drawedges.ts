@@ -3,11 +3,14 @@ import { duration, percent, rate } from '../base/format';
 import { curveAt, curveLength, type Curve } from '../base/geometry';
 import { hash32 } from '../base/hash';
 import { errorShare, signalsOf, throttledShare } from '../model/graph';
+import type { DiffMark } from '../model/diff';
 import { troubleOf, type Part, type Trouble } from '../model/trouble';
 import type { Ink } from './atlas';
 import {
   alpha,
   css,
+  diffInk,
+  findingInk,
   mix,
   plainInk,
   plateInk,
@@ -35,6 +38,8 @@ const MAX_DOTS = 14;
 /** Of a map with more edges than this, only the heaviest have dots, and the light ones are drawn faintly. */
 const MANY = 200;
 const HEAVY = 90;
+/** Who was not used for so long is drawn as faintly as anything. */
+const FADED_MS = 300_000;
 
 export interface EdgeLook {
   /** 1 is as usual; less than 0.3 is hardly there. */
@@ -43,6 +48,12 @@ export interface EdgeLook {
   /** It is on the way from a victim to its cause. */
   inWake: boolean;
   part: Part;
+  /** How many findings are about it. */
+  findings: number;
+  /** How it differs from another time. */
+  diff: DiffMark | undefined;
+  /** Milliseconds since it was used. */
+  unused: number;
 }
 
 /** What of an edge is unwell, and whether that is loud. */
@@ -99,7 +110,8 @@ export class EdgeDrawer {
       loud: part === 'culprit' || part === 'accused',
       quiet: part === 'victim' || (part === 'well' && look.inWake),
     };
-    const loud = ill.loud || isNew;
+    const added = look.diff?.change === 'added';
+    const loud = ill.loud || isNew || look.diff !== undefined;
     const chosen = e.id === looks.selectedEdge || e.id === looks.hoverEdge;
     const light = this.many && s.rate < this.heavyFrom && !loud && !ill.quiet && !chosen && look.strength <= 1;
     const boxed = (e.bundle ?? 0) > 0;
@@ -109,14 +121,21 @@ export class EdgeDrawer {
     const idle = s.rate <= 0;
     const base = ill.loud
       ? troubleColor(ill.trouble, p)
-      : isNew
+      : isNew || added
         ? p.accent
-        : ill.quiet
-          ? p.victim
-          : idle
-            ? p.idle
-            : p.ok;
-    const opacity = Math.min(1, (ill.loud ? 0.9 : idle ? 0.5 : isNew ? 0.85 : 0.5) * strength + (chosen ? 0.3 : 0));
+        : e.ghost === true
+          ? p.ink3
+          : ill.quiet
+            ? p.victim
+            : idle
+              ? p.idle
+              : p.ok;
+    // Who is not used fades away.
+    const still = e.ghost === true ? 0.9 : 0.5 - 0.28 * Math.min(1, look.unused / FADED_MS);
+    const opacity = Math.min(
+      1,
+      (ill.loud ? 0.9 : idle ? still : isNew || added ? 0.85 : 0.5) * strength + (chosen ? 0.3 : 0),
+    );
     const width = (idle ? (ill.loud ? 2.2 : 1.1) : 1.1 + 1.75 * Math.log10(1 + s.rate)) * (this.many ? 0.65 : 1);
     const glow = chosen || ill.loud ? 0.9 : isNew ? 0.6 : 0;
     const line = chosen && !loud ? mix(base, p.accent, 0.75) : base;
@@ -132,6 +151,7 @@ export class EdgeDrawer {
     if (light) return false;
     const rim = 1 - Math.min(0.45, (boxed ? 6 : 31) / length);
     out.dot.push(...c, rim, 0, 4.2 + width * 0.55, 1, ...premultiplied(alpha(line, Math.min(1, opacity + 0.15))));
+    if (strength > 0.3) notes(e, c, look, p, labels);
     if (strength > 0.3) this.badges(e, c, ill, looks, p, labels, figures, strength, chosen);
     if (idle || strength < 0.3) return false;
     this.dots(e, c, length, strength, isNew, ill, p, out.dot, seconds, looks.window);
@@ -268,6 +288,30 @@ function figureOf(t: Trouble, s: Signals): string {
   if (t === 'failing') return percent(errorShare(s));
   if (t === 'throttled') return rate(s.throttled_rate);
   return t === 'slow' ? duration(s.p99) : 'no calls';
+}
+
+/** What is noticed about an edge, and how it differs from another time. */
+function notes(e: GraphEdge, c: Curve, look: EdgeLook, p: Palette, labels: Labels): void {
+  if (look.findings > 0)
+    labels.offer({
+      key: `k${e.id}`,
+      words: look.findings > 1 ? String(look.findings) : '',
+      ink: findingInk(p),
+      weight: 250,
+      leastZoom: 0.3,
+      opacity: 1,
+      spot: along(c, [0.5, 0.42, 0.58, 0.34, 0.66], [15, -15]),
+    });
+  if (look.diff !== undefined)
+    labels.offer({
+      key: `d${e.id}`,
+      words: look.diff.words,
+      ink: diffInk(look.diff, p),
+      weight: 1400,
+      leastZoom: 0.05,
+      opacity: 1,
+      spot: along(c, [0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74], [-15, 15, -35]),
+    });
 }
 
 function along(c: Curve, ts: readonly number[], ys: readonly number[]): (i: number) => Spot | undefined {

@@ -3,8 +3,21 @@ import { count, percent, rate } from '../base/format';
 import { css, type RGBA } from '../base/color';
 import type { Rect } from '../base/geometry';
 import { errorShare, signalsOf } from '../model/graph';
+import type { DiffMark } from '../model/diff';
 import { blameOf, troubleIn } from '../model/trouble';
-import { alpha, mix, placeInk, plainInk, plateInk, TROUBLE_ICON, troubleColor, type Floats, type Looks } from './ink';
+import {
+  alpha,
+  diffInk,
+  findingInk,
+  mix,
+  placeInk,
+  plainInk,
+  plateInk,
+  TROUBLE_ICON,
+  troubleColor,
+  type Floats,
+  type Looks,
+} from './ink';
 import { listed, type Labels, type Offer } from './labels';
 import { REGION_PAD } from './regions';
 import type { Palette } from './renderer';
@@ -20,9 +33,17 @@ export interface GroupBuffers {
   box: Floats;
 }
 
+/** What is told of a group besides its figures. */
+interface Told {
+  /** How many findings are about it and about what is folded away in it. */
+  findings: number;
+  diff: DiffMark | undefined;
+}
+
 export function drawGroup(
   n: GraphNode,
   rect: Rect,
+  told: Told,
   looks: Looks,
   p: Palette,
   view: View,
@@ -32,7 +53,7 @@ export function drawGroup(
   const g = n.group;
   if (g === undefined) return;
   const out = looks.focus !== undefined && !looks.focus.has(n.id);
-  const opacity = out ? 0.25 : 1;
+  const opacity = out ? 0.25 : looks.diff !== undefined && told.diff === undefined ? 0.45 : 1;
   const { part } = blameOf(n);
   const loud = part === 'culprit' || part === 'accused';
   const color = troubleColor(troubleIn(n, looks.window), p);
@@ -52,7 +73,7 @@ export function drawGroup(
   const scale = view.zoom;
   if (!g.open)
     labels.obstacle(n.id, (rect.x - view.x) * scale, (rect.y - view.y) * scale, rect.w * scale, rect.h * scale);
-  words(n, rect, looks, p, labels, opacity, view.zoom, fill);
+  words(n, rect, told, looks, p, labels, opacity, view.zoom, fill);
 }
 
 interface Line {
@@ -70,6 +91,7 @@ const MARGIN = 7;
 function words(
   n: GraphNode,
   rect: Rect,
+  told: Told,
   looks: Looks,
   p: Palette,
   labels: Labels,
@@ -104,7 +126,7 @@ function words(
     return;
   }
   const room = { w: rect.w * zoom - 2 * MARGIN, h: rect.h * zoom - 2 * MARGIN };
-  const lines = linesOf(n, looks, p);
+  const lines = [...linesOf(n, looks, p), ...notesOf(told, p)];
   // A box too small for its name has it below, as a node has.
   if (room.h < lines[0]!.high || room.w < 60) {
     const { key, words: name, ink, weight } = lines[0]!;
@@ -215,6 +237,30 @@ function linesOf(n: GraphNode, looks: Looks, p: Palette): Line[] {
       high: 17,
     });
   }
+  return lines;
+}
+
+/** What is noticed of a group, and how it differs from another time. */
+function notesOf(told: Told, p: Palette): Line[] {
+  const lines: Line[] = [];
+  if (told.diff !== undefined)
+    lines.push({
+      key: 'd',
+      words: told.diff.words,
+      shorter: [told.diff.words.replace(' changed', '~')],
+      ink: diffInk(told.diff, p),
+      weight: 1500,
+      high: 24,
+    });
+  if (told.findings > 0)
+    lines.push({
+      key: 'k',
+      words: told.findings === 1 ? '1 finding' : `${told.findings} findings`,
+      shorter: [String(told.findings)],
+      ink: findingInk(p),
+      weight: 500,
+      high: 22,
+    });
   return lines;
 }
 

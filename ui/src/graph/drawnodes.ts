@@ -2,9 +2,12 @@ import type { GraphNode, NodeKind } from '../api/types';
 import { duration, rate } from '../base/format';
 import type { Point } from '../base/geometry';
 import { errorShare, signalsOf, throttledShare } from '../model/graph';
+import type { DiffMark } from '../model/diff';
 import type { Part, Trouble } from '../model/trouble';
 import type { View } from './camera';
 import {
+  diffInk,
+  findingInk,
   mix,
   nodeRadius,
   nodeScale,
@@ -35,6 +38,10 @@ export interface NodeState {
   /** Its part in what is wrong. */
   part: Part;
   trouble: Trouble | undefined;
+  /** How many findings are about it. */
+  findings: number;
+  /** How it differs from another time. */
+  diff: DiffMark | undefined;
 }
 
 /** Draws a node; answers whether it moves by itself. */
@@ -57,16 +64,26 @@ export function drawNode(
   const chosen = n.id === looks.selectedNode;
   const near = n.id === looks.hoverNode;
   const faded = looks.focus !== undefined && !looks.focus.has(n.id);
+  const same = looks.diff !== undefined && state.diff === undefined;
   const color = troubleColor(state.trouble, p);
-  const well = n.health === 'idle' ? p.idle : n.kind === 'service' ? p.ok : mix(p.ok, p.ink3, 0.5);
+  const ghost = n.ghost === true;
+  const well = ghost
+    ? p.ink3
+    : state.diff?.change === 'added'
+      ? p.accent
+      : n.health === 'idle'
+        ? p.idle
+        : n.kind === 'service'
+          ? p.ok
+          : mix(p.ok, p.ink3, 0.5);
   const ring = loud ? color : victim ? p.victim : well;
   const body = culprit ? mix(color, p.node, 0.06) : loud ? mix(p.node, color, 0.2) : p.node;
-  const halo = faded ? 0 : culprit ? 1 : loud ? 0.6 : near ? 0.4 : 0;
+  const halo = faded || same ? 0 : culprit ? 1 : loud ? 0.6 : near ? 0.4 : 0;
   // What a victim passes on is no error of its own.
   const errors = victim ? 0 : errorShare(s);
   const throttled = victim ? 0 : throttledShare(s);
-  const ringKind = victim ? VICTIMS_RING : state.trouble === undefined ? 0 : RING[state.trouble];
-  out.push(at.x, at.y, radius, KIND[n.kind], ...body, ...ring, errors, throttled, halo, faded ? 0.16 : 1);
+  const ringKind = victim || ghost ? VICTIMS_RING : state.trouble === undefined ? 0 : RING[state.trouble];
+  out.push(at.x, at.y, radius, KIND[n.kind], ...body, ...ring, errors, throttled, halo, faded ? 0.16 : same ? 0.4 : 1);
   out.push(chosen ? 1 : 0, young && !faded ? 0.9 : 0, ringKind, culprit ? 1 : 0);
 
   if (!labels.near(at)) return (loud && !faded) || young;
@@ -103,11 +120,38 @@ export function drawNode(
         ),
     weight,
     leastZoom: culprit ? 0 : strong || victim ? 0.1 : 0.24,
-    opacity: faded ? 0.22 : 1,
+    opacity: faded ? 0.22 : same ? 0.5 : 1,
     owner: n.id,
     whole: culprit,
     spot: culprit ? around(at, radius * scale, n.name, view.zoom, [under, over]) : listed([under, over]),
   });
+  const aside = (radius * scale + 9) / view.zoom;
+  if (state.findings > 0)
+    labels.offer({
+      key: `k${n.id}`,
+      words: state.findings > 1 ? String(state.findings) : '',
+      ink: findingInk(p),
+      weight: 380,
+      leastZoom: 0.1,
+      opacity: faded ? 0.22 : 1,
+      owner: n.id,
+      spot: listed(
+        [aside, -aside].flatMap((dx) =>
+          [-0.75, 0.75].map((dy) => ({ at: { x: at.x + dx, y: at.y }, scaledY: dy * radius, fixedY: 0 })),
+        ),
+      ),
+    });
+  if (state.diff !== undefined)
+    labels.offer({
+      key: `d${n.id}`,
+      words: state.diff.words,
+      ink: diffInk(state.diff, p),
+      weight: 1500,
+      leastZoom: 0.05,
+      opacity: faded ? 0.22 : 1,
+      owner: n.id,
+      spot: around(at, radius * scale, state.diff.words, view.zoom, [over, under]),
+    });
   if (s.rate > 0 && view.zoom >= 0.5)
     labels.offer({
       key: `n${n.id}`,

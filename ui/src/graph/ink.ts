@@ -1,6 +1,7 @@
 import type { GraphNode, Health } from '../api/types';
 import { alpha, css, mix, type RGBA } from '../base/color';
 import { signalsOf } from '../model/graph';
+import type { DiffMark, DiffMarks, Tone } from '../model/diff';
 import type { Trouble } from '../model/trouble';
 import type { Icon, Ink } from './atlas';
 import type { Palette } from './renderer';
@@ -21,6 +22,8 @@ export interface Looks {
   edgeLabels: boolean;
   /** Only what is unwell is drawn, and what it hurts. */
   hideHealthy: boolean;
+  /** What is not as it was in another time: all else is faded. */
+  diff: DiffMarks | undefined;
 }
 
 export const SANS = 'ui-sans-serif, "Inter", "SF Pro Text", "Segoe UI", system-ui, "Liberation Sans", sans-serif';
@@ -88,6 +91,17 @@ export function healthColor(h: Health, p: Palette): RGBA {
 
 export function troubleColor(t: Trouble | undefined, p: Palette): RGBA {
   return t === 'slow' ? p.degraded : t === 'throttled' ? p.throttled : t === 'cut_off' ? p.cutoff : p.failing;
+}
+
+/** The plate of what is not as it was. */
+export function diffInk(m: DiffMark, p: Palette): Ink {
+  const color: Record<Tone, RGBA> = { added: p.accent, gone: p.ink3, worse: p.degraded, better: p.ok, other: p.ink2 };
+  return plateInk(p, color[m.tone]);
+}
+
+/** The mark of what is noticed about a thing: quiet, for it is no trouble. */
+export function findingInk(p: Palette): Ink {
+  return { font: fontOf(600, 11), color: inCss(p.ink), plate: inCss(p.node), rim: inCss(p.ink2), icon: 'glass' };
 }
 
 export const TROUBLE_ICON: Readonly<Record<Trouble, Icon>> = {

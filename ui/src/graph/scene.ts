@@ -2,6 +2,7 @@ import type { GraphEdge, GraphNode } from '../api/types';
 import type { Curve, Point, Rect } from '../base/geometry';
 import type { GraphModel } from '../model/graph';
 import { blameOf, isUnwell, partOfEdge, troubleOf } from '../model/trouble';
+import { noticed, type Noticed } from '../model/findings';
 import { wakeOf, type Wake } from '../model/wake';
 import type { Area } from './area';
 import type { View } from './camera';
@@ -32,7 +33,8 @@ export class Scene {
   readonly labels = new Labels();
   private readonly edges = new EdgeDrawer();
   private wake: Wake = { edges: new Set(), apart: [] };
-  private wakeAt = -1;
+  private noted: Noticed = { nodes: new Map(), edges: new Map() };
+  private wakeAt = '';
   private readonly words = new Map<string, { text: string; until: number }>();
   private readonly buffers: Record<Layer, Floats> = {
     ground: new Floats(),
@@ -97,9 +99,11 @@ export class Scene {
     const lit = litEdges(model, looks);
     const newborn = new Set<string>();
     const hidden = looks.hideHealthy ? healthy(model) : undefined;
-    if (this.wakeAt !== model.version) {
-      this.wakeAt = model.version;
+    const at = `${model.version} ${model.time}`;
+    if (this.wakeAt !== at) {
+      this.wakeAt = at;
       this.wake = wakeOf(model);
+      this.noted = noticed(model);
     }
     let moves = false;
     this.edges.weigh(model.edges, looks.window);
@@ -118,7 +122,12 @@ export class Scene {
         this.edges.draw(
           e,
           c,
-          { strength, isNew, inWake, part: partOfEdge(e, model) },
+          {
+            ...{ strength, isNew, inWake, part: partOfEdge(e, model) },
+            findings: this.noted.edges.get(e.id)?.length ?? 0,
+            diff: looks.diff?.edges.get(e.id),
+            unused: model.time - e.last_seen,
+          },
           looks,
           p,
           buffers,
@@ -134,7 +143,8 @@ export class Scene {
       const rect = this.rects.get(n.id);
       const at = this.places.get(n.id);
       if (n.group !== undefined) {
-        if (rect !== undefined) drawGroup(n, rect, looks, p, view, this.buffers, this.labels);
+        const told = { findings: this.noted.nodes.get(n.id)?.length ?? 0, diff: looks.diff?.nodes.get(n.id) };
+        if (rect !== undefined) drawGroup(n, rect, told, looks, p, view, this.buffers, this.labels);
       } else if (at !== undefined) moves = this.node(n, at, newborn.has(n.id), looks, p, view, figures) || moves;
     }
     for (const [victim, cause] of this.wake.apart) {
@@ -164,7 +174,11 @@ export class Scene {
     view: View,
     figures: (key: string, make: () => string) => string,
   ): boolean {
-    const state = { at, young, part: blameOf(n).part, trouble: troubleOf(n, looks.window) };
+    const state = {
+      ...{ at, young, part: blameOf(n).part, trouble: troubleOf(n, looks.window) },
+      findings: this.noted.nodes.get(n.id)?.length ?? 0,
+      diff: looks.diff?.nodes.get(n.id),
+    };
     return drawNode(n, state, looks, p, view, this.buffers.node, this.labels, figures);
   }
 
@@ -181,6 +195,7 @@ export class Scene {
 }
 
 function strengthOf(e: GraphEdge, looks: Looks, lit: ReadonlySet<string> | undefined): number {
+  if (looks.diff !== undefined && !looks.diff.edges.has(e.id) && lit?.has(e.id) !== true) return 0.3;
   if (looks.focus !== undefined && !(looks.focus.has(e.source) && looks.focus.has(e.target))) return 0.08;
   return lit === undefined ? 1 : lit.has(e.id) ? 1.5 : 0.38;
 }

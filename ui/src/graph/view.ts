@@ -1,5 +1,7 @@
 import type { Point, Rect } from '../base/geometry';
 import { onFrame, type PaintHandle } from '../base/frames';
+import type { GraphDiff } from '../api/timetypes';
+import { diffMarks } from '../model/diff';
 import type { Change, GraphModel } from '../model/graph';
 import { AREA_MARGIN } from './area';
 import { Arranger } from './arranger';
@@ -64,6 +66,7 @@ export class MapView {
     window: '10s',
     edgeLabels: false,
     hideHealthy: false,
+    diff: undefined,
   };
   /** The scene's buffers are older than the model, the looks or the places. */
   private stale = true;
@@ -78,6 +81,7 @@ export class MapView {
   private cameraTimer: ReturnType<typeof setTimeout> | undefined;
   private unfolded = '';
   private sought: string | undefined;
+  private compared: GraphDiff | undefined;
 
   constructor(
     private readonly host: HTMLElement,
@@ -126,9 +130,17 @@ export class MapView {
     this.canvas.remove();
   }
 
+  /** Shows what is not as it was in another time, and all else more faintly; undefined shows all alike. */
+  compare(d: GraphDiff | undefined): void {
+    this.compared = d;
+    this.setLooks({ diff: d === undefined ? undefined : diffMarks(d, this.model) });
+  }
+
   /** The model changed. */
   changed(change: Change): void {
     if (change.shape) this.arranger.ask();
+    // What was folded away may be shown now.
+    if (change.shape && this.compared !== undefined) this.compare(this.compared);
     this.refresh();
   }
 

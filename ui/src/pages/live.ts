@@ -1,7 +1,8 @@
 import { effect, signal } from '@preact/signals';
 import { fetchGraph } from '../api/client';
 import { openStream, viewportQuery, type StreamState } from '../api/stream';
-import type { Graph } from '../api/types';
+import type { MeshEvent } from '../api/timetypes';
+import type { Graph, GraphEdge, GraphNode } from '../api/types';
 import { GraphModel, type Change } from '../model/graph';
 import { mapWindow, param, range } from '../widgets/route';
 
@@ -24,6 +25,12 @@ export const loaded = signal(false);
  * The graph, for a component, a computed signal or an effect that reads it: each runs again when the graph changes. Code
  * that runs on an event reads `graph`.
  */
+/** What has happened while the page was open, the newest last. */
+export const recent = signal<readonly MeshEvent[]>([]);
+const MOST_RECENT = 500;
+/** A past range is asked for, and what is shown is still of another time. */
+export const reading = signal(false);
+
 export function useGraph(): GraphModel {
   return current.value.graph;
 }
@@ -39,6 +46,11 @@ export function onGraphChange(f: Listener): () => void {
 function announce(c: Change): void {
   current.value = { graph };
   for (const f of listeners) f(c);
+}
+
+/** Shows nodes and edges that are not in the graph, instead of those that were shown so before. */
+export function haunt(nodes: readonly GraphNode[], edges: readonly GraphEdge[]): void {
+  announce(graph.setGhosts(nodes, edges));
 }
 
 const retries = signal(0);
@@ -71,9 +83,12 @@ export function followGraph(): void {
     time = nextTime;
     asked = view.toString();
     stop?.();
-    if (!sameTime) loaded.value = false;
+    // From one past range to the next the picture stays until the other is there: so play does not flicker.
+    if (!sameTime && (r === undefined || graph.origin === 'live')) loaded.value = false;
+    reading.value = r !== undefined;
     pastError.value = undefined;
     const take = (g: Graph): void => {
+      reading.value = false;
       const c = graph.reset(g);
       folds.value = g.nodes.some((n) => n.group !== undefined);
       loaded.value = true;
@@ -86,6 +101,9 @@ export function followGraph(): void {
           const c = graph.apply(d);
           if (c !== undefined) announce(c);
         },
+        happened: (events) => {
+          recent.value = [...recent.peek(), ...events].slice(-MOST_RECENT);
+        },
         state: (s) => {
           // To look elsewhere is not to lose the connection.
           if (s.kind !== 'connecting' || !loaded.value) connection.value = s;
@@ -96,7 +114,9 @@ export function followGraph(): void {
     const abort = new AbortController();
     stop = () => abort.abort();
     fetchGraph(r, view, abort.signal).then(take, (e: unknown) => {
-      if (!abort.signal.aborted) pastError.value = e instanceof Error ? e.message : String(e);
+      if (abort.signal.aborted) return;
+      reading.value = false;
+      pastError.value = e instanceof Error ? e.message : String(e);
     });
   });
 }

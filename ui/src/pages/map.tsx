@@ -7,6 +7,7 @@ import { duration, percent, rate, when } from '../base/format';
 import type { Point } from '../base/geometry';
 import { MapView, type Hit } from '../graph/view';
 import { errorShare, signalsOf, tellingFigure } from '../model/graph';
+import { findingsOf, findingWords } from '../model/findings';
 import { blameOf, errorsToBlame } from '../model/trouble';
 import { useKeys } from '../widgets/keys';
 import { EdgeMark, NodeMark, Sign, TROUBLE_WORDS } from '../widgets/mark';
@@ -15,11 +16,13 @@ import { go, href, mapWindow, param, patch, range } from '../widgets/route';
 import { HowToSend } from '../widgets/connect';
 import { Failure, Incomplete, Loading, Nothing } from '../widgets/states';
 import { colors } from '../widgets/theme';
+import { comparison } from './compare';
 import { Compass } from './compass';
 import { connection, graph, loaded, onGraphChange, opened, pastError, retryPast, useGraph } from './live';
 import { MapPanel } from './mappanel';
 import { MapTable } from './maptable';
 import { MiniMap } from './minimap';
+import { SidePanel, sideOf, type Side } from './sidepanel';
 import { TimeStrip } from './timestrip';
 
 // The page itself asks a few questions of the graph, and must not render four times a second for them: a computed
@@ -47,7 +50,9 @@ export function MapPage(): JSX.Element {
   const node = param('node');
   const edge = param('edge');
   const focus = Number(param('focus') ?? 0);
-  const hasPanel = selectionKnown.value;
+  const selected = selectionKnown.value;
+  const side = selected ? undefined : sideOf();
+  const hasPanel = selected || side !== undefined;
   const empty = nothingKnown.value;
 
   useEffect(() => {
@@ -90,6 +95,7 @@ export function MapPage(): JSX.Element {
   }, [broken === undefined]);
 
   useSignalEffect(() => view.current?.setPalette(colors()));
+  useSignalEffect(() => view.current?.compare(comparison.value.diff));
 
   useEffect(() => {
     const v = view.current;
@@ -126,7 +132,11 @@ export function MapPage(): JSX.Element {
     ArrowRight: (e) => (e.shiftKey ? view.current?.panBy(-80, 0) : step(1, 0)),
     ArrowUp: (e) => (e.shiftKey ? view.current?.panBy(0, 80) : step(0, -1)),
     ArrowDown: (e) => (e.shiftKey ? view.current?.panBy(0, -80) : step(0, 1)),
-    Escape: () => (focus > 0 ? patch({ focus: undefined }) : patch({ node: undefined, edge: undefined })),
+    Escape: () => {
+      if (focus > 0) patch({ focus: undefined });
+      else if (selected) patch({ node: undefined, edge: undefined });
+      else patch({ side: undefined, event: undefined });
+    },
     Enter: () => node !== undefined && go(href('/service', { id: node })),
     f: () => toggleFocus(node, focus),
     0: () => view.current?.fit(),
@@ -193,7 +203,8 @@ export function MapPage(): JSX.Element {
           <Tip hit={hover.hit} at={hover.at} />
         </>
       ) : null}
-      {hasPanel ? (
+      {side !== undefined && failed === undefined && loaded.value ? <SidePanel side={side} /> : null}
+      {selected ? (
         <MapPanel
           node={node}
           edge={edge}
@@ -253,6 +264,18 @@ function Tools(p: { view: { current: MapView | undefined } }): JSX.Element {
           Table
         </Toggle>
       </div>
+      <div class="tool-group words asks">
+        <SideToggle side="findings" title="What is noticed: why an edge is missing or wrong">
+          Findings
+          <FindingsCount />
+        </SideToggle>
+        <SideToggle side="events" title="What happened to the mesh">
+          Events
+        </SideToggle>
+        <SideToggle side="diff" title="What is not as it was in another time">
+          Compare
+        </SideToggle>
+      </div>
       {range.value === undefined ? (
         <Segments
           label="Figures over the last"
@@ -263,6 +286,34 @@ function Tools(p: { view: { current: MapView | undefined } }): JSX.Element {
       ) : null}
     </div>
   );
+}
+
+function SideToggle(p: { side: Side; title: string; children: ComponentChildren }): JSX.Element {
+  const pressed = param('side') === p.side;
+  return (
+    <button
+      type="button"
+      title={p.title}
+      aria-pressed={pressed}
+      onClick={() =>
+        patch({
+          side: pressed ? undefined : p.side,
+          event: undefined,
+          node: undefined,
+          edge: undefined,
+          focus: undefined,
+        })
+      }
+    >
+      {p.children}
+    </button>
+  );
+}
+
+const findingsKnown = computed(() => useGraph().findings.length);
+
+function FindingsCount(): JSX.Element | null {
+  return findingsKnown.value === 0 ? null : <b class="count">{findingsKnown.value}</b>;
 }
 
 /** A button that sets a parameter of the address, or takes it away. */
@@ -304,6 +355,9 @@ function Legend(): JSX.Element {
         <li>
           <Sign part="accused" trouble="failing" label="" />
           hollow: unwell, and nothing says why
+        </li>
+        <li>
+          <Icon name="search" /> a finding: why something is missing or wrong here
         </li>
       </ul>
       <p>
@@ -359,6 +413,11 @@ function Tip(p: { hit: Hit; at: Point }): JSX.Element | null {
       </strong>
       <small>{small}</small>
       {of.judgement !== undefined ? <p class="tip-says">{of.judgement.says}</p> : null}
+      {findingsOf(graph, of.id).map((f) => (
+        <p key={f.kind + f.subject} class="tip-says">
+          {findingWords(f.kind)}
+        </p>
+      ))}
       {n?.group?.worst !== undefined ? <p class="tip-says">{n.group.worst.judgement.says}</p> : null}
       {s.rate > 0 ? (
         <dl>
@@ -379,9 +438,11 @@ function Tip(p: { hit: Hit; at: Point }): JSX.Element | null {
         </dl>
       ) : (
         <small>
-          {n !== undefined && graph.incoming(n.id).length === 0
-            ? 'calls others; nothing calls it'
-            : 'no traffic in this window'}
+          {of.ghost === true
+            ? 'gone: it was there in the time compared with'
+            : n !== undefined && graph.incoming(n.id).length === 0
+              ? 'calls others; nothing calls it'
+              : 'no traffic in this window'}
         </small>
       )}
     </div>

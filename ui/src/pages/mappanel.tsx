@@ -8,6 +8,7 @@ import { GoldenSignals, useWitness } from '../widgets/golden';
 import { EdgeMark, NodeMark } from '../widgets/mark';
 import { Icon, Link } from '../widgets/parts';
 import { mapWindow, patch } from '../widgets/route';
+import { FindingsHere } from './findings';
 import { GroupPanel } from './grouppanel';
 import { Judged } from './judged';
 import { useGraph } from './live';
@@ -131,6 +132,7 @@ function NodePanel(p: {
         </p>
       </Head>
       <Judged of={n} />
+      <FindingsHere id={n.id} />
       <GoldenSignals select={select} exemplars={exemplars} height={84} />
       <EdgeList title="Called by" edges={into} end="source" />
       <EdgeList title="Calls" edges={out} end="target" />
@@ -171,6 +173,7 @@ function EdgePanel(p: { e: GraphEdge }): JSX.Element | null {
         }
       />
       <Judged of={e} />
+      <FindingsHere id={e.id} />
       {e.throttled_by.length > 0 ? (
         <p class="notice throttled">
           Throttled by{' '}

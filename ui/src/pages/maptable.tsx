@@ -48,7 +48,11 @@ export function MapTable(): JSX.Element {
                 </th>
                 <td>
                   <NodeMark n={n} window={window} />{' '}
-                  {blameOf(n).part === 'well' ? n.health : TROUBLE_WORDS[troubleIn(n, window) ?? 'failing']}
+                  {n.ghost === true
+                    ? 'gone'
+                    : blameOf(n).part === 'well'
+                      ? n.health
+                      : TROUBLE_WORDS[troubleIn(n, window) ?? 'failing']}
                 </td>
                 <td title={n.judgement?.says}>{partWords(n, name)}</td>
                 <td class="num">{rate(s.rate)}</td>

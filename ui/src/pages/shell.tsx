@@ -200,6 +200,8 @@ const HELP: [string, [string, string][]][] = [
       ['↵', 'open the selected service'],
       ['0', 'show all'],
       ['+ −', 'nearer, further'],
+      ['p', 'play the past, pause'],
+      ['[ ]', 'a step back, a step on'],
     ],
   ],
   [

@@ -86,6 +86,8 @@ const ICONS = {
   lock: 'M4 7.2h8v6H4zM5.6 7V5.2a2.4 2.4 0 0 1 4.8 0V7',
   arrow: 'M3 8h10M9 4l4 4-4 4',
   history: 'M2.6 8a5.4 5.4 0 1 0 1.6-3.9M2.5 2.4v2.5H5M8 5v3.2l2.2 1.4',
+  play: 'M5 3.2v9.6L12.6 8Z',
+  pause: 'M5.4 3.5v9M10.6 3.5v9',
   help: 'M6 6.1a2 2 0 1 1 2.9 1.8c-.6.3-.9.7-.9 1.4M8 11.6v.1M8 1.8a6.2 6.2 0 1 0 0 12.4A6.2 6.2 0 0 0 8 1.8Z',
 } as const;
 export type IconName = keyof typeof ICONS;
