@@ -13,6 +13,7 @@ import (
 
 	"github.com/binnacle-mesh/binnacle/internal/api/binnacle"
 	"github.com/binnacle-mesh/binnacle/internal/query"
+	"github.com/binnacle-mesh/binnacle/telemetry"
 )
 
 // dialect is our API over the rooms of s. Of traces it knows nothing.
@@ -20,7 +21,7 @@ func (s *surfaces) dialect() *binnacle.Dialect {
 	s.t.Helper()
 	d, err := binnacle.New(binnacle.Deps{
 		Query: query.New(nil, s.graph, s.past, query.DefaultLimits()), Quotas: func() binnacle.Quotas { return binnacle.Quotas{} },
-		Status: func() binnacle.Status { return binnacle.Status{} }, ConfigSchema: []byte("{}"), MaxStreams: 1, MaxStreamsPerAddress: 1,
+		Status: func() binnacle.Status { return binnacle.Status{} }, Findings: func() []telemetry.Finding { return nil }, ConfigSchema: []byte("{}"), MaxStreams: 1, MaxStreamsPerAddress: 1,
 		Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Now: func() time.Time { return s.now },
 	})
 	if err != nil {
