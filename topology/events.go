@@ -198,7 +198,7 @@ func (t *Topology) dependency(e *edge, how string) telemetry.GraphEvent {
 		Kind: telemetry.EventDependency, At: e.first, Service: src.drawnID(), Nodes: []string{src.drawnID(), dst.drawnID()}, Edges: []string{t.drawnID(e)},
 		Says: fmt.Sprintf("%s calls %s %s", src.drawnID(), dst.drawnID(), how),
 		Evidence: []string{
-			fmt.Sprintf("the first request came at %s", moment(e.first)),
+			"the first request came at " + moment(e.first),
 			fmt.Sprintf("%d requests since, of which %d failed, over %s", total.Requests, total.Errors, e.protocol),
 		},
 	}

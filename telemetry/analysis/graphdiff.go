@@ -177,7 +177,7 @@ func CompareGraphs(before, after *telemetry.GraphRange) GraphDiff {
 // merge calls both for each of two sorted lists' elements, with -1 for the one that a list does not have.
 func merge(n, m int, compare func(i, k int) int, both func(i, k int)) {
 	for i, k := 0, 0; i < n || k < m; {
-		order := 0
+		var order int
 		switch {
 		case i == n:
 			order = 1

@@ -209,8 +209,8 @@ func TestChanceIsExact(t *testing.T) {
 	choose := func(n, k int64) *big.Rat { return new(big.Rat).SetInt(new(big.Int).Binomial(n, k)) }
 	rng := rand.New(rand.NewPCG(3, 4))
 	for range 300 {
-		a, n := rng.Int64N(12), int64(0)
-		n = a + rng.Int64N(40)
+		a := rng.Int64N(12)
+		n := a + rng.Int64N(40)
 		b := rng.Int64N(12)
 		m := b + rng.Int64N(40)
 		if n == 0 || m == 0 || a+b == 0 || a+b == n+m {

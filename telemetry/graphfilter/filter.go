@@ -131,7 +131,7 @@ func Apply(g *telemetry.Graph, window string, find, hide *Filter) *telemetry.Gra
 	byEdges := find != nil && find.edges
 	lonely := hide != nil && hide.edges
 	for i := range g.Nodes {
-		if nodes[i] && (left[i] > 0 || !byEdges && !(lonely && had[i])) {
+		if nodes[i] && (left[i] > 0 || !byEdges && (!lonely || !had[i])) {
 			out.Nodes = append(out.Nodes, g.Nodes[i])
 		} else {
 			nodes[i] = false

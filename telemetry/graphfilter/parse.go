@@ -170,7 +170,7 @@ func (p *parser) test() (expression, error) {
 	}
 	t := test{operand: o, op: p.token}
 	if p.quoted || !slices.Contains([]string{"=", "!=", ">", ">=", "<", "<=", "*=", "^=", "$=", "!*=", "!^=", "!$="}, t.op) {
-		return nil, p.fail(fmt.Sprintf("%s is compared with something: = != > >= < <= are missing", name))
+		return nil, p.fail(name + " is compared with something: = != > >= < <= are missing")
 	}
 	p.next()
 	if p.err != nil || p.token == "" && !p.quoted || !p.quoted && operatorAt(p.token) != "" {
@@ -186,7 +186,7 @@ func (p *parser) test() (expression, error) {
 	case err != nil || math.IsNaN(v):
 		return nil, p.fail(fmt.Sprintf("%s is a number, and %q is none", name, p.token))
 	case len(t.op) > 1 && t.op != "!=" && t.op != ">=" && t.op != "<=":
-		return nil, p.fail(fmt.Sprintf("%s is a number: compare it by = != > >= < <=", name))
+		return nil, p.fail(name + " is a number: compare it by = != > >= < <=")
 	}
 	t.number = v
 	p.next()

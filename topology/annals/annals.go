@@ -58,7 +58,7 @@ type Annals struct {
 	pairs         map[uint64]*Pair
 	nodes         map[uint64]*member
 	events        []telemetry.GraphEvent // as they were told
-	since         int64             // Unix ns: events before it may have been forgotten
+	since         int64                  // Unix ns: events before it may have been forgotten
 	stats         Stats
 
 	hour int64 // which the budget is of

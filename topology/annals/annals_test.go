@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"strconv"
 	"testing"
 	"time"
 
@@ -156,7 +157,7 @@ func TestNewsHasABudget(t *testing.T) {
 		t.Errorf("%d of one are told", told)
 	}
 	for i := range 1000 {
-		if c.a.Afford(fmt.Sprint(i)) {
+		if c.a.Afford(strconv.Itoa(i)) {
 			told++
 		}
 	}

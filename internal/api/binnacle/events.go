@@ -2,7 +2,7 @@ package binnacle
 
 import (
 	"encoding/binary"
-	"fmt"
+	"encoding/hex"
 	"net/http"
 	"slices"
 	"strings"
@@ -95,7 +95,7 @@ func eventKinds() string {
 
 func writeEventObject(j *jsonout.Writer, e *telemetry.GraphEvent) {
 	j.Open('{')
-	j.Field("id", fmt.Sprintf("%x", binary.BigEndian.AppendUint64(nil, e.ID())))
+	j.Field("id", hex.EncodeToString(binary.BigEndian.AppendUint64(nil, e.ID())))
 	j.Key("time").Millisecond(e.At)
 	j.Field("kind", e.Kind.String())
 	j.Field("service", e.Service)
