@@ -99,6 +99,9 @@ func (t *Topology) answersSeen() {
 		if a == nil {
 			a = &answer{} // it has ended
 		}
+		if d.book.Told(findings.ServiceRenamed, k.called.drawnID()) {
+			continue
+		}
 		o := findings.Reused(t.answerOf(k, a))
 		best.add(&o)
 	}
@@ -110,7 +113,8 @@ func (t *Topology) answerOf(k answerKey, a *answer) *findings.Answer {
 	out := &findings.Answer{
 		Called: k.called.drawnID(), Answering: k.answering.drawnID(), CalledName: k.called.key.Name, AnsweringName: k.answering.key.Name,
 		Address: a.address, Lately: a.lately, Total: a.total, CalledLately: float64(recent.In[telemetry.ServerSpan]),
-		CalledReports: k.called.noticed.traced(t.now) && k.called.noticed.spans.last > t.now-max(1_000_000_000, k.called.noticed.spans.usual),
+		CalledReports:    k.called.noticed.sendsSpans(t.now),
+		AnsweringReports: k.answering.noticed.sendsSpans(t.now),
 	}
 	for _, c := range a.callers {
 		out.Callers = append(out.Callers, c.key.Name)

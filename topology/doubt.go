@@ -43,7 +43,11 @@ type tally struct {
 }
 
 // told is how many requests each witness told of in a window to which the edge has been advanced.
-func (e *edge) told(w signal.Window) (n findings.Seen) {
+func (e *edge) told(w signal.Window) findings.Seen {
+	return e.seen(func(a *signal.Acc) uint64 { return a.Requests(w) })
+}
+
+func (e *edge) seen(count func(*signal.Acc) uint64) (n findings.Seen) {
 	for slot, a := range e.acc {
 		if a == nil {
 			continue
@@ -51,9 +55,24 @@ func (e *edge) told(w signal.Window) (n findings.Seen) {
 		if slot == aloneSlot {
 			slot = int(telemetry.ServerSpan)
 		}
-		n[slot] += a.Requests(w)
+		n[slot] += count(a)
 	}
 	return n
+}
+
+// totals is what was told of a service up to a look: of what came to it, and what it made.
+type totals struct{ in, out findings.Seen }
+
+// since is what was told between two looks; ok is false where an edge went meanwhile, with all that was counted on it. The sums of a window would not do: one of a second that is looked at every
+// second holds two batches of a sender that sends every second, or one, for as long as their phases happen to be so.
+func (now *totals) since(before *totals, to *tally) (ok bool) {
+	for w := range now.in {
+		if now.in[w] < before.in[w] || now.out[w] < before.out[w] {
+			return false
+		}
+		to.in[w], to.out[w] = uint32(now.in[w]-before.in[w]), uint32(now.out[w]-before.out[w]) //nolint:gosec // of a second or two
+	}
+	return true
 }
 
 // noticeDue looks at the services whose turn came after the time before.
@@ -108,13 +127,18 @@ func (t *Topology) notice(n *node) {
 	*last = tally{at: t.now}
 	k.look = (k.look + 1) % recentLooks
 	var ten findings.Traffic
+	var all totals
 	k.inStep, k.compared = 0, 0
 	for _, e := range n.in {
-		t.noticeEdge(n, e, true, last, &ten)
+		t.noticeEdge(n, e, true, last, &ten, &all)
 	}
 	for _, e := range n.out {
-		t.noticeEdge(n, e, false, last, &ten)
+		t.noticeEdge(n, e, false, last, &ten, &all)
 	}
+	if !k.looked || !all.since(&k.totals, last) {
+		*last = tally{}
+	}
+	k.totals, k.looked = all, true
 	for side := range k.begun {
 		k.begun[side] += float64(last.begun[side]) - k.begun[side]/60
 	}
@@ -144,24 +168,26 @@ func (n *node) called(after int64) bool {
 }
 
 // noticeEdge takes in one of the edges of node n, one that leads to it or one that leads away.
-func (t *Topology) noticeEdge(n *node, e *edge, in bool, last *tally, ten *findings.Traffic) {
-	if t.now-e.last > long {
-		return
-	}
+func (t *Topology) noticeEdge(n *node, e *edge, in bool, last *tally, ten *findings.Traffic, all *totals) {
 	s := &t.doubts.service
-	e.advance(t.tick)
-	side, other, to, toTen, count := telemetry.SideServer, e.src, &s.Minute.In, &ten.In, &last.in
+	side, other, to, toTen, toAll := telemetry.SideServer, e.src, &s.Minute.In, &ten.In, &all.in
 	if !in {
-		side, other, to, toTen, count = telemetry.SideClient, e.dst, &s.Minute.Out, &ten.Out, &last.out
+		side, other, to, toTen, toAll = telemetry.SideClient, e.dst, &s.Minute.Out, &ten.Out, &all.out
 	}
 	if e.protocol == telemetry.ProtocolDatabase || e.protocol == telemetry.ProtocolMessaging {
 		return // nobody logs those
 	}
+	for w, n := range e.seen(ever) {
+		toAll[w] += n
+	}
+	if t.now-e.last > long {
+		return
+	}
+	e.advance(t.tick)
 	last.begun[side] += int32(e.begun[side] - e.begunBefore[side]) //nolint:gosec // a second's
 	e.begunBefore[side] = e.begun[side]
-	second, tenSeconds, minute := e.told(signal.Second), e.told(signal.TenSeconds), e.told(signal.Minute)
+	tenSeconds, minute := e.told(signal.TenSeconds), e.told(signal.Minute)
 	for w := range minute {
-		count[w] += uint32(second[w]) //nolint:gosec // a second's
 		toTen[w] += tenSeconds[w]
 		to[w] += minute[w]
 	}

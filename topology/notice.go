@@ -20,6 +20,8 @@ type noticed struct {
 	spans, logs pace
 	looks       [recentLooks]tally // the latest, a second each, or a turn where there are many edges
 	look        int                // where the next is put
+	totals      totals             // at the last look
+	looked      bool               // there was one
 	begun       [2]float64         // of the last minute, about: spans that begin a trace, by side
 	rooted      *rooted            // nil while no call of its began a trace
 	replicas    []replica
@@ -42,6 +44,11 @@ type pace struct {
 
 // traced says that nothing of what is counted now comes from a time in which the service had no tracer.
 func (k *noticed) traced(now int64) bool { return k.untraced == 0 || now-k.untraced > 75e9 }
+
+// sendsSpans says that a service does so now, and had a tracer in the last minute.
+func (k *noticed) sendsSpans(now int64) bool {
+	return k.traced(now) && k.spans.last > now-max(1e9, k.spans.usual)
+}
 
 // paceTerm is how long a term is. What a fault does to the pauses counts as usual after as long at the earliest.
 const paceTerm = int64(10e9)

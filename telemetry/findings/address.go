@@ -28,6 +28,7 @@ type Answer struct {
 	Total                     uint64   // in all
 	CalledLately              float64  // requests that the one who was called answers itself, in the same time
 	CalledReports             bool     // it sends spans, now
+	AnsweringReports          bool     // and so does the other
 	AnsweringIsCalled         bool     // under its own name
 }
 
@@ -38,7 +39,7 @@ func Reused(a *Answer) Opined {
 	case a.Lately < fewAnswers:
 		o.Opinion = Well
 		return o
-	case a.Lately < enoughAnswers || !a.CalledReports || !a.AnsweringIsCalled || a.Lately*answerShare < a.CalledLately:
+	case a.Lately < enoughAnswers || !a.CalledReports || !a.AnsweringReports || !a.AnsweringIsCalled || a.Lately*answerShare < a.CalledLately:
 		return o
 	}
 	o.Opinion = Wrong

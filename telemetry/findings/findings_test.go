@@ -175,13 +175,14 @@ func TestReused(t *testing.T) {
 		"reused":                     {func(*Answer) {}, Wrong},
 		"a canary":                   {func(a *Answer) { a.AnsweringIsCalled = false }, Unsure},
 		"who is called has no spans": {func(a *Answer) { a.CalledReports = false }, Unsure},
+		"who answers is gone":        {func(a *Answer) { a.AnsweringReports = false }, Unsure},
 		"one request":                {func(a *Answer) { a.Lately = 1 }, Unsure},
 		"none any more":              {func(a *Answer) { a.Lately = 0.1 }, Well},
 		"few of many":                {func(a *Answer) { a.CalledLately = 1000 }, Unsure},
 	} {
 		a := &Answer{
 			Called: "shop/reviews", Answering: "shop/pricing", CalledName: "reviews", AnsweringName: "pricing", Callers: []string{"front"}, Lately: 20, Total: 100,
-			CalledLately: 20, CalledReports: true, AnsweringIsCalled: true, Address: "10.0.0.7:9080",
+			CalledLately: 20, CalledReports: true, AnsweringReports: true, AnsweringIsCalled: true, Address: "10.0.0.7:9080",
 		}
 		c.change(a)
 		got := Reused(a)
