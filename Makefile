@@ -24,7 +24,7 @@ FUZZTIME ?= 30s
 
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: demo run test parts chromium test-go test-e2e test-ui test-browser crash attack race bench exam exam-recorded fuzz lint build ui envoy clean help
+.PHONY: demo run test parts chromium test-go test-e2e test-ui test-browser crash attack race bench truth exam exam-recorded fuzz lint build ui envoy clean help
 
 ## demo: build all, start Binnacle with a real Envoy mesh under load beside it, print the address to open
 demo: $(BINARY) $(ENVOY)
@@ -101,6 +101,11 @@ exam-recorded:
 	$(call say,judging recorded incidents)
 	go run ./test/exam -incidents $(or $(RECORDED),../shared/data)
 
+## truth: send a million spans, some late and some lost, to Binnacle and to an OpenTelemetry Collector with the service graph connector, and say how wrong each one's graph is (3 minutes; TRUTH=-spans=100000 is for trying out)
+truth: $(BINARY) bin/collector
+	$(call say,sending the same spans to both)
+	go run ./test/truth -binnacle $(abspath $(BINARY)) -collector $(abspath bin/collector) $(TRUTH)
+
 ## fuzz: every fuzzer for FUZZTIME each
 fuzz:
 	tools/fuzz $(FUZZTIME)
@@ -139,6 +144,10 @@ $(BINARY): $(GO_SOURCES) ui/dist/index.html
 $(FAILING): $(GO_SOURCES) ui/dist/index.html
 	$(call say,building $(FAILING))
 	go build -tags failpoints -ldflags '$(LDFLAGS)' -o $@ ./cmd/binnacle
+
+bin/collector: test/truth/collector/main.go test/truth/collector/go.mod
+	$(call say,building an OpenTelemetry Collector)
+	cd test/truth/collector && go build -o $(abspath $@) .
 
 ui/dist/index.html: $(MODULES) $(UI_SOURCES)
 	$(call say,building the web view)

@@ -59,6 +59,7 @@ var downhill = map[string]string{
 	"test/findings":           "*",
 	"test/load":               "internal/wire internal/pb",
 	"test/bench":              "test/load",
+	"test/truth":              "",
 	"test/crash":              "*",
 	"test/exam":               "internal/demo telemetry topology",
 	"test/attack":             "test/load internal/wire internal/pb",
