@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -54,7 +55,7 @@ type traceContext struct {
 }
 
 // calls are whom each service of the mesh calls, and how often; a database has a dot.
-var faultyCalls = map[string][]struct { //nolint:gochecknoglobals // immutable
+var faultyCalls = map[string][]struct {
 	callee string
 	share  float64
 }{
@@ -106,7 +107,7 @@ func (f *faulty) emit(at int64, i item) {
 	if f.lost > 0 && f.r.IntN(f.lost) == 0 {
 		return
 	}
-	key := i.pod + fmt.Sprint(i.isLog)
+	key := i.pod + strconv.FormatBool(i.isLog)
 	phase, ok := f.phase[key]
 	if !ok {
 		phase = f.r.Int64N(int64(f.flush))

@@ -16,7 +16,7 @@ func (m *Mesh) startEnvoys(ctx context.Context, binary, mesh string, table shop,
 	}
 	inbound := map[string][]int{} // by deployment
 	for i, member := range members {
-		inbound[member.workload.name()] = append(inbound[member.workload.name()], allotted[i].inbound)
+		inbound[member.name()] = append(inbound[member.name()], allotted[i].inbound)
 	}
 	outside := map[string]int{} // by host
 	for _, e := range table.externals {

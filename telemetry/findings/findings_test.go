@@ -1,7 +1,7 @@
 package findings
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -238,7 +238,7 @@ func TestBookIsBounded(t *testing.T) {
 	var b Book
 	for look := range 3 {
 		for i := range maxEntries + 10 {
-			o := Opined{Kind: ClockOff, Opinion: Wrong, Finding: telemetry.Finding{Kind: string(ClockOff), Subject: fmt.Sprint(i)}}
+			o := Opined{Kind: ClockOff, Opinion: Wrong, Finding: telemetry.Finding{Kind: string(ClockOff), Subject: strconv.Itoa(i)}}
 			b.Note(noon+int64(look)*1e9, &o)
 		}
 	}

@@ -74,7 +74,7 @@ func duringAnswers(t *Traffic, r *Rooted) bool {
 func lostBefore(s *Service) (Opinion, telemetry.Finding) {
 	var said, met uint64
 	f := telemetry.Finding{Nodes: []string{s.ID}}
-	names := ""
+	var names []string
 	for i := range s.Callers {
 		p := &s.Callers[i]
 		if p.Protocol == telemetry.ProtocolMessaging || p.Said < someRoots || p.Met*healthyOne > p.Said {
@@ -82,7 +82,7 @@ func lostBefore(s *Service) (Opinion, telemetry.Finding) {
 		}
 		said, met = said+p.Said, met+p.Met
 		f.Edges = append(f.Edges, p.Edge)
-		names += ", " + p.Name
+		names = append(names, p.Name)
 	}
 	begun := s.Settled.Begun
 	if said < 2*someRoots || begun*2 < said-met {
@@ -90,7 +90,7 @@ func lostBefore(s *Service) (Opinion, telemetry.Finding) {
 	}
 	f.Severity = telemetry.SeverityWarning
 	f.Says = fmt.Sprintf("trace headers are lost on the way to %s: of %d calls that %s made of it in %s no span of its own belongs to %d, and %d of its own began a trace",
-		s.Name, said, names[2:], seconds(s.Settled.Seconds), said-met, begun)
+		s.Name, said, some4(names), seconds(s.Settled.Seconds), said-met, begun)
 	f.Remedy = "see that what is between them passes the headers traceparent and tracestate on, and that the tracer of " + s.Name + " reads the form that its callers send (W3C or B3)"
 	return Wrong, f
 }

@@ -72,7 +72,7 @@ func Renamed(before, after *Place, now int64) Opined {
 	f.Remedy = "if that was meant, nothing; what was learned of " + before.Name + " does not count for " + after.Name + ", and dashboards and rules that name the old one see nothing any more"
 	f.Evidence = []string{fmt.Sprintf("both have %d of %d callers (%s) and %d of %d callees (%s)", callers, allCallers, some4(after.Callers), callees, allCallees, some4(after.Callees))}
 	if known {
-		f.Evidence = append(f.Evidence, fmt.Sprintf("%s of the new one's operations have the names of the old one's", percent(operations)))
+		f.Evidence = append(f.Evidence, percent(operations)+" of the new one's operations have the names of the old one's")
 	}
 	return o
 }

@@ -56,7 +56,7 @@ func noTracer(s *Service, m *Mesh) (Opinion, telemetry.Finding) {
 		f.Remedy = "give " + s.Name + " a tracer: an OpenTelemetry SDK or agent, or switch tracing on in its proxy; until then traces have a hole there"
 	}
 	f.Evidence = []string{
-		fmt.Sprintf("in the last minute: %s", witnesses(&s.Minute.In)),
+		"in the last minute: " + witnesses(&s.Minute.In),
 		fmt.Sprintf("%d services send spans", m.Traced),
 	}
 	return Wrong, f

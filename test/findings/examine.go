@@ -36,8 +36,8 @@ func theTrials() []trial {
 		{demo.FlawReplica, "reviews", findings.ReplicaSilent, "shop/reviews", nil, ""},
 		{demo.FlawTwice, "cart", findings.ReportedTwice, "shop/cart", nil, ""},
 		{demo.FlawRenamed, "catalog", findings.ServiceRenamed, "shop/catalog", nil, ""},
-		{demo.FlawAddress, "reviews", findings.AddressReused, "shop/reviews", []findings.Kind{findings.ReplicaSilent},
-			"replica_silent shop/pricing"}, // the pod that had the address is gone
+		// When it is over the pod that had the address is gone.
+		{demo.FlawAddress, "reviews", findings.AddressReused, "shop/reviews", []findings.Kind{findings.ReplicaSilent}, "replica_silent shop/pricing"},
 	}
 }
 
