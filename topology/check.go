@@ -32,6 +32,9 @@ func (t *Topology) checkNodes() error {
 		}
 		live++
 		variants += len(n.variants)
+		if ns.phases[id] != phase(n.hash) {
+			return fmt.Errorf("node %s is looked at when another is", n.key.ID())
+		}
 		if got := ns.byKey[n.key]; got != nodeID(id) { //nolint:gosec // an index
 			return fmt.Errorf("node %s is number %d, and found as %d", n.key.ID(), id, got)
 		}

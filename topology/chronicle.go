@@ -34,16 +34,17 @@ type pastJudgement struct {
 }
 
 // turn changes how something is judged, at now.
-func (c *chronicle) turn(j *judgement, id string, edge bool, to telemetry.Judged, now int64) {
-	if j.Kind != to.Kind || j.Because != to.Because || j.Health != to.Health || j.Since != to.Since {
-		if j.Kind != telemetry.AilmentNone && now > j.from {
+func (c *chronicle) turn(at **judgement, id string, edge bool, to telemetry.Judged, now int64) {
+	from := now
+	if j := *at; j != nil {
+		if j.Kind == to.Kind && j.Because == to.Because && j.Health == to.Health && j.Since == to.Since {
+			from = j.from // it only has other figures
+		} else if now > j.from {
 			c.note(pastJudgement{judgement: *j, id: id, edge: edge, until: now})
 		}
-		j.from = now
 	}
-	j.Judged = to
-	if to.Kind == telemetry.AilmentNone {
-		j.from = 0
+	if *at = nil; to.Kind != telemetry.AilmentNone {
+		*at = &judgement{Judged: to, from: from}
 	}
 }
 
@@ -86,12 +87,12 @@ func (t *Topology) JudgedAt(at time.Time) (j telemetry.Judgements, known bool) {
 		}
 	}
 	for _, id := range v.nodes {
-		if n := t.nodes.list[id]; n != nil && n.judged.Kind != telemetry.AilmentNone && n.judged.from <= when {
+		if n := t.nodes.list[id]; n != nil && n.judged != nil && n.judged.from <= when {
 			j.Nodes[n.drawnID()] = n.judged.Judged
 		}
 	}
 	for _, id := range v.edges {
-		if e := t.edges.list[id]; e != nil && e.judged.Kind != telemetry.AilmentNone && e.judged.from <= when {
+		if e := t.edges.list[id]; e != nil && e.judged != nil && e.judged.from <= when {
 			j.Edges[t.drawnID(e)] = e.judged.Judged
 		}
 	}
@@ -100,13 +101,13 @@ func (t *Topology) JudgedAt(at time.Time) (j telemetry.Judgements, known bool) {
 
 // partWithNode and partWithEdge keep the judgement of one that goes.
 func (t *Topology) partWithNode(n *node) {
-	was := n.judged.Judged
+	was := n.judged.is()
 	t.observant.verdict.past.turn(&n.judged, n.drawnID(), false, telemetry.Judged{}, t.now)
 	t.turned(n.drawnID(), &was, &telemetry.Judged{})
 }
 
 func (t *Topology) partWithEdge(e *edge) {
-	if e.judged.Kind != telemetry.AilmentNone {
+	if e.judged != nil {
 		t.observant.verdict.past.turn(&e.judged, t.drawnID(e), true, telemetry.Judged{}, t.now)
 	}
 }

@@ -41,7 +41,7 @@ type edge struct {
 	slow        exemplar // the slowest of the last minute
 	failed      exemplar // the latest error
 	watch       health.Watch
-	judged      judgement
+	judged      *judgement   // nil: it is well
 	kin         *annals.Pair // what the annals know it as; see events.go
 	found       string       // kinds of findings that concern it, with blanks between
 	drawn       drawnEdge

@@ -69,8 +69,8 @@ func (v *verdict) judgements(t *Topology) (out []pastJudgement) {
 		}
 	}
 	for _, id := range v.nodes {
-		if n := t.nodes.list[id]; n != nil && n.judged.Kind != telemetry.AilmentNone {
-			out = append(out, pastJudgement{judgement: n.judged, id: n.drawnID(), until: math.MaxInt64})
+		if n := t.nodes.list[id]; n != nil && n.judged != nil {
+			out = append(out, pastJudgement{judgement: *n.judged, id: n.drawnID(), until: math.MaxInt64})
 		}
 	}
 	return out

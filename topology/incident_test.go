@@ -18,6 +18,8 @@ type shop struct {
 	now  int64
 	n    telemetry.Position
 	rate float64
+	// slowShare is the share of requests that take longer, where not all do.
+	slowShare float64
 }
 
 func newShop(seed uint64, rate float64) *shop {
@@ -52,7 +54,9 @@ func (s *shop) call(b *telemetry.Batch, resources map[string]uint32, trace strin
 	took = int64(5e6 * (0.5 + s.rnd.ExpFloat64()/2))
 	failed = s.rnd.Float64() < 0.002
 	if line[at] == who {
-		took += int64(longer)
+		if s.slowShare == 0 || s.rnd.Float64() < s.slowShare {
+			took += int64(longer)
+		}
 		failed = failed || s.rnd.Float64() < fails
 	}
 	server, client := uint64(2*at+1), uint64(2*at+2) //nolint:gosec // small
@@ -205,5 +209,51 @@ func TestChapters(t *testing.T) {
 	}
 	if named*100 < faults*95 {
 		t.Errorf("%d of %d faults were named first within 15 s and held", named, faults)
+	}
+}
+
+// TestFaintFault: what fails, or is slow, a little more than it may is named first when there is enough of it, through the whole of it, and no longer
+// soon after.
+func TestFaintFault(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		rate, share float64
+		longer      time.Duration
+		within      int
+	}{{10, 0.09, 0, 60}, {20, 0.08, 0, 45}, {20, 0.2, 300 * time.Millisecond, 40}} {
+		t.Run(fmt.Sprint(c.rate, c.share, c.longer), func(t *testing.T) {
+			t.Parallel()
+			for seed := range seeds(1, 20) {
+				s := newShop(seed, c.rate)
+				s.slowShare = c.share
+				fails := c.share
+				if c.longer > 0 {
+					fails = 0
+				}
+				for range 250 {
+					s.second("", 0, 0)
+				}
+				since, gone := -1, 0
+				for i := range 600 {
+					g := s.second("inventory", c.longer, fails)
+					first := len(g.Culprits) > 0 && g.Culprits[0] == "shop/inventory"
+					switch {
+					case first && since < 0:
+						since = i
+					case !first && since >= 0:
+						gone++
+					}
+				}
+				if since < 0 || since > c.within || gone > 0 {
+					t.Errorf("seed %d: named after %d s, and not for %d s after that", seed, since, gone)
+				}
+				for range 45 {
+					s.second("", 0, 0)
+				}
+				if g := s.second("", 0, 0); len(g.Culprits) > 0 {
+					t.Errorf("seed %d: %v named 45 s after it was over", seed, g.Culprits)
+				}
+			}
+		})
 	}
 }

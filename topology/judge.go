@@ -38,11 +38,19 @@ type judgement struct {
 	from int64 // Unix nanoseconds: since when in this way
 }
 
+// is is what is shown of it: nothing of one that is well.
+func (j *judgement) is() telemetry.Judged {
+	if j == nil {
+		return telemetry.Judged{}
+	}
+	return j.Judged
+}
+
 // health is how one fares whose last minute held requests. What is ill is so until it is known to be well, and be it that
 // nobody calls it.
 func (j *judgement) health(requests uint64) telemetry.Health {
 	switch {
-	case j.Kind != telemetry.AilmentNone:
+	case j != nil:
 		return j.Health
 	case requests == 0:
 		return telemetry.HealthIdle
@@ -74,41 +82,109 @@ func (t *Topology) judge(before int64) {
 	if len(c.nodes)+len(v.nodes)+len(v.edges) == 0 {
 		return
 	}
+	t.announce(c, blame.Judge(t.evidence(&c)))
+}
+
+// evidence describes the nodes and edges of a court. What calls explain is compared in one window: that by which the caller is described.
+func (t *Topology) evidence(c *court) ([]blame.Node, []blame.Edge) {
 	place := make(map[nodeID]int, len(c.nodes))
-	nodes := make([]blame.Node, len(c.nodes))
+	by := make([]int, len(c.nodes)) // the window of each node
+	nodes, edges := make([]blame.Node, len(c.nodes)), make([]blame.Edge, len(c.edges))
 	for i, id := range c.nodes {
 		place[id] = i
 		n := t.nodes.list[id]
-		nodes[i] = blame.Node{ID: n.drawnID(), Name: n.key.Name, Before: n.judged.by(n), Patient: patient(&n.watch)}
+		nodes[i] = blame.Node{ID: n.drawnID(), Name: n.key.Name, Before: n.judged.by(n)}
+		if n.watch.Kind == telemetry.AilmentNone {
+			nodes[i].Figures.Rate = t.rate(n)
+			continue
+		}
+		ws := t.nodeWindows(n)
+		nodes[i].Patient, by[i] = t.patient(&n.watch, &ws)
 	}
-	edges := make([]blame.Edge, len(c.edges))
 	for i, id := range c.edges {
 		e := t.edges.list[id]
+		edges[i].Source, edges[i].Target = place[e.src], place[e.dst]
 		if e.watch.Kind == telemetry.AilmentNone {
-			t.measure(e)
+			continue
 		}
-		edges[i] = blame.Edge{Source: place[e.src], Target: place[e.dst], Patient: patient(&e.watch)}
+		ws := t.edgeWindows(e)
+		var at int
+		if edges[i].Patient, at = t.patient(&e.watch, &ws); t.nodes.list[e.dst].watch.Kind == telemetry.AilmentNone {
+			by[place[e.dst]] = max(by[place[e.dst]], at) // it is taken for as ill as the edge
+		}
 	}
-	t.announce(c, blame.Judge(nodes, edges))
+	for i, id := range c.edges {
+		e := t.edges.list[id]
+		ws := t.edgeWindows(e)
+		edges[i].Below = e.watch.Figures(t.now, &ws, by[edges[i].Source])
+		if e.watch.Kind == telemetry.AilmentNone {
+			edges[i].Figures = edges[i].Below
+		}
+	}
+	return nodes, edges
 }
 
 // by is the id of whom a node was last judged ill by, "" where it was well.
 func (j *judgement) by(n *node) string {
-	if j.Kind != telemetry.AilmentNone && j.Because == "" {
+	switch {
+	case j == nil:
+		return ""
+	case j.Because == "":
 		return n.drawnID()
+	default:
+		return j.Because
 	}
-	return j.Because
 }
 
-func patient(w *health.Watch) blame.Patient {
-	return blame.Patient{Kind: w.Kind, Since: w.Since, Severe: w.Severe, Figures: w.Figures()}
+// patient describes what is ill, and says by which window.
+func (t *Topology) patient(w *health.Watch, ws *[health.Windows]health.Window) (blame.Patient, int) {
+	at := w.Telling(t.now, ws)
+	f := w.Figures(t.now, ws, at)
+	return blame.Patient{Kind: w.Kind, Since: w.Since, Severe: w.Severe(&t.cfg.Health, &f), Figures: f}, at
 }
 
-// measure finds out how long the requests of an edge take that is well.
-func (t *Topology) measure(e *edge) {
-	sums := e.allSums(t.tick)
-	ws := t.windows(&t.observant.edge, &sums, []*edge{e}, nil)
-	e.watch.Measure(&ws)
+// freezeEvery is how often, in nanoseconds, it is found out who is to learn nothing: less than health.Watch.Hold holds.
+const freezeEvery = 5e9
+
+// freeze has those learn nothing that call what is ill, directly or not: their durations and errors are not their own. What has been ill for
+// longer than health.Adopted holds nobody, who would else not learn for months.
+func (t *Topology) freeze(before int64) {
+	if t.now/freezeEvery == before/freezeEvery {
+		return
+	}
+	v := &t.observant.verdict
+	held := map[nodeID]bool{}
+	var ids []nodeID
+	add := func(id nodeID) {
+		if !held[id] {
+			held[id] = true
+			ids = append(ids, id)
+		}
+	}
+	young := func(w *health.Watch) bool {
+		return w.Kind != telemetry.AilmentNone && t.now-w.Since < int64(health.Adopted)
+	}
+	for id := range v.illEdges {
+		if e := t.edges.list[id]; e != nil && young(&e.watch) {
+			add(e.src) // one that is ill has a source with a name
+		}
+	}
+	for id := range v.illNodes {
+		if n := t.nodes.list[id]; n != nil && young(&n.watch) {
+			add(id)
+		}
+	}
+	for len(ids) > 0 {
+		n := t.nodes.list[ids[len(ids)-1]]
+		ids = ids[:len(ids)-1]
+		n.watch.Hold(t.now)
+		for _, e := range n.in {
+			if e.src != nowhere && !e.fromUnknown {
+				e.watch.Hold(t.now)
+				add(e.src)
+			}
+		}
+	}
 }
 
 // summon lists what is ill, and what those call that are.
@@ -199,8 +275,8 @@ func (t *Topology) announce(c court, found blame.Verdict) {
 }
 
 func (t *Topology) judgeNode(id nodeID, j telemetry.Judged) {
-	if n := t.nodes.list[id]; n.judged.Judged != j {
-		was := n.judged.Judged
+	if n := t.nodes.list[id]; n.judged.is() != j {
+		was := n.judged.is()
 		t.observant.verdict.past.turn(&n.judged, n.drawnID(), false, j, t.now)
 		t.turned(n.drawnID(), &was, &j)
 		t.markNodeDirty(id)
@@ -209,7 +285,7 @@ func (t *Topology) judgeNode(id nodeID, j telemetry.Judged) {
 }
 
 func (t *Topology) judgeEdge(id edgeID, j telemetry.Judged) {
-	if e := t.edges.list[id]; e.judged.Judged != j {
+	if e := t.edges.list[id]; e.judged.is() != j {
 		t.observant.verdict.past.turn(&e.judged, t.drawnID(e), true, j, t.now)
 		t.markEdgeDirty(id)
 		t.pub.changed = true
@@ -228,7 +304,7 @@ func (t *Topology) recall() {
 		if n.watch.Kind != telemetry.AilmentNone {
 			v.unwellNode(nodeID(id)) //nolint:gosec // an index
 		}
-		if n.judged.Kind != telemetry.AilmentNone {
+		if n.judged != nil {
 			v.nodes = append(v.nodes, nodeID(id)) //nolint:gosec // an index
 			all.Nodes[n.drawnID()] = n.judged.Judged
 		}
@@ -240,7 +316,7 @@ func (t *Topology) recall() {
 		if e.watch.Kind != telemetry.AilmentNone {
 			v.unwell(edgeID(id)) //nolint:gosec // an index
 		}
-		if e.judged.Kind != telemetry.AilmentNone {
+		if e.judged != nil {
 			v.edges = append(v.edges, edgeID(id)) //nolint:gosec // an index
 		}
 	}

@@ -143,7 +143,7 @@ func (l *loader) nodes() {
 		if l.version > 1 {
 			n.since, n.maker = l.int(), l.str()
 			l.watch(&n.watch)
-			l.judgement(&n.judged)
+			n.judged = l.judgement()
 			for range l.count(1) {
 				p := l.str()
 				if len(proved) > 0 && p <= proved[len(proved)-1] {
@@ -170,7 +170,7 @@ func (l *loader) nodes() {
 			return
 		}
 		n.bare = n.variants[0]
-		ns.list = append(ns.list, n)
+		ns.append(n)
 		ns.byKey[key] = id
 		ns.live++
 		ns.made(n, 1)
@@ -228,7 +228,7 @@ func (l *loader) edges() {
 			l.fail(errNonsense) // what waits there is alone
 		}
 		l.watch(&e.watch)
-		l.judgement(&e.judged)
+		e.judged = l.judgement()
 		key := edgeKey{e.src, e.dst, e.protocol}
 		if _, twice := es.byKey[key]; twice {
 			l.fail(errNonsense)
@@ -268,12 +268,13 @@ func (l *loader) watch(w *health.Watch) {
 }
 
 // judgement reads how something is judged now.
-func (l *loader) judgement(j *judgement) {
+func (l *loader) judgement() *judgement {
 	if l.version < 3 || l.err != nil {
-		return
+		return nil
 	}
+	var j judgement
 	if j.Kind = telemetry.Ailment(l.byte(uint8(telemetry.AilmentCutOff))); j.Kind == telemetry.AilmentNone {
-		return
+		return nil
 	}
 	j.Health = telemetry.HealthDegraded
 	if l.bool() {
@@ -283,6 +284,7 @@ func (l *loader) judgement(j *judgement) {
 	if j.Score = math.Float64frombits(binary.LittleEndian.Uint64(l.eight())); !(j.Score >= 0 && j.Score <= math.MaxFloat64) {
 		l.fail(errNonsense)
 	}
+	return &j
 }
 
 // eight are the next eight bytes, zeros where there are none.
@@ -298,9 +300,12 @@ func (l *loader) chronicle(c *chronicle) {
 	c.began, c.lost = l.int(), l.uint()
 	for range l.count(16) {
 		p := pastJudgement{edge: l.bool(), id: l.str(), until: l.int()}
-		l.judgement(&p.judgement)
+		j := l.judgement()
 		if l.err != nil {
 			return
+		}
+		if j != nil {
+			p.judgement = *j
 		}
 		if p.Kind == telemetry.AilmentNone || p.from >= p.until || len(c.over) >= mostPast {
 			l.fail(errNonsense)

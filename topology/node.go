@@ -42,7 +42,9 @@ type node struct {
 	in, out []*edge // in no order; of nowhere there is no out
 
 	watch   health.Watch // of its inbound traffic
-	judged  judgement
+	judged  *judgement   // nil: it is well
+	rate    float64      // requests a second at rated; see busy
+	rated   int64
 	noticed *noticed // of a service that has sent telemetry; see notice.go
 	found   string   // kinds of findings that concern it, with blanks between
 	drawn   drawnNode
@@ -59,6 +61,7 @@ type endpoint struct {
 // while it lives. Numbers are given anew after their owner has gone.
 type nodes struct {
 	list      []*node
+	phases    []uint16 // by number, when in a second it is looked at: a part of its hash
 	free      []nodeID
 	byKey     map[telemetry.Node]nodeID
 	live      int
@@ -94,7 +97,7 @@ func (ns *nodes) init() {
 		principals: map[string]provers{},
 		makers:     map[string]*maker{},
 	}
-	ns.list = append(ns.list, &node{variants: []endpointID{nowhere}})
+	ns.append(&node{variants: []endpointID{nowhere}})
 	ns.endpoints = append(ns.endpoints, endpoint{})
 }
 
@@ -187,10 +190,9 @@ func (t *Topology) node(key telemetry.Node) nodeID {
 	var id nodeID
 	if l := len(ns.free); l > 0 {
 		id, ns.free = ns.free[l-1], ns.free[:l-1]
-		ns.list[id] = n
+		ns.list[id], ns.phases[id] = n, phase(hash)
 	} else {
-		id = nodeID(len(ns.list)) //nolint:gosec // bounded by MaxNodes
-		ns.list = append(ns.list, n)
+		id = ns.append(n)
 	}
 	ns.byKey[key] = id
 	ns.live++
@@ -204,6 +206,15 @@ func (t *Topology) node(key telemetry.Node) nodeID {
 	}
 	return id
 }
+
+// append gives a node a number that nobody had.
+func (ns *nodes) append(n *node) nodeID {
+	ns.list, ns.phases = append(ns.list, n), append(ns.phases, phase(n.hash))
+	return nodeID(len(ns.list) - 1) //nolint:gosec // bounded by MaxNodes
+}
+
+// phase is when in a second, or some seconds, a node of such a hash is looked at.
+func phase(hash uint64) uint16 { return uint16(hash % 60_000) } //nolint:gosec // bounded; whole tens, so that it says the same of each second
 
 // overflowNode stands for all nodes of a kind that were too many. Those that
 // nothing is known of are among the services.

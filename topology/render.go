@@ -52,7 +52,7 @@ func (t *Topology) renderEdge(e *edge, more *rest) (changed bool) {
 		Target:      t.nodes.list[e.dst].drawnID(),
 		Protocol:    e.protocol,
 		Health:      e.judged.health(tr.sums[signal.Minute].Requests),
-		Judgement:   e.judged.Judgement,
+		Judgement:   e.judged.is().Judgement,
 		MTLS:        e.mutual(),
 		ThrottledBy: t.pub.throttled[edgeKey{src, e.dst, e.protocol}],
 		Findings:    kindsOf(e.found),

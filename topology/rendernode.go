@@ -36,7 +36,7 @@ func (t *Topology) renderNode(n *node, in, out []*edge) (changed bool) {
 	is := telemetry.GraphNode{
 		ID: n.drawnID(), Name: n.key.Name, Namespace: n.key.Namespace, Cluster: n.cluster,
 		Kind: n.key.Kind, System: n.system, Versions: t.versions(n),
-		Health: n.judged.health(tr.sums[signal.Minute].Requests), Judgement: n.judged.Judgement, Findings: kindsOf(n.found),
+		Health: n.judged.health(tr.sums[signal.Minute].Requests), Judgement: n.judged.is().Judgement, Findings: kindsOf(n.found),
 	}
 	calls := false
 	for _, e := range out {

@@ -124,7 +124,7 @@ func (e *saver) nodes() {
 		e.int(n.since)
 		e.str(n.maker)
 		e.b = n.watch.Append(e.b)
-		e.judgement(&n.judged)
+		e.judgement(n.judged)
 		proved := slices.Sorted(slices.Values(n.proved))
 		e.uint(uint64(len(proved)))
 		for _, p := range proved {
@@ -196,15 +196,16 @@ func (e *saver) edges() {
 			}
 		}
 		e.b = ed.watch.Append(e.b)
-		e.judgement(&ed.judged)
+		e.judgement(ed.judged)
 	}
 }
 
 func (e *saver) judgement(j *judgement) {
-	e.b = append(e.b, byte(j.Kind))
-	if j.Kind == telemetry.AilmentNone {
+	if j == nil {
+		e.b = append(e.b, byte(telemetry.AilmentNone))
 		return
 	}
+	e.b = append(e.b, byte(j.Kind))
 	e.bool(j.Health == telemetry.HealthFailing)
 	e.int(j.Since)
 	e.int(j.from)

@@ -167,6 +167,7 @@ func (t *Topology) Tick(now int64) telemetry.Observed {
 		t.looked = now
 		t.look(before)
 		t.judge(before)
+		t.freeze(before)
 		t.happen(before)
 		t.doubt(before)
 	}

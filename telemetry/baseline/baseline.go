@@ -15,7 +15,7 @@ import (
 // the samples, and their spread. A sample waits until the next one before it counts, and is thrown away if illness shows
 // meanwhile: what crept in before it was seen does not stay. From the second day on there is one sample an
 // hour of the day as well, which follows what is seen at that hour by steps of bounded size; what is usual lately or
-// at this hour is usual.
+// at this hour is usual. What has too few requests to have a p90 keeps no hours.
 //
 // Invariant: a Baseline holds at most Bytes bytes. Equal baselines are equal bytes (Append).
 //
@@ -27,19 +27,19 @@ const (
 	// day is how long it takes until hours of the day count.
 	day  = int64(24 * 3600)
 	hour = int64(3600)
+	// frequent is how many requests the samples must be of for hours to be kept.
+	frequent = 50
 
-	// Bytes is how much memory a Baseline takes at most: 16 samples and 24 hours of 16 bytes, and what is found from them.
-	Bytes = (recent+24)*16 + 160
+	// Bytes is how much memory a Baseline takes at most.
+	Bytes = 240 + 288
 )
 
 // A Sample is a window of traffic in which nothing was ill.
 type Sample struct {
-	Requests float64 // in the window
-	Rate     float64 // requests a second
-	Errors   float64 // share, 0 to 1
-	Refused  float64 // share that a limit refused
-	P50, P90 float64 // milliseconds; 0 where there was no request
-	Mean     float64 // milliseconds
+	Rate      float64 // requests a second
+	Errors    float64 // share, 0 to 1
+	Refused   float64 // share that a limit refused
+	P90, Mean float64 // milliseconds; 0 where there was no request
 }
 
 // Usual is what is usual. The zero Usual says that nothing is known.
@@ -49,7 +49,7 @@ type Usual struct {
 	Least    float64 // requests a second, the lower quartile
 	Errors   float64 // share, of all requests
 	Refused  float64 // share, of all requests
-	P50, P90 float64 // milliseconds, the medians
+	P90      float64 // milliseconds, the median
 	Spread   float64 // by how many times the upper quartile of the samples' p90 exceeds their median, at least 1
 	Mean     float64 // milliseconds, the median
 	Samples  int
@@ -57,21 +57,30 @@ type Usual struct {
 
 // Baseline is the memory of one edge or node. The zero Baseline knows nothing.
 type Baseline struct {
-	began  int64 // Unix seconds of the first sample
-	taken  uint32
-	held   packed // the latest, which does not count yet
-	holds  bool
-	ring   [recent]packed
+	hours  *hours // nil on the first day
+	usual  found
+	began  uint32 // Unix seconds of the first sample
+	taken  uint32 // samples, without those that were thrown away
+	usedAt uint32 // hour since the epoch for which usual was found
 	filled uint8
-	hours  *[24]packed // nil on the first day
-	usual  Usual
-	usedAt int64 // hour since the epoch for which usual was found
+	holds  bool
+	held   packed // the latest, which does not count yet
+	ring   [recent]packed
 }
 
-// packed is a sample in 16 bytes: logarithms, to 0.07 %.
-type packed struct {
-	requests, rate, errors, refused, p50, p90, mean uint16
-	seen                                            uint16 // of an hour: how many samples are in it
+// packed is a sample in 10 bytes: logarithms, to 0.07 %. Of how many requests it is follows from its rate and its window.
+type packed struct{ rate, errors, refused, p90, mean uint16 }
+
+// hours are what was seen at each hour of the day, and in how many samples, 255 at most.
+type hours struct {
+	of   [24]packed
+	seen [24]uint8
+}
+
+// found is a Usual in less room.
+type found struct {
+	requests, rate, least, errors, refused, p90, spread, mean float32
+	samples                                                   uint8
 }
 
 const (
@@ -94,31 +103,38 @@ func unpack(u uint16) float64 {
 }
 
 func (s *Sample) pack() packed {
-	return packed{
-		requests: pack(s.Requests), rate: pack(s.Rate), errors: pack(s.Errors), refused: pack(s.Refused),
-		p50: pack(s.P50), p90: pack(s.P90), mean: pack(s.Mean),
-	}
+	return packed{rate: pack(s.Rate), errors: pack(s.Errors), refused: pack(s.Refused), p90: pack(s.P90), mean: pack(s.Mean)}
 }
 
 // Window is how long the window of the next sample is, and how long after the sample before it is due, both in seconds.
 func (b *Baseline) Window() (window, every int64) {
-	switch {
-	case b.taken < 12:
-		return 10, 10
-	case b.taken < 32:
-		return 60, 60
+	switch window = windowOf(int64(b.taken)); window {
+	case 300:
+		return window, 600
 	default:
-		return 300, 600
+		return window, window
+	}
+}
+
+// windowOf is how long, in seconds, the window of a sample is that so many came before.
+func windowOf(before int64) int64 {
+	switch {
+	case before < 12:
+		return 10
+	case before < 32:
+		return 60
+	default:
+		return 300
 	}
 }
 
 // Add takes in a sample, at Unix seconds now. It counts from the next one on, unless Discard is called before.
 func (b *Baseline) Add(now int64, s Sample) {
 	if b.taken == 0 {
-		b.began = now
+		b.began = uint32(now) //nolint:gosec // good until 2106
 	}
 	if b.holds {
-		b.keep(now, b.held)
+		b.keep(now)
 	}
 	b.held, b.holds = s.pack(), true
 	if b.taken < math.MaxUint32 {
@@ -127,31 +143,39 @@ func (b *Baseline) Add(now int64, s Sample) {
 }
 
 // Discard throws away what does not count yet: it may be of an illness that had not been seen.
-func (b *Baseline) Discard() { b.held, b.holds = packed{}, false }
+func (b *Baseline) Discard() {
+	if b.holds {
+		b.held, b.holds = packed{}, false
+		b.taken--
+	}
+}
 
-func (b *Baseline) keep(now int64, p packed) {
+// keep has what is held count.
+func (b *Baseline) keep(now int64) {
 	if b.filled == recent {
 		copy(b.ring[:], b.ring[1:])
 		b.filled--
 	}
-	b.ring[b.filled] = p
+	b.ring[b.filled] = b.held
 	b.filled++
-	if now-b.began >= hour && p.requests > 0 {
-		if b.hours == nil {
-			b.hours = new([24]packed)
-		}
-		b.hours[now/hour%24].follow(p)
-	}
+	b.holds = false
 	b.find(now)
+	if now-int64(b.began) >= hour && b.held.rate > 0 && (b.hours != nil || b.usual.requests >= frequent) {
+		if b.hours == nil {
+			b.hours = new(hours)
+		}
+		b.hours.follow(now/hour%24, b.held)
+		b.find(now)
+	}
 }
 
 // follow moves an hour's figures towards a sample: by the mean of the first eight, then by an eighth of the way and
 // never more than an eighth of a doubling, so that a bad hour that nobody noticed moves it little.
-func (p *packed) follow(s packed) {
-	if p.seen < math.MaxUint16 {
-		p.seen++
+func (h *hours) follow(at int64, s packed) {
+	if h.seen[at] < math.MaxUint8 {
+		h.seen[at]++
 	}
-	part := min(int32(p.seen), 8)
+	part := min(int32(h.seen[at]), 8)
 	toward := func(at *uint16, to uint16) {
 		switch {
 		case *at == 0 || to == 0:
@@ -164,62 +188,84 @@ func (p *packed) follow(s packed) {
 			*at = uint16(int32(*at) + step) //nolint:gosec // between two of 16 bits
 		}
 	}
-	toward(&p.requests, s.requests)
+	p := &h.of[at]
 	toward(&p.rate, s.rate)
 	toward(&p.errors, s.errors)
 	toward(&p.refused, s.refused)
-	toward(&p.p50, s.p50)
 	toward(&p.p90, s.p90)
 	toward(&p.mean, s.mean)
 }
 
 // Usual is what is usual at Unix seconds now.
 func (b *Baseline) Usual(now int64) Usual {
-	if now/hour != b.usedAt && b.hours != nil {
+	if b.hours != nil && uint32(now/hour) != b.usedAt { //nolint:gosec // good for long
 		b.find(now)
 	}
-	return b.usual
+	u := &b.usual
+	return Usual{
+		Requests: float64(u.requests), Rate: float64(u.rate), Least: float64(u.least), Errors: float64(u.errors), Refused: float64(u.refused),
+		P90: float64(u.p90), Spread: float64(u.spread), Mean: float64(u.mean), Samples: int(u.samples),
+	}
+}
+
+// requests is of how many requests the ring's i-th sample is.
+func (b *Baseline) requests(i int) float64 {
+	before := int64(b.taken) - int64(b.filled) + int64(i) // those that came before it
+	if b.holds {
+		before--
+	}
+	return unpack(b.ring[i].rate) * float64(windowOf(before))
 }
 
 // find finds what is usual, anew.
 func (b *Baseline) find(now int64) {
-	b.usedAt = now / hour
-	b.usual = Usual{}
-	u := &b.usual
-	var rates, p50, p90, means []uint16
+	b.usedAt = uint32(now / hour) //nolint:gosec // good for long
+	var u Usual
+	var some [4][recent]uint16
+	rates, p90, means := some[0][:0], some[1][:0], some[2][:0]
 	var errors, refused float64
-	for _, p := range b.ring[:b.filled] {
+	for i := range b.ring[:b.filled] {
+		p := &b.ring[i]
 		rates = append(rates, p.rate)
-		if p.requests == 0 {
+		if p.rate == 0 {
 			continue
 		}
-		n := unpack(p.requests)
+		n := b.requests(i)
 		u.Requests += n
 		errors += n * unpack(p.errors)
 		refused += n * unpack(p.refused)
-		p50, p90, means = append(p50, p.p50), append(p90, p.p90), append(means, p.mean)
+		p90, means = append(p90, p.p90), append(means, p.mean)
 	}
 	u.Samples = len(rates)
 	if u.Samples > 0 {
 		u.Rate, u.Least = quantile(rates, 2), quantile(rates, 1)
 	}
-	if u.Requests == 0 {
+	if u.Requests > 0 {
+		u.Errors, u.Refused = errors/u.Requests, refused/u.Requests
+		u.P90, u.Mean = quantile(p90, 2), quantile(means, 2)
+		u.Spread = 1
+		if u.P90 > 0 {
+			u.Spread = max(1, quantile(p90, 3)/u.P90)
+		}
+		if b.hours != nil && now-int64(b.began) >= day {
+			b.hours.widen(now/hour%24, &u)
+		}
+	}
+	b.usual = found{
+		requests: float32(u.Requests), rate: float32(u.Rate), least: float32(u.Least), errors: float32(u.Errors), refused: float32(u.Refused),
+		p90: float32(u.P90), spread: float32(u.Spread), mean: float32(u.Mean), samples: uint8(u.Samples), //nolint:gosec // sixteen at most
+	}
+}
+
+// widen has what is usual at an hour be usual as well.
+func (h *hours) widen(at int64, u *Usual) {
+	if h.seen[at] < 3 {
 		return
 	}
-	u.Errors, u.Refused = errors/u.Requests, refused/u.Requests
-	u.P50, u.P90, u.Mean = quantile(p50, 2), quantile(p90, 2), quantile(means, 2)
-	u.Spread = 1
-	if u.P90 > 0 {
-		u.Spread = max(1, quantile(p90, 3)/u.P90)
-	}
-	if b.hours == nil || now-b.began < day {
-		return
-	}
-	if h := b.hours[now/hour%24]; h.seen >= 3 {
-		u.Rate, u.Least = min(u.Rate, unpack(h.rate)), min(u.Least, unpack(h.rate))
-		u.Errors, u.Refused = max(u.Errors, unpack(h.errors)), max(u.Refused, unpack(h.refused))
-		u.P50, u.P90, u.Mean = max(u.P50, unpack(h.p50)), max(u.P90, unpack(h.p90)), max(u.Mean, unpack(h.mean))
-	}
+	p := &h.of[at]
+	u.Rate, u.Least = min(u.Rate, unpack(p.rate)), min(u.Least, unpack(p.rate))
+	u.Errors, u.Refused = max(u.Errors, unpack(p.errors)), max(u.Refused, unpack(p.refused))
+	u.P90, u.Mean = max(u.P90, unpack(p.p90)), max(u.Mean, unpack(p.mean))
 }
 
 // quantile is the quarters-th quartile of what it sorts.

@@ -11,22 +11,26 @@ var ErrEncoding = errors.New("not a baseline's encoding")
 
 const packedSize = 16
 
-func (p *packed) append(b []byte) []byte {
-	for _, v := range [...]uint16{p.requests, p.rate, p.errors, p.refused, p.p50, p.p90, p.mean, p.seen} {
+// append writes a sample; how many are in it is an hour's. Its requests and its p50 were written once.
+func (p *packed) append(b []byte, seen uint8) []byte {
+	for _, v := range [...]uint16{0, p.rate, p.errors, p.refused, 0, p.p90, p.mean, uint16(seen)} {
 		b = binary.LittleEndian.AppendUint16(b, v)
 	}
 	return b
 }
 
-func (p *packed) read(b []byte) {
-	for i, v := range [...]*uint16{&p.requests, &p.rate, &p.errors, &p.refused, &p.p50, &p.p90, &p.mean, &p.seen} {
-		*v = binary.LittleEndian.Uint16(b[2*i:])
+func (p *packed) read(b []byte) (seen uint8) {
+	for i, v := range [...]*uint16{nil, &p.rate, &p.errors, &p.refused, nil, &p.p90, &p.mean} {
+		if v != nil {
+			*v = binary.LittleEndian.Uint16(b[2*i:])
+		}
 	}
+	return uint8(min(binary.LittleEndian.Uint16(b[14:]), 255)) //nolint:gosec // bounded
 }
 
 // Append writes the baseline. Equal baselines are equal bytes.
 func (b *Baseline) Append(dst []byte) []byte {
-	dst = binary.AppendVarint(dst, b.began)
+	dst = binary.AppendVarint(dst, int64(b.began))
 	dst = binary.AppendUvarint(dst, uint64(b.taken))
 	flags := b.filled << 2
 	if b.holds {
@@ -37,14 +41,14 @@ func (b *Baseline) Append(dst []byte) []byte {
 	}
 	dst = append(dst, flags)
 	if b.holds {
-		dst = b.held.append(dst)
+		dst = b.held.append(dst, 0)
 	}
 	for i := range b.ring[:b.filled] {
-		dst = b.ring[i].append(dst)
+		dst = b.ring[i].append(dst, 0)
 	}
 	if b.hours != nil {
-		for i := range b.hours {
-			dst = b.hours[i].append(dst)
+		for i := range b.hours.of {
+			dst = b.hours.of[i].append(dst, b.hours.seen[i])
 		}
 	}
 	return dst
@@ -53,7 +57,7 @@ func (b *Baseline) Append(dst []byte) []byte {
 // Read reads what Append wrote into an empty baseline, at Unix seconds now, and returns what follows.
 func (b *Baseline) Read(src []byte, now int64) (rest []byte, err error) {
 	began, n := binary.Varint(src)
-	if n <= 0 {
+	if n <= 0 || began < 0 || began > 1<<32-1 {
 		return nil, ErrEncoding
 	}
 	src = src[n:]
@@ -63,19 +67,23 @@ func (b *Baseline) Read(src []byte, now int64) (rest []byte, err error) {
 	}
 	flags := src[n]
 	src = src[n+1:]
-	b.began, b.taken, b.filled, b.holds = began, uint32(taken), flags>>2, flags&1 != 0
+	b.began, b.taken, b.filled, b.holds = uint32(began), uint32(taken), flags>>2, flags&1 != 0
 	size := int(b.filled) * packedSize
 	if b.holds {
 		size += packedSize
 	}
 	if flags&2 != 0 {
 		size += 24 * packedSize
-		b.hours = new([24]packed)
+		b.hours = new(hours)
 	}
-	if b.filled > recent || len(src) < size {
+	if b.filled > recent || b.holds && b.taken == 0 || len(src) < size {
 		return nil, ErrEncoding
 	}
-	next := func(p *packed) { p.read(src); src = src[packedSize:] }
+	next := func(p *packed) uint8 {
+		seen := p.read(src)
+		src = src[packedSize:]
+		return seen
+	}
 	if b.holds {
 		next(&b.held)
 	}
@@ -83,8 +91,8 @@ func (b *Baseline) Read(src []byte, now int64) (rest []byte, err error) {
 		next(&b.ring[i])
 	}
 	if b.hours != nil {
-		for i := range b.hours {
-			next(&b.hours[i])
+		for i := range b.hours.of {
+			b.hours.seen[i] = next(&b.hours.of[i])
 		}
 	}
 	b.find(now)
@@ -96,8 +104,8 @@ func (b *Baseline) Read(src []byte, now int64) (rest []byte, err error) {
 func (b *Baseline) Merge(o *Baseline) {
 	less := b.taken < o.taken
 	if b.taken == o.taken {
-		less = b.usual.Requests < o.usual.Requests
-		if b.usual.Requests == o.usual.Requests {
+		less = b.usual.requests < o.usual.requests
+		if b.usual.requests == o.usual.requests {
 			less = bytes.Compare(b.Append(nil), o.Append(nil)) < 0
 		}
 	}

@@ -51,10 +51,19 @@ type Node struct {
 	ID, Name, Before string
 }
 
-// An Edge is a way by which one node calls another, both by their place among the nodes.
+// An Edge is a way by which one node calls another, both by their place among the nodes. Below is what it shows in the window by which its
+// source is described: what a node has too much of is compared with what its calls have in the same time.
 type Edge struct {
 	Patient
 	Source, Target int
+	Below          health.Figures
+}
+
+// called is an edge as its source sees it.
+func (e *Edge) called() *Patient {
+	p := e.Patient
+	p.Figures = e.Below
+	return &p
 }
 
 // A Verdict is the judgement of each node and edge, in the order given, and the ids of the culprits, the worst first.
@@ -149,7 +158,7 @@ func (c *court) because(n int) cause {
 		if c.edges[e].Target == n {
 			continue
 		}
-		x := of(&c.edges[e].Patient)
+		x := of(c.edges[e].called())
 		why.below += x
 		if x > best {
 			best, why.edge = x, e
@@ -168,7 +177,7 @@ func (c *court) because(n int) cause {
 func (c *court) awaited(n int) int {
 	best, edge := 0.0, -1
 	for _, e := range c.out[n] {
-		if p := &c.edges[e].Patient; p.Kind == telemetry.AilmentSlow && p.Severe && c.edges[e].Target != n && late(p) > best {
+		if p := c.edges[e].called(); p.Kind == telemetry.AilmentSlow && p.Severe && c.edges[e].Target != n && late(p) > best {
 			best, edge = late(p), e
 		}
 	}

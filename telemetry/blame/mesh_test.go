@@ -45,11 +45,6 @@ func (t *times) order() []float64 {
 	return t.all
 }
 
-func (t *times) Above(ms float64) (n float64) {
-	at, _ := slices.BinarySearch(t.order(), math.Nextafter(ms, math.Inf(1)))
-	return float64(len(t.all) - at)
-}
-
 func (t *times) Quantile(q float64) float64 {
 	if len(t.all) == 0 {
 		return 0
@@ -60,9 +55,33 @@ func (t *times) Quantile(q float64) float64 {
 type watched struct {
 	health.Watch
 	seconds []second
+	quiet   int64 // seconds since there were requests
 }
 
-func (w *watched) look(c *health.Config, now int64) (ws [health.Windows]health.Window) {
+// look takes in the latest second.
+func (w *watched) look(c *health.Config, now int64, s second) {
+	if w.seconds = append(w.seconds, s); len(w.seconds) > 300 {
+		w.seconds = w.seconds[1:]
+	}
+	step := health.Step{Requests: float64(len(s.took)), Errors: s.errors, Throttled: s.refused}
+	if bound := w.Bound(c, now); bound > 0 {
+		for _, ms := range s.took {
+			if ms > bound {
+				step.Slow++
+			}
+		}
+	}
+	if w.quiet++; step.Requests > 0 {
+		w.quiet = 0
+	}
+	w.Look(c, now-1e9, now, step)
+	if due := w.Due(c, now); due >= 0 {
+		ws := w.windows()
+		w.Learn(now, &ws, due)
+	}
+}
+
+func (w *watched) windows() (ws [health.Windows]health.Window) {
 	for i, n := range [...]int{10, 60, 300} {
 		var all times
 		for _, s := range w.seconds[max(0, len(w.seconds)-n):] {
@@ -73,10 +92,6 @@ func (w *watched) look(c *health.Config, now int64) (ws [health.Windows]health.W
 		ws[i].Requests, ws[i].Times = all.Count(), &all
 		ws[i].Rate = ws[i].Requests / float64(n)
 	}
-	if len(w.seconds) > 300 {
-		w.seconds = w.seconds[1:]
-	}
-	w.Look(c, now, &ws)
 	return ws
 }
 
@@ -114,38 +129,79 @@ func (m *mesh) step(of int, kind telemetry.Ailment) blame.Verdict {
 	for range n {
 		m.call(gateway, of, kind, &seen)
 	}
-	var nodes []blame.Node
 	ill := false
 	for i := range m.nodes {
-		w := &m.nodes[i]
-		w.seconds = append(w.seconds, seen[i])
-		w.look(&m.cfg, m.now)
-		ill = ill || w.Kind != telemetry.AilmentNone
-		before := ""
-		if len(m.last.Nodes) > 0 && m.last.Nodes[i].Kind != telemetry.AilmentNone {
-			before = cmp.Or(m.last.Nodes[i].Because, names[i])
+		m.nodes[i].look(&m.cfg, m.now, seen[i])
+		ill = ill || m.nodes[i].Kind != telemetry.AilmentNone
+	}
+	for i, way := range ways {
+		w := &m.edges[i]
+		w.look(&m.cfg, m.now, seen[way[1]]) // each has one caller
+		if w.Expected(m.now, w.quiet) {
+			ws := m.nodes[way[0]].windows()
+			if usual := m.nodes[way[0]].Usual(m.now).Rate; usual > 0 {
+				w.Silent(m.now, w.quiet, ws[health.Short].Rate/usual)
+			}
 		}
-		nodes = append(nodes, blame.Node{ID: names[i], Name: names[i], Before: before, Patient: patient(&w.Watch)})
+		ill = ill || w.Kind != telemetry.AilmentNone
+	}
+	if !ill {
+		m.last = blame.Verdict{Nodes: make([]telemetry.Judged, services), Edges: make([]telemetry.Judged, len(ways))}
+		return m.last
+	}
+	m.hold()
+	return m.judge()
+}
+
+// judge brings all before the court, as the graph does.
+func (m *mesh) judge() blame.Verdict {
+	var by [services]int
+	patient := func(w *watched) (blame.Patient, int) {
+		ws := w.windows()
+		at := w.Telling(m.now, &ws)
+		f := w.Figures(m.now, &ws, at)
+		return blame.Patient{Kind: w.Kind, Since: w.Since, Severe: w.Severe(&m.cfg, &f), Figures: f}, at
+	}
+	var nodes []blame.Node
+	for i := range m.nodes {
+		n := blame.Node{ID: names[i], Name: names[i]}
+		if len(m.last.Nodes) > 0 && m.last.Nodes[i].Kind != telemetry.AilmentNone {
+			n.Before = cmp.Or(m.last.Nodes[i].Because, names[i])
+		}
+		n.Patient, by[i] = patient(&m.nodes[i])
+		nodes = append(nodes, n)
 	}
 	var edges []blame.Edge
 	for i, way := range ways {
-		w := &m.edges[i]
-		w.seconds = append(w.seconds, seen[way[1]]) // each has one caller
-		ws := w.look(&m.cfg, m.now)
-		if ill {
-			w.Measure(&ws)
-		}
-		if now, usual := m.nodes[way[0]].Rate(); ws[health.Short].Requests == 0 && usual > 0 {
-			w.Silent(m.now, &ws, now/usual)
-		}
-		edges = append(edges, blame.Edge{Source: way[0], Target: way[1], Patient: patient(&w.Watch)})
+		e := blame.Edge{Source: way[0], Target: way[1]}
+		e.Patient, _ = patient(&m.edges[i])
+		ws := m.edges[i].windows()
+		e.Below = m.edges[i].Figures(m.now, &ws, by[way[0]])
+		edges = append(edges, e)
 	}
 	m.last = blame.Judge(nodes, edges)
 	return m.last
 }
 
-func patient(w *health.Watch) blame.Patient {
-	return blame.Patient{Kind: w.Kind, Since: w.Since, Severe: w.Severe, Figures: w.Figures()}
+// hold has nothing learned by those that call what is ill: the ways are in the order of calls.
+func (m *mesh) hold() {
+	var held [services]bool
+	for i := len(ways) - 1; i >= 0; i-- {
+		way := ways[i]
+		if held[way[1]] || m.edges[i].Kind != telemetry.AilmentNone || m.nodes[way[1]].Kind != telemetry.AilmentNone {
+			held[way[0]] = true
+		}
+	}
+	for i := range held {
+		if held[i] {
+			m.nodes[i].Hold(m.now)
+		}
+	}
+	for i, way := range ways {
+		if held[way[1]] {
+			m.edges[i].Hold(m.now)
+		}
+	}
 }
 
 func (m *mesh) call(at, ill int, kind telemetry.Ailment, of *[services]second) (ms float64, failed, refused bool) {

@@ -2,15 +2,8 @@ package health
 
 import "math"
 
-// chance is how unlikely what is seen must be, were all as usual, before it is believed. Every edge and node is looked at
-// once a second, all day: a hundred of them have a hundred thousand windows of ten seconds within three hours.
-const chance = 1e-5
-
-// beyond says that k of n cases, each of probability p, are so many that it is no chance.
-func beyond(k, n, p float64) bool { return k >= 2 && tail(k, n, p) < chance }
-
-// tail is the probability of at least k of n cases (a binomial's upper tail), by Chernoff's bound, which is never below it: so it
-// costs two logarithms and errs towards "may be chance".
+// tail is the probability of at least k of n cases, each of probability p (a binomial's upper tail), by Chernoff's bound, which is never
+// below it: so it costs two logarithms and errs towards "may be chance".
 func tail(k, n, p float64) float64 {
 	switch {
 	case n <= 0 || k <= n*p:
@@ -18,13 +11,33 @@ func tail(k, n, p float64) float64 {
 	case p <= 0:
 		return 0
 	}
-	q := min(k/n, 1)
-	d := q * math.Log(q/p)
+	return math.Exp(-n * apart(min(k/n, 1), p))
+}
+
+// fewer is the probability of at most k of n cases, each of probability p, by the same bound.
+func fewer(k, n, p float64) float64 {
+	switch {
+	case n <= 0 || p <= 0 || k >= n*p:
+		return 1
+	case p >= 1:
+		return 0
+	}
+	return math.Exp(-n * apart(k/n, p))
+}
+
+// apart is how far a share that is seen is from a probability: the Kullback-Leibler divergence, in nats a case.
+func apart(q, p float64) (d float64) {
+	if q > 0 {
+		d = q * math.Log(q/p)
+	}
 	if q < 1 {
 		d += (1 - q) * math.Log((1-q)/(1-p))
 	}
-	return math.Exp(-n * d)
+	return d
 }
 
 // silence is the probability that nothing comes where expected requests should.
 func silence(expected float64) float64 { return math.Exp(-expected) }
+
+// hush is how unlikely a silence must be, were all as usual, before it is believed.
+const hush = 1e-5

@@ -1,0 +1,107 @@
+package signal
+
+// A Stretch is some whole seconds that are over, ten at most: those between two looks. What is counted in a second
+// that is not over belongs to the next stretch.
+type Stretch struct {
+	first, n int64 // its seconds, counted from the epoch
+	cols     [10]uint8
+}
+
+// Between is the stretch from the second of Unix nanoseconds before, which was not over then, to the last one that is over at now; the
+// latest ten seconds where it would be longer.
+func Between(before, now int64) Stretch {
+	l := levels[TenSeconds]
+	to := now / (l.width * Tick)
+	s := Stretch{first: max(before/(l.width*Tick), to-int64(len(Stretch{}.cols)))}
+	s.n = max(0, to-s.first)
+	col := s.first % l.slots
+	for i := range s.n {
+		s.cols[i] = uint8(int64(l.first) + col) //nolint:gosec // below 40
+		if col++; col == l.slots {
+			col = 0
+		}
+	}
+	return s
+}
+
+// Began is when the stretch began, in Unix nanoseconds.
+func (s *Stretch) Began() int64 { return s.first * levels[TenSeconds].width * Tick }
+
+// Taken is what was counted in a stretch. Slow and Slower took longer than a bucket each.
+type Taken struct {
+	Requests, Errors, Throttled, Slow, Slower uint64
+}
+
+// Add adds o to t.
+func (t *Taken) Add(o *Taken) {
+	t.Requests += o.Requests
+	t.Errors += o.Errors
+	t.Throttled += o.Throttled
+	t.Slow += o.Slow
+	t.Slower += o.Slower
+}
+
+// In is what the accumulator counted in a stretch, which has not moved on from it by more than a second. Slow is
+// what is in buckets above slow, Slower what is in those above slower; Buckets and more: nothing. It need not have been advanced.
+func (a *Acc) In(s *Stretch, slow, slower int) (t Taken) {
+	l := levels[TenSeconds]
+	n := min(s.n, a.last/l.width-s.first+1) // columns beyond its present are of another time
+	if n <= 0 || len(a.rows) == 0 {
+		return t
+	}
+	cols := s.cols[:n]
+	for i, id := range a.ids {
+		switch {
+		case id >= counters:
+			b := int(id - counters)
+			if b <= slow && b <= slower {
+				continue
+			}
+			v := a.rows[i].of(cols)
+			if b > slow {
+				t.Slow += v
+			}
+			if b > slower {
+				t.Slower += v
+			}
+		case id == rowRequests:
+			if t.Requests = a.rows[i].of(cols); t.Requests == 0 {
+				return Taken{} // it is the first, and the others count some of them
+			}
+		case id == rowErrors:
+			t.Errors = a.rows[i].of(cols)
+		case id == rowThrottled:
+			t.Throttled = a.rows[i].of(cols)
+		default:
+		}
+	}
+	return t
+}
+
+func (r *row) of(cols []uint8) (n uint64) {
+	for _, c := range cols {
+		n += uint64(r[c])
+	}
+	return n
+}
+
+// Lately is how many requests it counted in the five minutes before tick, about. It need not have been advanced.
+func (a *Acc) Lately(tick int64) (n uint64) {
+	if len(a.rows) == 0 {
+		return 0
+	}
+	l := levels[FiveMinutes]
+	last := a.last / l.width
+	first := tick/l.width - l.slots + 1
+	if last < first {
+		return 0
+	}
+	col := first % l.slots
+	for range last - first + 1 {
+		n += uint64(a.rows[0][int64(l.first)+col])
+		if col++; col == l.slots {
+			col = 0
+		}
+	}
+	return n
+}
