@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/json"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -39,7 +40,7 @@ func (s *surfaces) get(d *binnacle.Dialect, url string, out any) {
 		if r.Pattern != "GET "+path {
 			continue
 		}
-		a, err := r.Answer(httptest.NewRequest("GET", url, nil))
+		a, err := r.Answer(httptest.NewRequest(http.MethodGet, url, nil))
 		if err == nil {
 			err = json.Unmarshal(a.Body, out)
 		}
@@ -113,17 +114,17 @@ func TestDiffOfTwoRanges(t *testing.T) {
 	}
 	var told []string
 	for _, e := range a.Edges {
-		line := e.Change + " " + strings.TrimPrefix(e.ID, "shop/front>shop/")
+		line := []string{e.Change, strings.TrimPrefix(e.ID, "shop/front>shop/")}
 		if !e.Certain {
-			line += " perhaps"
+			line = append(line, "perhaps")
 		}
 		for _, c := range e.Changes {
-			line += " " + c.What
+			line = append(line, c.What)
 			if c.Says == "" || !c.Certain {
 				t.Errorf("%s: change %+v", e.ID, c)
 			}
 		}
-		told = append(told, line)
+		told = append(told, strings.Join(line, " "))
 	}
 	slices.Sort(told)
 	want := []string{"added new|http", "changed busy|http rate", "changed failing|http errors", "changed slow|http p50 p90 p99", "gone old|http"}

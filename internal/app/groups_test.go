@@ -1,6 +1,7 @@
 package app
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -82,7 +83,7 @@ func TestGroupsAndExpressions(t *testing.T) {
 			if r.Pattern != "GET /api/v1/graph" {
 				continue
 			}
-			_, err := r.Answer(httptest.NewRequest("GET", "/api/v1/graph?"+ask, nil))
+			_, err := r.Answer(httptest.NewRequest(http.MethodGet, "/api/v1/graph?"+ask, nil))
 			if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 				t.Errorf("%s: %v, want %q", ask, err, want)
 			}
