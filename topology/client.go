@@ -67,10 +67,11 @@ func (t *Topology) clientSpan(s *telemetry.Span, k *keys) {
 
 	var l *late
 	if callee == 0 && !h.Has(pair.Named) {
-		if l = t.kept(&h.Trace, h.Span); l != nil && !l.server() {
+		if t.kept(&h.Trace, h.Span, false) != nil {
 			t.stats.LeftOut.Duplicates++
 			return
 		}
+		l = t.kept(&h.Trace, h.Span, true)
 	}
 	p := h.Protocol()
 	if l != nil {

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -227,15 +228,20 @@ func (t *Topology) summon() court {
 }
 
 func (t *Topology) sortNodes(ids []nodeID) {
-	slices.SortFunc(ids, func(a, b nodeID) int {
-		return strings.Compare(t.nodes.list[a].drawnID(), t.nodes.list[b].drawnID())
-	})
+	slices.SortFunc(ids, func(a, b nodeID) int { return t.compareDrawn(a, b) })
 }
 
 func (t *Topology) sortEdges(ids []edgeID) {
 	slices.SortFunc(ids, func(a, b edgeID) int {
-		return strings.Compare(t.drawnID(t.edges.list[a]), t.drawnID(t.edges.list[b]))
+		x, y := t.edges.list[a], t.edges.list[b]
+		return cmp.Or(strings.Compare(t.drawnID(x), t.drawnID(y)), t.compareDrawn(x.src, y.src), t.compareDrawn(x.dst, y.dst))
 	})
+}
+
+// compareDrawn orders nodes by their ids. A service may be called "unknown", and has the id then of what has no name.
+func (t *Topology) compareDrawn(a, b nodeID) int {
+	x, y := t.nodes.list[a], t.nodes.list[b]
+	return cmp.Or(strings.Compare(x.drawnID(), y.drawnID()), cmp.Compare(x.key.Kind, y.key.Kind))
 }
 
 // announce has the new judgements shown, and the old no longer.

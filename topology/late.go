@@ -157,7 +157,7 @@ func (t *Topology) keepLate(key uint64, l late) {
 			least = i
 			break
 		}
-		if least < 0 || cmp.Or(cmp.Compare(ls.list[least].age(t.tick), ls.list[i].age(t.tick)), cmp.Compare(ls.keys[i], ls.keys[least])) < 0 {
+		if least < 0 || cmp.Or(cmp.Compare(ls.list[least].age(t.tick), ls.list[i].age(t.tick)), cmp.Compare(ls.keys[i], ls.keys[least]), t.compareLate(&ls.list[i], &ls.list[least])) < 0 {
 			least = i
 		}
 	}
@@ -170,8 +170,8 @@ func (t *Topology) keepLate(key uint64, l late) {
 	ls.mark(key)
 }
 
-// kept is what is kept of a caller's span, nil if there is nothing; of several the oldest.
-func (t *Topology) kept(trace *telemetry.TraceID, span telemetry.SpanID) (found *late) {
+// kept is what is kept of a caller's span by one side, nil if there is nothing; of several the first.
+func (t *Topology) kept(trace *telemetry.TraceID, span telemetry.SpanID, server bool) (found *late) {
 	ls := &t.lates
 	if ls.held == 0 || span.IsZero() || trace.IsZero() {
 		return nil
@@ -185,7 +185,7 @@ func (t *Topology) kept(trace *telemetry.TraceID, span telemetry.SpanID) (found 
 		if k != key {
 			continue
 		}
-		if l := &ls.list[at+i]; t.alive(l) && (found == nil || l.age(t.tick) > found.age(t.tick)) {
+		if l := &ls.list[at+i]; l.server() == server && t.alive(l) && (found == nil || t.compareLate(l, found) < 0) {
 			found = l
 		}
 	}
@@ -256,6 +256,28 @@ type keptLate struct {
 	late
 }
 
+// compareLate orders what is kept of one span, oldest first, by nothing that is otherwise after a restart: neither by places nor by numbers.
+func (t *Topology) compareLate(a, b *late) int {
+	return cmp.Or(cmp.Compare(b.age(t.tick), a.age(t.tick)), cmp.Compare(a.what, b.what), cmp.Compare(a.response, b.response), cmp.Compare(a.code, b.code),
+		t.compareRoutes(a.route, b.route))
+}
+
+// compareRoutes orders routes by their ends, protocols and edges.
+func (t *Topology) compareRoutes(a, b routeID) int {
+	if a == b {
+		return 0
+	}
+	x, y := &t.edges.routes[a], &t.edges.routes[b]
+	e, f := t.edges.list[x.edge], t.edges.list[y.edge]
+	return cmp.Or(t.compareEndpoints(x.src, y.src), t.compareEndpoints(x.dst, y.dst), cmp.Compare(x.protocol, y.protocol), // and the rest for overflow edges
+		compareNodes(t.nodes.list[e.src].key, t.nodes.list[f.src].key), compareNodes(t.nodes.list[e.dst].key, t.nodes.list[f.dst].key), cmp.Compare(e.protocol, f.protocol))
+}
+
+func (t *Topology) compareEndpoints(a, b endpointID) int {
+	x, y := &t.nodes.endpoints[a].is, &t.nodes.endpoints[b].is
+	return cmp.Or(compareNodes(x.Node, y.Node), compareVariants(x, y))
+}
+
 // allLate is what counts, oldest first.
 func (t *Topology) allLate() (all []keptLate) {
 	for i, key := range t.lates.keys {
@@ -264,7 +286,7 @@ func (t *Topology) allLate() (all []keptLate) {
 		}
 	}
 	slices.SortFunc(all, func(a, b keptLate) int {
-		return cmp.Or(cmp.Compare(b.age(t.tick), a.age(t.tick)), cmp.Compare(a.key, b.key), cmp.Compare(a.what, b.what), cmp.Compare(a.response, b.response), cmp.Compare(a.code, b.code))
+		return cmp.Or(cmp.Compare(b.age(t.tick), a.age(t.tick)), cmp.Compare(a.key, b.key), t.compareLate(&a.late, &b.late))
 	})
 	return all
 }

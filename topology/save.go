@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -88,6 +89,11 @@ func compareNodes(a, b telemetry.Node) int {
 	return strings.Compare(a.Name, b.Name)
 }
 
+// compareVariants orders endpoints of one node.
+func compareVariants(a, b *telemetry.Endpoint) int {
+	return cmp.Or(strings.Compare(a.Workload, b.Workload), strings.Compare(a.App, b.App), strings.Compare(a.Version, b.Version), strings.Compare(a.Principal, b.Principal))
+}
+
 func (e *saver) recent(r *recent) {
 	sights := r.all(e.t.tick)
 	e.uint(uint64(len(sights)))
@@ -132,16 +138,7 @@ func (e *saver) nodes() {
 		}
 		variants := slices.Clone(n.variants)
 		slices.SortFunc(variants[1:], func(a, b endpointID) int {
-			x, y := &ns.endpoints[a].is, &ns.endpoints[b].is
-			for _, c := range [...]int{
-				strings.Compare(x.Workload, y.Workload), strings.Compare(x.App, y.App),
-				strings.Compare(x.Version, y.Version), strings.Compare(x.Principal, y.Principal),
-			} {
-				if c != 0 {
-					return c
-				}
-			}
-			return 0
+			return compareVariants(&ns.endpoints[a].is, &ns.endpoints[b].is)
 		})
 		e.uint(uint64(len(variants)))
 		for _, ep := range variants {

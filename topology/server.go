@@ -206,7 +206,7 @@ func (t *Topology) callerOf(h *pair.Half, near endpointID, owner, parent, siblin
 	if parent != 0 { // another service's server span: its only one
 		return caller{src: t.near(tb.At(parent)), sure: true, single: !tb.At(parent).Has(pair.Inner), p: p, log: t.clientLog(siblings, near)}
 	}
-	if l := t.kept(&h.Trace, h.Refers); l != nil && !l.server() {
+	if l := t.kept(&h.Trace, h.Refers, false); l != nil {
 		rt := &t.edges.routes[l.route]
 		if rank[rt.protocol] > rank[p] {
 			p = rt.protocol

@@ -223,7 +223,11 @@ func (c *court) follow(n int) int {
 		}
 		way = append(way, at)
 		to := c.next(at)
-		if before, ok := c.place[c.nodes[at].Before]; ok && spent(&c.nodes[at].Patient) {
+		before, ok := c.place[c.nodes[at].Before]
+		if c.nodes[at].Before == c.nodes[at].ID {
+			before = at // and not another of that id
+		}
+		if ok && spent(&c.nodes[at].Patient) {
 			if before == at || c.nodes[before].Kind == telemetry.AilmentNone {
 				return before
 			}
