@@ -61,7 +61,8 @@ var downhill = map[string]string{
 	"test/bench":              "test/load",
 	"test/truth":              "",
 	"test/crash":              "*",
-	"test/exam":               "internal/demo telemetry topology",
+	"test/exam":               "internal/demo telemetry topology test/subject",
+	"test/subject":            "internal/demo",
 	"test/attack":             "test/load internal/wire internal/pb",
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/binnacle-mesh/binnacle/internal/demo"
+	"github.com/binnacle-mesh/binnacle/test/subject"
 )
 
 // The problem: what the server says of whose doing it is must be held against what was done, by somebody who knows only the story and
@@ -33,7 +34,7 @@ const (
 
 // exam is one exam that goes on.
 type exam struct {
-	server *server
+	server *subject.Server
 	mesh   *demo.Mesh
 	client http.Client
 	begun  time.Time
@@ -53,12 +54,12 @@ func examine(ctx context.Context, o options) (err error) {
 	fmt.Printf("seed %d: %d trials, some %s and what recovery takes\n", o.seed, len(plan), length.Round(time.Minute))
 	e := &exam{begun: time.Now()}
 	e.client.Timeout = 5 * time.Second
-	if e.server, err = serve(ctx, o.binnacle); err != nil {
+	if e.server, err = subject.Serve(ctx, o.binnacle); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, e.server.close()) }()
+	defer func() { err = errors.Join(err, e.server.Close()) }()
 	cfg := demo.DefaultConfig()
-	cfg.Mesh, cfg.BasePort, cfg.Story, cfg.Rate = e.server.mesh, 0, false, o.rate
+	cfg.Mesh, cfg.BasePort, cfg.Story, cfg.Rate = e.server.Mesh, 0, false, o.rate
 	if e.mesh, err = demo.Start(ctx, cfg, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))); err != nil {
 		return err
 	}
@@ -146,9 +147,8 @@ func (e *exam) during(ctx context.Context, length time.Duration, look func(s sig
 			return ctx.Err()
 		case err := <-e.mesh.Failed():
 			return err
-		case err := <-e.server.ended:
-			e.server.ended <- err
-			return fmt.Errorf("the server ended (%w):\n%s", err, e.server.lastWords())
+		case <-e.server.Ended():
+			return e.server.Err()
 		case <-time.After(time.Until(next)):
 		}
 		s, err := e.ask(ctx)
@@ -174,7 +174,7 @@ func (e *exam) ask(ctx context.Context) (s sight, err error) {
 			Judgement struct{ Kind, Because, Says string }
 		}
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.server.web+"/api/v1/graph", http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.server.Web+"/api/v1/graph", http.NoBody)
 	if err != nil {
 		return s, err
 	}

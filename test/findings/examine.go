@@ -13,6 +13,7 @@ import (
 
 	"github.com/binnacle-mesh/binnacle/internal/demo"
 	"github.com/binnacle-mesh/binnacle/telemetry/findings"
+	"github.com/binnacle-mesh/binnacle/test/subject"
 )
 
 // trial is a flaw and what is to be found of it.
@@ -49,7 +50,7 @@ const (
 )
 
 type exam struct {
-	server *server
+	server *subject.Server
 	mesh   *demo.Mesh
 	client http.Client
 	begun  time.Time
@@ -70,12 +71,12 @@ func (e *exam) say(format string, args ...any) {
 func examine(ctx context.Context, o options) (err error) {
 	e := &exam{begun: time.Now()}
 	e.client.Timeout = 5 * time.Second
-	if e.server, err = serve(ctx, o.binnacle); err != nil {
+	if e.server, err = subject.Serve(ctx, o.binnacle); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, e.server.close()) }()
+	defer func() { err = errors.Join(err, e.server.Close()) }()
 	cfg := demo.DefaultConfig()
-	cfg.Mesh, cfg.BasePort, cfg.Story, cfg.Rate, cfg.Flaws = e.server.mesh, 0, false, o.rate, true
+	cfg.Mesh, cfg.BasePort, cfg.Story, cfg.Rate, cfg.Flaws = e.server.Mesh, 0, false, o.rate, true
 	if e.mesh, err = demo.Start(ctx, cfg, slog.New(slog.DiscardHandler)); err != nil {
 		return err
 	}
@@ -192,9 +193,11 @@ func (e *exam) ask(ctx context.Context) ([]finding, error) {
 		return nil, ctx.Err()
 	case err := <-e.mesh.Failed():
 		return nil, err
+	case <-e.server.Ended():
+		return nil, e.server.Err()
 	case <-time.After(every):
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.server.web+"/api/v1/findings", http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.server.Web+"/api/v1/findings", http.NoBody)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,5 @@
-package main
+// Package subject runs the server that an exam examines, beside the demo mesh: by the binary that people run, with a folder of its own.
+package subject
 
 import (
 	"context"
@@ -16,27 +17,31 @@ import (
 	"github.com/binnacle-mesh/binnacle/internal/demo"
 )
 
-// A server is the Binnacle under examination, with a folder of its own.
-type server struct {
-	folder, mesh, web string
-	log               string // the path of what it says
-	command           *exec.Cmd
-	ended             chan error
+// A Server is the Binnacle under examination. One goroutine may use it, and it must be closed.
+type Server struct {
+	// Mesh and Web are the addresses for the mesh, and of the web view and the API.
+	Mesh, Web string
+
+	folder  string
+	log     string // the path of what it says
+	command *exec.Cmd
+	ended   chan struct{} // closed when it has ended
 }
 
-// serve starts a server with the demo's quotas on free loopback ports, and waits until it is ready.
-func serve(ctx context.Context, binary string) (s *server, err error) {
-	s = &server{ended: make(chan error, 1)}
+// Serve starts a server with the demo's quotas on free loopback ports, and waits until it is ready. The kernel kills it when the thread that called
+// ends, lest it outlive an exam that was killed: call runtime.LockOSThread in main.
+func Serve(ctx context.Context, binary string) (s *Server, err error) {
+	s = &Server{ended: make(chan struct{})}
 	if s.folder, err = os.MkdirTemp("", "binnacle-exam"); err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.close())
+			err = errors.Join(err, s.Close())
 		}
 	}()
 	s.log = filepath.Join(s.folder, "log")
-	for _, at := range []*string{&s.mesh, &s.web} {
+	for _, at := range []*string{&s.Mesh, &s.Web} {
 		if *at, err = freeAddr(ctx); err != nil {
 			return nil, err
 		}
@@ -46,7 +51,7 @@ func serve(ctx context.Context, binary string) (s *server, err error) {
 listen: {mesh: %q, web: %q, otlp_grpc: "", otlp_http: "", rls: ""}
 collector: {service: {pipelines: {traces/binnacle: {}}}}
 quota: {files: [%q]}
-`, filepath.Join(s.folder, "data"), s.mesh, s.web, rules)
+`, filepath.Join(s.folder, "data"), s.Mesh, s.Web, rules)
 	if err = os.Mkdir(rules, 0o700); err != nil {
 		return nil, err
 	}
@@ -65,13 +70,16 @@ quota: {files: [%q]}
 		s.command = nil
 		return nil, fmt.Errorf("start %s: %w (make build builds it)", binary, err)
 	}
-	go func() { s.ended <- s.command.Wait() }()
+	go func() {
+		_ = s.command.Wait() // ProcessState says how
+		close(s.ended)
+	}()
 	return s, s.ready(ctx)
 }
 
-func (s *server) ready(ctx context.Context) error {
+func (s *Server) ready(ctx context.Context) error {
 	for deadline := time.Now().Add(time.Minute); ; {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.web+"/-/ready", http.NoBody)
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Web+"/-/ready", http.NoBody)
 		if err != nil {
 			return err
 		}
@@ -85,9 +93,8 @@ func (s *server) ready(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case err := <-s.ended:
-			s.ended <- err
-			return fmt.Errorf("the server ended before it was ready (%w):\n%s", err, s.lastWords())
+		case <-s.ended:
+			return fmt.Errorf("before it was ready: %w", s.Err())
 		case <-time.After(50 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
@@ -96,8 +103,13 @@ func (s *server) ready(ctx context.Context) error {
 	}
 }
 
-// lastWords is the end of what it said.
-func (s *server) lastWords() string {
+// Err says why a server has ended, with its last words.
+func (s *Server) Err() error {
+	return fmt.Errorf("the server ended (%s):\n%s", s.command.ProcessState, s.lastWords())
+}
+
+// lastWords are the last lines of what it said.
+func (s *Server) lastWords() string {
 	b, err := os.ReadFile(s.log)
 	if err != nil {
 		return err.Error()
@@ -106,8 +118,11 @@ func (s *server) lastWords() string {
 	return strings.Join(lines[max(0, len(lines)-20):], "\n")
 }
 
-// close ends the server and removes its folder.
-func (s *server) close() error {
+// Ended is closed when the server has ended; Err says why.
+func (s *Server) Ended() <-chan struct{} { return s.ended }
+
+// Close ends the server, within 20 s by force, and removes its folder.
+func (s *Server) Close() error {
 	if s.command != nil {
 		_ = s.command.Process.Signal(syscall.SIGTERM)
 		select {
