@@ -164,7 +164,12 @@ func TestDamageModel(t *testing.T) {
 				if told.Missing+told.Uncertain < uint64(lost)-frontLoss(want, model) {
 					rt.Fatalf("%d records were lost, and told was %+v", lost, told)
 				}
-				if len(want) > 0 && want[len(want)-1] == model[len(model)-1] && told.Missing != uint64(lost)-frontLoss(want, model) {
+				least := uint64(lost) - frontLoss(want, model)
+				most := least
+				if name == "old" {
+					most = uint64(lost) // version 1 has no checksum over a frame's kind: half a record may pass for one, and tell its position though not its content
+				}
+				if len(want) > 0 && want[len(want)-1] == model[len(model)-1] && (told.Missing < least || told.Missing > most) {
 					rt.Fatalf("%d records were lost, and told was %+v", lost, told)
 				}
 				if kept, _ := filepath.Glob(filepath.Join(dir, "*.damaged")); lost > 0 && len(kept) == 0 {
