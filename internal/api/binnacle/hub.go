@@ -173,11 +173,11 @@ func (h *hub) pump(stop <-chan struct{}) {
 	for {
 		changed := h.source.Changed() // before the snapshot, to miss none
 		wait := changed
-		published := h.publish(stop)
-		if h.happened(stop) || published {
+		if h.publish(stop) {
 			rest.Reset(deltaInterval)
 			wait = nil
 		}
+		h.happened(stop) // no rest after it: what happened is told as soon as it is known, which must not keep the graph waiting that shows it
 		select {
 		case <-stop:
 			return
@@ -250,10 +250,9 @@ func (h *hub) news(after uint64) (list []telemetry.GraphEvent, told uint64) {
 }
 
 // happened makes a frame of what has happened since the last such. A panic on the way costs that frame.
-func (h *hub) happened(stop <-chan struct{}) (some bool) {
+func (h *hub) happened(stop <-chan struct{}) {
 	defer func() {
 		if v := recover(); v != nil {
-			some = false
 			h.metrics.panics.Inc()
 			h.log.Error("telling what happened in the graph panicked; this is a bug", "panic", v, "stack", string(debug.Stack()))
 		}
@@ -263,12 +262,12 @@ func (h *hub) happened(stop <-chan struct{}) (some bool) {
 	h.mu.Unlock()
 	list, told := h.news(told)
 	if len(list) == 0 {
-		return false
+		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.stop != stop {
-		return false
+		return
 	}
 	h.told = told
 	if h.wanted > 0 {
@@ -277,7 +276,6 @@ func (h *hub) happened(stop <-chan struct{}) (some bool) {
 	}
 	close(h.wake)
 	h.wake = make(chan struct{})
-	return true
 }
 
 // skip takes the graph as it is without a frame that leads to it.
