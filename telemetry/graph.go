@@ -47,6 +47,12 @@ type Judgement struct {
 	Score   float64 // how bad, above 0; culprits are ranked by it
 }
 
+// Rank compares judgements as culprits are ranked: below 0 where j comes before o. Of those that are as bad it is the one that began first, since a
+// cause comes before what it causes. Of what is equal here, the lesser id comes first.
+func (j *Judgement) Rank(o *Judgement) int {
+	return cmp.Or(cmp.Compare(o.Score, j.Score), cmp.Compare(j.Since, o.Since))
+}
+
 // Judged is a judgement with the health that it gives, which is degraded or failing.
 type Judged struct {
 	Judgement
@@ -67,7 +73,8 @@ func (j *Judgements) Culprits() []string {
 		}
 	}
 	slices.SortFunc(ids, func(a, b string) int {
-		return cmp.Or(cmp.Compare(j.Nodes[b].Score, j.Nodes[a].Score), cmp.Compare(a, b))
+		x, y := j.Nodes[a], j.Nodes[b]
+		return cmp.Or(x.Rank(&y.Judgement), cmp.Compare(a, b))
 	})
 	return ids
 }

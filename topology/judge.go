@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
 	"github.com/binnacle-mesh/binnacle/telemetry/blame"
@@ -141,7 +142,7 @@ func (j *judgement) by(n *node) string {
 func (t *Topology) patient(w *health.Watch, ws *[health.Windows]health.Window) (blame.Patient, int) {
 	at := w.Telling(t.now, ws)
 	f := w.Figures(t.now, ws, at)
-	return blame.Patient{Kind: w.Kind, Since: w.Since, Severe: w.Severe(&t.cfg.Health, &f), Figures: f}, at
+	return blame.Patient{Kind: w.Kind, Since: w.Since, Age: time.Duration(max(0, t.now-w.Since)), Severe: w.Severe(&t.cfg.Health, &f), Figures: f}, at
 }
 
 // freezeEvery is how often, in nanoseconds, it is found out who is to learn nothing: less than health.Watch.Hold holds.

@@ -124,7 +124,7 @@ func tryWorld(t testing.TB, change ...func(*plan)) (*world, error) {
 		Query: p.query, Quotas: func() binnacle.Quotas {
 			return binnacle.Quotas{Generation: 3, Files: []binnacle.QuotaFile{}, Rules: []binnacle.QuotaRule{}}
 		},
-		ConfigSchema: []byte(`{"type":"object"}`), Status: p.status, Findings: func() []telemetry.Finding { return nil }, MaxStreams: max(1, p.cfg.MaxStreams), MaxStreamsPerAddress: max(1, p.cfg.MaxStreamsPerAddress), Memory: p.streams, Logger: p.deps.Logger, Registerer: w.reg, Now: now,
+		ConfigSchema: []byte(`{"type":"object"}`), Status: p.status, Findings: func() []telemetry.Finding { return nil }, Suspects: func() []telemetry.Suspect { return nil }, MaxStreams: max(1, p.cfg.MaxStreams), MaxStreamsPerAddress: max(1, p.cfg.MaxStreamsPerAddress), Memory: p.streams, Logger: p.deps.Logger, Registerer: w.reg, Now: now,
 	})
 	if err != nil {
 		t.Fatal(err)

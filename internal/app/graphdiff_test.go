@@ -22,7 +22,7 @@ func (s *surfaces) dialect() *binnacle.Dialect {
 	s.t.Helper()
 	d, err := binnacle.New(binnacle.Deps{
 		Query: query.New(nil, s.graph, s.past, query.DefaultLimits()), Quotas: func() binnacle.Quotas { return binnacle.Quotas{} },
-		Status: func() binnacle.Status { return binnacle.Status{} }, Findings: func() []telemetry.Finding { return nil }, ConfigSchema: []byte("{}"), MaxStreams: 1, MaxStreamsPerAddress: 1,
+		Status: func() binnacle.Status { return binnacle.Status{} }, Findings: func() []telemetry.Finding { return nil }, Suspects: func() []telemetry.Suspect { return nil }, ConfigSchema: []byte("{}"), MaxStreams: 1, MaxStreamsPerAddress: 1,
 		Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Now: func() time.Time { return s.now },
 	})
 	if err != nil {

@@ -28,7 +28,7 @@ func (a *App) openAPI(ctx context.Context) error {
 	a.past = aggregator.NewGraphReader(a.series, a.cfg.Topology.Health, a.topology)
 	q := query.New(a.blocks, a.topology, a.past, query.DefaultLimits())
 	ours, err := binnacle.New(binnacle.Deps{
-		Query: q, Quotas: func() binnacle.Quotas { return quotas(a.quota.Status(time.Now())) }, Status: a.status, Findings: func() []telemetry.Finding { return a.findings(a.clock.Now()) }, Now: a.clock.Now,
+		Query: q, Quotas: func() binnacle.Quotas { return quotas(a.quota.Status(time.Now())) }, Status: a.status, Findings: func() []telemetry.Finding { return a.findings(a.clock.Now()) }, Suspects: a.topology.Suspects, Now: a.clock.Now,
 		ConfigSchema: config.Schema(), MaxStreams: a.cfg.API.MaxStreams, MaxStreamsPerAddress: a.cfg.API.MaxStreamsPerAddress,
 		Memory: a.ledger.Account("streams", a.ledger.Limit()/answersShare), Logger: a.log.With("room", "api"), Registerer: a.reg,
 	})

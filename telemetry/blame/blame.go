@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
 	"github.com/binnacle-mesh/binnacle/telemetry/health"
@@ -39,7 +40,8 @@ import (
 // A Patient is what is known of a node or an edge.
 type Patient struct {
 	Kind    telemetry.Ailment
-	Since   int64 // Unix nanoseconds
+	Since   int64         // Unix nanoseconds
+	Age     time.Duration // how long it has been ill
 	Severe  bool
 	Figures health.Figures
 }
@@ -97,7 +99,14 @@ type cause struct {
 
 // Judge judges all.
 func Judge(nodes []Node, edges []Edge) Verdict {
-	c := court{nodes: nodes, edges: edges, out: make([][]int, len(nodes)), in: make([][]int, len(nodes)), cause: make([]cause, len(nodes)), root: make([]int, len(nodes)), place: make(map[string]int, len(nodes))}
+	c := newCourt(nodes, edges)
+	c.presume()
+	c.hear()
+	return c.verdict()
+}
+
+func newCourt(nodes []Node, edges []Edge) *court {
+	c := &court{nodes: nodes, edges: edges, out: make([][]int, len(nodes)), in: make([][]int, len(nodes)), cause: make([]cause, len(nodes)), root: make([]int, len(nodes)), place: make(map[string]int, len(nodes))}
 	for i := range nodes {
 		c.place[nodes[i].ID] = i
 	}
@@ -105,14 +114,17 @@ func Judge(nodes []Node, edges []Edge) Verdict {
 		c.out[e.Source] = append(c.out[e.Source], i)
 		c.in[e.Target] = append(c.in[e.Target], i)
 	}
-	c.presume()
-	for n := range nodes {
+	return c
+}
+
+// hear finds whose doing each illness is.
+func (c *court) hear() {
+	for n := range c.nodes {
 		c.cause[n] = c.because(n)
 	}
-	for n := range nodes {
+	for n := range c.nodes {
 		c.root[n] = c.follow(n)
 	}
-	return c.verdict()
 }
 
 // presume takes the target of an ill edge for as ill as the edge where it is not known to be: other callers may
@@ -124,7 +136,7 @@ func (c *court) presume() {
 			continue
 		}
 		for _, e := range c.in[i] {
-			if p := &c.edges[e].Patient; p.Kind != telemetry.AilmentNone && (p.Kind != telemetry.AilmentCutOff || n.Figures.Rate == 0) && (n.Kind == telemetry.AilmentNone || weight(p) > weight(&n.Patient)) {
+			if p := &c.edges[e].Patient; p.Kind != telemetry.AilmentNone && (p.Kind != telemetry.AilmentCutOff || n.Figures.Rate == 0) && (n.Kind == telemetry.AilmentNone || worse(p, &n.Patient)) {
 				n.Patient = *p
 			}
 		}
@@ -238,7 +250,7 @@ func (c *court) follow(n int) int {
 		}
 		if c.nodes[to].Kind == telemetry.AilmentNone { // its call explains it before it is itself called ill
 			c.nodes[to].Patient = c.edges[c.cause[at].edge].Patient
-			c.nodes[to].Kind, c.nodes[to].Since, c.nodes[to].Severe = c.nodes[at].Kind, c.nodes[at].Since, c.nodes[at].Severe
+			c.nodes[to].Kind, c.nodes[to].Since, c.nodes[to].Age, c.nodes[to].Severe = c.nodes[at].Kind, c.nodes[at].Since, c.nodes[at].Age, c.nodes[at].Severe
 			c.cause[to] = c.because(to)
 		}
 		at = to
@@ -292,24 +304,4 @@ func failed(p *Patient) float64 {
 
 func refused(p *Patient) float64 {
 	return max(0, p.Figures.Rate*(p.Figures.Throttled-p.Figures.Usual.Refused))
-}
-
-// weight is how bad an illness is by itself.
-func weight(p *Patient) float64 {
-	f := &p.Figures
-	switch p.Kind {
-	case telemetry.AilmentFailing:
-		return 2 + 4*f.Errors
-	case telemetry.AilmentCutOff:
-		return 3
-	case telemetry.AilmentSlow:
-		if f.Usual.P90 > 0 {
-			return 1 + min(4, math.Log2(max(1, f.P90/f.Usual.P90)))
-		}
-		return 1
-	case telemetry.AilmentThrottled:
-		return 1 + f.Throttled
-	default:
-		return 0
-	}
 }

@@ -3,7 +3,6 @@ package blame
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
@@ -27,13 +26,14 @@ func (c *court) verdict() Verdict {
 		if c.root[n] < 0 {
 			c.root[n] = c.follow(n) // it was found guilty by a caller
 		}
-		j := telemetry.Judgement{Kind: p.Kind, Since: p.Since, Score: score(p, victims[n])}
+		j := telemetry.Judgement{Kind: p.Kind, Since: p.Since, Score: score(p, lossOf(p).by(p.Kind), 0)}
 		if r := c.root[n]; r != n {
 			j.Because = c.nodes[r].ID
 			j.Says = c.nodes[n].Name + " is " + words(p.Kind) + " because of " + c.nodes[r].Name + ": " + figures(p)
 		} else {
 			culprits = append(culprits, n)
-			j.Says = c.nodes[n].Name + " is " + words(p.Kind) + " by itself: " + figures(p) + c.own(n)
+			j.Score = score(p, c.harm(n), victims[n])
+			j.Says = c.nodes[n].Name + " is " + words(p.Kind) + " by itself: " + figures(p) + c.own(n) + ever(p)
 		}
 		v.Nodes[n] = telemetry.Judged{Judgement: j, Health: healthOf(p)}
 	}
@@ -42,7 +42,7 @@ func (c *court) verdict() Verdict {
 		if e.Kind == telemetry.AilmentNone {
 			continue
 		}
-		j := telemetry.Judgement{Kind: e.Kind, Since: e.Since, Score: score(&e.Patient, 0), Because: c.nodes[e.Target].ID}
+		j := telemetry.Judgement{Kind: e.Kind, Since: e.Since, Score: score(&e.Patient, lossOf(&e.Patient).by(e.Kind), 0), Because: c.nodes[e.Target].ID}
 		why := ""
 		if r := c.root[e.Target]; r >= 0 {
 			j.Because = c.nodes[r].ID
@@ -57,7 +57,8 @@ func (c *court) verdict() Verdict {
 		v.Edges[i] = telemetry.Judged{Judgement: j, Health: healthOf(&e.Patient)}
 	}
 	slices.SortFunc(culprits, func(a, b int) int {
-		return cmp.Or(cmp.Compare(v.Nodes[b].Score, v.Nodes[a].Score), cmp.Compare(c.nodes[a].ID, c.nodes[b].ID))
+		x, y := &v.Nodes[a].Judgement, &v.Nodes[b].Judgement
+		return cmp.Or(x.Rank(y), cmp.Compare(c.nodes[a].ID, c.nodes[b].ID))
 	})
 	for _, n := range culprits {
 		v.Culprits = append(v.Culprits, c.nodes[n].ID)
@@ -70,13 +71,6 @@ func healthOf(p *Patient) telemetry.Health {
 		return telemetry.HealthFailing
 	}
 	return telemetry.HealthDegraded
-}
-
-// score ranks: how bad it is, times how many suffer by it. It has three digits, so that it does not change without cause.
-func score(p *Patient, victims int) float64 {
-	s := weight(p) * float64(1+victims)
-	unit := math.Pow(10, math.Floor(math.Log10(max(s, 1e-9)))-2)
-	return math.Round(s/unit) * unit
 }
 
 func words(k telemetry.Ailment) string {

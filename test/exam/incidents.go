@@ -32,11 +32,15 @@ type incident struct {
 	scene       scene
 	culprit     map[string]float64 // by service: the sum of 1/rank over the looks of the incident
 	victim      map[string]float64 // looks in which it was ill because of another
+	suspect     map[string]float64 // the sum of 1/rank among the suspects
 	before      map[string]int     // looks before the incident in which it was named
 }
 
+// asked is how often, in seconds, it is asked who is suspected.
+const asked = 10
+
 func newIncident(name, cause string) *incident {
-	return &incident{name: name, cause: cause, culprit: map[string]float64{}, victim: map[string]float64{}, before: map[string]int{}}
+	return &incident{name: name, cause: cause, culprit: map[string]float64{}, victim: map[string]float64{}, suspect: map[string]float64{}, before: map[string]int{}}
 }
 
 // look takes in what the graph shows at one moment, before the incident or in it.
@@ -58,6 +62,20 @@ func (in *incident) look(g *telemetry.Graph, before bool) {
 	}
 }
 
+// see takes in what a stage shows at one moment.
+func (in *incident) see(s *stage, g *telemetry.Graph, before bool) {
+	in.look(g, before)
+	if before || s.now/1e9%asked != 0 {
+		return
+	}
+	for rank, who := range s.graph.Suspects() {
+		in.suspect[who.Name] += 1 / float64(rank+1)
+	}
+}
+
+// suspects is the ranking of who is ill or suspected.
+func (in *incident) suspects() []string { return ranked(in.suspect) }
+
 // judged is the judge's ranking.
 func (in *incident) judged() []string {
 	out := ranked(in.culprit)
@@ -67,12 +85,6 @@ func (in *incident) judged() []string {
 		}
 	}
 	return out
-}
-
-// news are those of the judge's ranking whom it had not named by themselves before the incident: who asks what has changed passes over
-// what has been ill all the time.
-func (in *incident) news() []string {
-	return slices.DeleteFunc(in.judged(), func(s string) bool { return in.before[s] > 0 })
 }
 
 // tops are shares of incidents.
@@ -111,14 +123,14 @@ func judgeIncidents(ctx context.Context, folder string, to io.Writer) error {
 	}
 	for _, s := range systems {
 		for _, in := range s.incidents {
-			fmt.Fprintf(to, "%s: it was %s\n  judge   %s\n  oddest  %s\n  walk    %s\n", in.name, in.cause, firstOf(in.judged()), firstOf(in.scene.oddest()), firstOf(in.scene.walk()))
+			fmt.Fprintf(to, "%s: it was %s\n  judge     %s\n  suspects  %s\n  oddest    %s\n  walk      %s\n", in.name, in.cause, firstOf(in.judged()), firstOf(in.suspects()), firstOf(in.scene.oddest()), firstOf(in.scene.walk()))
 			if len(in.before) > 0 {
-				fmt.Fprintf(to, "  before it the judge named %d, among them %s; of the others in it %s\n", len(in.before), firstOf(sortedKeys(in.before)), firstOf(in.news()))
+				fmt.Fprintf(to, "  before it the judge named %d, among them %s\n", len(in.before), firstOf(sortedKeys(in.before)))
 			}
 		}
 	}
 	w := tabwriter.NewWriter(to, 2, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "\nsystem\tincidents\tnot usable\tjudge top-1\ttop-3\tof the new top-1\ttop-3\toddest top-1\ttop-3\twalk top-1\ttop-3\tchance top-1\ttop-3\tnames somebody\tnamed while well")
+	fmt.Fprintln(w, "\nsystem\tincidents\tnot usable\tjudge top-1\ttop-3\tsuspects top-1\ttop-3\toddest top-1\ttop-3\twalk top-1\ttop-3\tchance top-1\ttop-3\tnames somebody\tnamed while well")
 	for _, s := range systems {
 		s.row(w)
 	}
@@ -129,11 +141,11 @@ func judgeIncidents(ctx context.Context, folder string, to io.Writer) error {
 
 // row prints a system's figures.
 func (s *system) row(w io.Writer) {
-	var judge, news, oddest, walk, chance tops
+	var judge, suspects, oddest, walk, chance tops
 	some, before := 0, 0
 	for _, in := range s.incidents {
 		judge.count(in.judged(), in.cause)
-		news.count(in.news(), in.cause)
+		suspects.count(in.suspects(), in.cause)
 		oddest.count(in.scene.oddest(), in.cause)
 		walk.count(in.scene.walk(), in.cause)
 		n := float64(len(in.scene.oddity))
@@ -148,7 +160,7 @@ func (s *system) row(w io.Writer) {
 	}
 	n := float64(len(s.incidents))
 	fmt.Fprintf(w, "%s\t%d\t%d", s.name, len(s.incidents), s.unusable)
-	for _, t := range []tops{judge, news, oddest, walk, chance} {
+	for _, t := range []tops{judge, suspects, oddest, walk, chance} {
 		fmt.Fprintf(w, "\t%.0f %%\t%.0f %%", 100*t.one/n, 100*t.three/n)
 	}
 	fmt.Fprintf(w, "\t%d\t%d\n", some, before)

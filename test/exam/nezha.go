@@ -93,7 +93,7 @@ func judgeCalls(name, cause string, normal, ill []call, injected int64) *inciden
 	s := newStage()
 	in := newIncident(name, cause)
 	s.play(append(before, ill...), end+int64(5*time.Second), func(g *telemetry.Graph) {
-		in.look(g, s.now < max(begin, injected))
+		in.see(s, g, s.now < max(begin, injected))
 	})
 	in.scene = sceneOf(normal, ill)
 	return in

@@ -105,7 +105,7 @@ func petshop(ctx context.Context, file string) ([]*system, error) {
 		in := newIncident(name+" "+setting(labels[name].How.Reproducibility.Command), labels[name].RootCause.Node)
 		begin := s.now
 		seen := begin + int64((r.Target.Timestamp-r.Timestamps[0])*1e9)
-		s.playRecord(&r, &g, 0, begin, func(g *telemetry.Graph) { in.look(g, s.now < seen) })
+		s.playRecord(&r, &g, 0, begin, func(g *telemetry.Graph) { in.see(s, g, s.now < seen) })
 		in.scene = sceneOfRecord(usual[key], &r, &g)
 		all.incidents = append(all.incidents, in)
 	}

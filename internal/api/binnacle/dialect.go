@@ -25,6 +25,8 @@ type Deps struct {
 	Status func() Status
 	// Findings is all that the server noticed, the gravest first.
 	Findings func() []telemetry.Finding
+	// Suspects is who is ill or has changed for the worse, as topology.Topology has it.
+	Suspects func() []telemetry.Suspect
 	// ConfigSchema is the JSON Schema of the configuration.
 	ConfigSchema []byte
 	// MaxStreams is how many may follow the live graph at once.
@@ -51,7 +53,7 @@ type Dialect struct {
 
 // New is the API over deps.
 func New(deps Deps) (*Dialect, error) {
-	if deps.Query == nil || deps.Quotas == nil || deps.Status == nil || deps.Findings == nil || deps.ConfigSchema == nil || deps.Logger == nil || deps.Registerer == nil || deps.MaxStreams < 1 || deps.MaxStreamsPerAddress < 1 {
+	if deps.Query == nil || deps.Quotas == nil || deps.Status == nil || deps.Findings == nil || deps.Suspects == nil || deps.ConfigSchema == nil || deps.Logger == nil || deps.Registerer == nil || deps.MaxStreams < 1 || deps.MaxStreamsPerAddress < 1 {
 		return nil, errors.New("BUG: api: binnacle.Deps lacks a field")
 	}
 	m, err := newMetrics(deps.Registerer)
@@ -78,6 +80,7 @@ func (d *Dialect) Routes() []api.Route {
 		{Pattern: "GET /api/v1/graph", CostOf: graphCost, Answer: d.graph},
 		{Pattern: "GET /api/v1/graph/find", Answer: d.find},
 		{Pattern: "GET /api/v1/graph/diff", Cost: api.Search, Answer: d.graphDiff},
+		{Pattern: "GET /api/v1/graph/suspects", Cost: api.Search, Answer: d.suspects},
 		{Pattern: "GET /api/v1/graph/analysis/blast", Cost: api.Search, Answer: d.blast},
 		{Pattern: "GET /api/v1/graph/analysis/cycles", Cost: api.Search, Answer: d.cycles},
 		{Pattern: "GET /api/v1/graph/analysis/cuts", Cost: api.Search, Answer: d.cuts},

@@ -31,7 +31,7 @@ func (info *groupInfo) blame(n *telemetry.GraphNode, suffer map[string]int) {
 		info.victims++
 	default:
 		info.culprits++
-		if info.worst == nil || j.Score > info.worst.judgement.Score {
+		if info.worst == nil || j.Rank(&info.worst.judgement) < 0 {
 			info.worst = &guilty{id: n.ID, name: n.Name, suffer: suffer[n.ID], judgement: *j}
 		}
 	}
