@@ -23,6 +23,7 @@ import (
 // hop is an edge of the synthetic mesh and what happens on it each 5 s.
 type hop struct {
 	edge      *telemetry.Edge
+	plain     *telemetry.Edge // as spans know it, which tell neither version of the callee nor flags
 	tls       telemetry.TLS
 	sides     []telemetry.Side
 	requests  int
@@ -82,6 +83,11 @@ func startMesh(t *testing.T) *client {
 	const length, every = 10 * time.Minute, 5 * time.Second
 	end := time.Now().Truncate(time.Second)
 	hops := syntheticMesh()
+	for i := range hops {
+		plain := *hops[i].edge
+		plain.Target.Version = ""
+		hops[i].plain = &plain
+	}
 	ctx := context.Background()
 	for i, at := 0, end.Add(-length); !at.After(end); i, at = i+1, at.Add(every) {
 		batch := telemetry.NewBatch()
@@ -129,9 +135,13 @@ func startMesh(t *testing.T) *client {
 func (h *hop) observe(agg *aggregator.Aggregator, at time.Time) {
 	for _, side := range h.sides {
 		for _, evidence := range []telemetry.Evidence{telemetry.EvidenceSpan, telemetry.EvidenceLog} {
+			edge := h.edge
+			if evidence == telemetry.EvidenceSpan {
+				edge = h.plain
+			}
 			for i := range h.requests {
 				o := telemetry.Observation{
-					Edge: h.edge, At: at.UnixNano(), Duration: int64((i%7 + 1) * 4e6), Side: side, Evidence: evidence, TLS: h.tls,
+					Edge: edge, At: at.UnixNano(), Duration: int64((i%7 + 1) * 4e6), Side: side, Evidence: evidence, TLS: h.tls,
 					TraceID: telemetry.TraceID{1, byte(i)}, SpanID: telemetry.SpanID{2, byte(i)}, Code: 200,
 				}
 				if h.edge.Protocol == telemetry.ProtocolGRPC {
@@ -147,6 +157,9 @@ func (h *hop) observe(agg *aggregator.Aggregator, at time.Time) {
 					o.Outcome, o.Code, o.Response = telemetry.OutcomeThrottled, 429, telemetry.FlagRateLimited
 				case i == h.requests-1 && h.edge.Protocol == telemetry.ProtocolHTTP:
 					o.Code = 404
+				}
+				if evidence == telemetry.EvidenceSpan {
+					o.Response = 0
 				}
 				agg.Observe(telemetry.Observed{Requests: []telemetry.Observation{o}})
 			}

@@ -24,6 +24,13 @@ func (q *querier) Close() error { return q.base.Close() }
 // Select gives the views' series that match, the stored ones, and those of them that show on both sides. Unless they are
 // to be sorted, the buckets of one histogram follow one another.
 func (q *querier) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, ms ...*labels.Matcher) storage.SeriesSet {
+	if asksWeights(ms) {
+		from, to := q.mint, q.maxt
+		if hints != nil {
+			from, to = hints.Start, hints.End
+		}
+		return weights(from, to, ms)
+	}
 	count := newTally(ctx, hints)
 	var own storage.SeriesSet = &viewSet{q: q, ctx: ctx, count: count, hints: hints, matchers: ms, families: q.families}
 	if sorted {

@@ -15,6 +15,9 @@ func appendDOT(b []byte, g *foldedGraph, window string) []byte {
 	if len(g.damaged) > 0 {
 		b = append(appendDOTText(append(b, "\tcomment="...), "incomplete: "+query.Lacks(g.damaged)), ";\n"...)
 	}
+	if c := g.comparison; c != nil {
+		b = append(appendDOTText(append(b, "\tlabel="...), c.lines()...), ";\n"...)
+	}
 	b = append(b, "\trankdir=LR;\n\tnode [shape=box, style=rounded];\n"...)
 	named, rest := g.boxes()
 	for k, x := range named {
@@ -34,8 +37,13 @@ func appendDOT(b []byte, g *foldedGraph, window string) []byte {
 		b = appendNumbered(append(b, '\t'), number[e.Source])
 		b = appendNumbered(append(b, " -> "...), number[e.Target])
 		b = appendDOTText(append(b, " [id="...), e.ID)
-		b = appendDOTText(append(b, ", label="...), edgeLabel(e, window))
-		b = append(appendDOTHealth(b, e.Health), "];\n"...)
+		b = appendDOTText(append(b, ", label="...), g.edgeText(e, window)...)
+		if c := g.comparison; c != nil {
+			b = appendDOTFate(b, c.edges[e.ID], false)
+		} else {
+			b = appendDOTHealth(b, e.Health)
+		}
+		b = append(b, "];\n"...)
 	}
 	return append(b, "}\n"...)
 }
@@ -46,11 +54,16 @@ func appendDOTNode(b []byte, g *foldedGraph, i int, window string) []byte {
 	n := &g.nodes[i]
 	b = appendNumbered(append(b, '\t'), i)
 	b = appendDOTText(append(b, " [id="...), n.ID)
-	b = appendDOTText(append(b, ", label="...), n.Name, figures(n.Windows[window]))
+	b = appendDOTText(append(b, ", label="...), g.nodeText(n, window)...)
 	if shape, ok := dotShapes[n.kind()]; ok {
 		b = append(append(b, ", shape="...), shape...)
 	}
-	return append(appendDOTHealth(b, n.Health), "];\n"...)
+	if c := g.comparison; c != nil {
+		b = appendDOTFate(b, c.nodes[n.ID], true)
+	} else {
+		b = appendDOTHealth(b, n.Health)
+	}
+	return append(b, "];\n"...)
 }
 
 // dotShapes are the shapes of what is no service.

@@ -44,13 +44,8 @@ type exportForm struct {
 var formats = []string{"json", "dot", "mermaid", "graphml"} //nolint:gochecknoglobals // immutable
 
 func exportFormOf(p *params.Params, past bool) exportForm {
-	x := exportForm{format: "json", focus: p.All("focus"), depth: p.Number(defaultDepth, 0, mostDepth, "depth"), direction: directionOf(p)}
-	if f := p.Text("format"); f != "" {
-		x.format = f
-	}
+	x := exportForm{format: formatOf(p), focus: p.All("focus"), depth: p.Number(defaultDepth, 0, mostDepth, "depth"), direction: directionOf(p)}
 	switch {
-	case !slices.Contains(formats, x.format):
-		p.Fail("format", params.Quote(x.format)+" is none of "+strings.Join(formats, ", "))
 	case len(x.focus) > mostFocused:
 		p.Fail("focus", fmt.Sprintf("at most %d nodes are in focus at once", mostFocused))
 	case len(x.focus) == 0:
@@ -64,6 +59,18 @@ func exportFormOf(p *params.Params, past bool) exportForm {
 		x.window = windowOf(p, past)
 	}
 	return x
+}
+
+// formatOf is how the answer is to be written.
+func formatOf(p *params.Params) string {
+	f := p.Text("format")
+	if f == "" {
+		return "json"
+	}
+	if !slices.Contains(formats, f) {
+		p.Fail("format", params.Quote(f)+" is none of "+strings.Join(formats, ", "))
+	}
+	return f
 }
 
 // part is the part of the graph that is in focus.

@@ -22,6 +22,15 @@ type picture struct {
 	edges map[string][]string // by "n0>n1", sorted
 }
 
+// legibleLines is what can be shown of the lines of a label.
+func legibleLines(lines []string) string {
+	var out []string
+	for _, l := range lines {
+		out = append(out, legibly(l))
+	}
+	return strings.Join(out, "\n")
+}
+
 // legibly is what can be shown of a name.
 func legibly(s string) string {
 	return strings.Map(func(r rune) rune {
@@ -39,11 +48,11 @@ func pictureOf(g *foldedGraph, window string) picture {
 	number := map[string]string{}
 	for i, n := range g.nodes {
 		number[n.ID] = fmt.Sprint("n", i)
-		p.nodes[number[n.ID]] = legibly(n.Name) + "\n" + figures(n.Windows[window])
+		p.nodes[number[n.ID]] = legibleLines(g.nodeText(&n, window))
 	}
 	for _, e := range g.edges {
 		between := number[e.Source] + ">" + number[e.Target]
-		p.edges[between] = append(p.edges[between], edgeLabel(&e, window))
+		p.edges[between] = append(p.edges[between], legibleLines(g.edgeText(&e, window)))
 	}
 	for _, list := range p.edges {
 		slices.Sort(list)
@@ -135,8 +144,8 @@ func readDOT(text string) (picture, error) {
 func readMermaid(text string) (picture, error) {
 	p := picture{map[string]string{}, map[string][]string{}}
 	node := regexp.MustCompile(`^ +(n[0-9]+)(?:\[|\[\(|\[\[|\(\[|\{\{)"([^"]*)"(?:\]|\)\]|\]\]|\]\)|\}\})$`)
-	edge := regexp.MustCompile(`^ +(n[0-9]+) -->\|"([^"]*)"\| (n[0-9]+)$`)
-	other := regexp.MustCompile(`^(flowchart LR|%% .*| +subgraph g[0-9]+\["[^"]*"\]| +end| +classDef [a-z]+ [a-z0-9#:,-]+| +class n[0-9]+ [a-z]+)$`)
+	edge := regexp.MustCompile(`^ +(n[0-9]+) (?:-->|==>|-\.->)\|"([^"]*)"\| (n[0-9]+)$`)
+	other := regexp.MustCompile(`^(---|title: "[^"]*"|flowchart LR|%% .*| +subgraph g[0-9]+\["[^"]*"\]| +end| +classDef [a-z]+ [a-z0-9#:, -]+| +class n[0-9]+ [a-z]+| +linkStyle [0-9]+ [a-z0-9#:,-]+)$`)
 	entity := regexp.MustCompile(`#([0-9]+);`)
 	plain := func(s string) string {
 		return entity.ReplaceAllStringFunc(strings.ReplaceAll(s, "<br/>", "\n"), func(e string) string {

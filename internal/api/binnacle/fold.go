@@ -51,6 +51,8 @@ type foldedGraph struct {
 	// culprits are those of the whole graph, also such as are in folded groups.
 	culprits []string
 	findings []telemetry.Finding // likewise
+	// comparison says what became of nodes and edges where the graph is the difference of two, else nil.
+	comparison *comparison
 }
 
 // A foldedNode is a group, or a node that is shown.

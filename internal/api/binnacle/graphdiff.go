@@ -38,6 +38,7 @@ func (d *Dialect) graphDiff(r *http.Request) (api.Answer, error) {
 	x := diffForm{from: from, to: to, against: against, againstTo: p.Moment(against.Add(length), "against_to")}
 	x.limit = p.Number(someAnalysed, 1, mostAnalysed, "limit")
 	x.all = p.Boolean("all")
+	x.export = exportForm{format: formatOf(p), window: "range"}
 	if against, _ := p.Get("against"); against == "" {
 		if end, _ := p.Get("against_to"); end != "" {
 			p.Fail("against", "a range that ends needs a beginning")
@@ -54,6 +55,9 @@ func (d *Dialect) graphDiff(r *http.Request) (api.Answer, error) {
 	if err := ask.Of(r.Context()).Take(int64(len(x.nodes)+len(x.edges)) * differenceBytes); err != nil {
 		return api.Answer{}, err
 	}
+	if x.export.format != "json" {
+		return x.draw(r, diff)
+	}
 	return api.JSON(x.append(nil, diff)), nil
 }
 
@@ -64,6 +68,7 @@ type diffForm struct {
 	all                          bool // what may be chance, too
 	nodes, edges                 []analysis.Difference
 	foundNodes, foundEdges       int
+	export                       exportForm // how it is written
 }
 
 // choose finds what is shown: of what was in both ranges only what is certain, unless all is asked for.

@@ -19,20 +19,27 @@ func appendGraphML(b []byte, g *foldedGraph, window string) []byte {
 			x.raw(`<key id="` + of + "_" + k[0] + `" for="` + of + `" attr.name="` + k[0] + `" attr.type="` + k[1] + "\"/>\n")
 		}
 	}
-	x.raw(`<key id="graph_window" for="graph" attr.name="window" attr.type="string"/>` + "\n" + `<key id="graph_incomplete" for="graph" attr.name="incomplete" attr.type="string"/>` + "\n")
+	x.raw(`<key id="graph_window" for="graph" attr.name="window" attr.type="string"/>` + "\n" + `<key id="graph_incomplete" for="graph" attr.name="incomplete" attr.type="string"/>` + "\n" +
+		`<key id="graph_title" for="graph" attr.name="title" attr.type="string"/>` + "\n")
 	x.raw(`<graph edgedefault="directed">` + "\n")
 	x.text("graph_window", window)
+	if c := g.comparison; c != nil {
+		x.text("graph_title", strings.Join(c.lines(), ". "))
+	}
 	if len(g.damaged) > 0 {
 		x.text("graph_incomplete", query.Lacks(g.damaged))
 	}
 	for i := range g.nodes {
-		x.node(&g.nodes[i], i, window)
+		x.node(g, i, window)
 	}
 	number := g.numbers()
 	for i := range g.edges {
 		e := &g.edges[i]
 		x.raw(`<edge id="e` + strconv.Itoa(i) + `" source="n` + strconv.Itoa(number[e.Source]) + `" target="n` + strconv.Itoa(number[e.Target]) + `">`)
 		x.edge(e, window)
+		if c := g.comparison; c != nil {
+			x.fate("edge_", c.edges[e.ID])
+		}
 		x.raw("</edge>\n")
 	}
 	x.raw("</graph>\n</graphml>\n")
@@ -52,9 +59,11 @@ var graphMLKeys = map[string][][2]string{ //nolint:gochecknoglobals // immutable
 		{"health", "string"},
 		{"within", "string"},
 		{"members", "int"},
+		{"change", "string"},
+		{"says", "string"},
 	}, signalKeys...),
 	"edge": append([][2]string{
-		{"id", "string"}, {"protocol", "string"}, {"health", "string"}, {"bundle", "int"}, {"requests", "long"}, {"errors", "long"}, {"throttled", "long"}, {"mtls", "double"},
+		{"id", "string"}, {"protocol", "string"}, {"health", "string"}, {"bundle", "int"}, {"requests", "long"}, {"errors", "long"}, {"throttled", "long"}, {"mtls", "double"}, {"change", "string"}, {"says", "string"},
 	}, signalKeys...),
 }
 
@@ -80,7 +89,8 @@ func (x *graphML) number(key string, f float64) {
 	x.text(key, strconv.FormatFloat(f, 'g', 6, 64))
 }
 
-func (x *graphML) node(n *foldedNode, i int, window string) {
+func (x *graphML) node(g *foldedGraph, i int, window string) {
+	n := &g.nodes[i]
 	x.raw(`<node id="n` + strconv.Itoa(i) + `">`)
 	x.text("node_id", n.ID)
 	x.text("node_name", n.Name)
@@ -95,7 +105,18 @@ func (x *graphML) node(n *foldedNode, i int, window string) {
 		x.text("node_members", strconv.Itoa(n.group.members))
 	}
 	x.signals("node_", n.Windows[window])
+	if c := g.comparison; c != nil {
+		x.fate("node_", c.nodes[n.ID])
+	}
 	x.raw("</node>\n")
+}
+
+// fate writes what became of a node or an edge.
+func (x *graphML) fate(of string, m mark) {
+	if m.changed {
+		x.text(of+"change", m.fate.String())
+		x.text(of+"says", strings.Join(m.says, "; "))
+	}
 }
 
 func (x *graphML) edge(e *foldedEdge, window string) {

@@ -12,6 +12,9 @@ import (
 // appendMermaid writes a graph as a flowchart of Mermaid: https://mermaid.js.org/syntax/flowchart.html. Its pages draw no more than 500 edges
 // and 50,000 characters unless they are told to.
 func appendMermaid(b []byte, g *foldedGraph, window string) []byte {
+	if c := g.comparison; c != nil {
+		b = append(append(append(b, "---\ntitle: \""...), strings.Join(c.lines(), ". ")...), "\"\n---\n"...) // of it nothing is a sender's
+	}
 	b = append(b, "flowchart LR\n"...)
 	if len(g.damaged) > 0 {
 		b = append(append(append(b, "%% incomplete: "...), legible(query.Lacks(g.damaged))...), '\n')
@@ -32,8 +35,12 @@ func appendMermaid(b []byte, g *foldedGraph, window string) []byte {
 	for i := range g.edges {
 		e := &g.edges[i]
 		b = appendNumbered(append(b, "  "...), number[e.Source])
-		b = appendMermaidText(append(b, " -->|"...), edgeLabel(e, window))
+		b = append(append(append(b, ' '), g.mermaidArrow(e)...), '|')
+		b = appendMermaidText(b, g.edgeText(e, window)...)
 		b = append(appendNumbered(append(b, "| "...), number[e.Target]), '\n')
+	}
+	if g.comparison != nil {
+		return appendMermaidFates(b, g)
 	}
 	b = append(b, "  classDef failing stroke:#d00,stroke-width:2px\n  classDef degraded stroke:#e80,stroke-width:2px\n  classDef idle stroke:#aaa\n"...)
 	for _, h := range []telemetry.Health{telemetry.HealthFailing, telemetry.HealthDegraded, telemetry.HealthIdle} {
@@ -60,7 +67,7 @@ func appendMermaidNode(b []byte, g *foldedGraph, i int, window string) []byte {
 	case "group":
 		open, end = "{{", "}}"
 	}
-	b = appendMermaidText(append(b, open...), n.Name, figures(n.Windows[window]))
+	b = appendMermaidText(append(b, open...), g.nodeText(n, window)...)
 	return append(append(b, end...), '\n')
 }
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { GraphEdge, GraphNode, Witnesses } from '../api/types';
-import { bestWitness, between, golden, inbound, meshRate, outcomeOf, stepFor } from './queries';
+import type { GraphNode } from '../api/types';
+import { between, golden, inbound, meshRate, outbound, outcomeOf, stepFor } from './queries';
 
 const node = (over: Partial<GraphNode>): GraphNode => ({
   id: 'x',
@@ -17,69 +17,31 @@ const node = (over: Partial<GraphNode>): GraphNode => ({
   last_seen: 0,
   ...over,
 });
-const seen = (witnesses: Witnesses): GraphEdge => ({
-  id: 'a>b',
-  source: 'a',
-  target: 'b',
-  protocol: 'http',
-  health: 'ok',
-  windows: {},
-  totals: { requests: 0, errors: 0, throttled: 0 },
-  witnesses,
-  mtls: -1,
-  throttled_by: [],
-  exemplars: [],
-  first_seen: 0,
-  last_seen: 0,
-});
 
-test('the witness that saw most, over all edges', () => {
-  expect(
-    bestWitness([
-      seen({ client_span: 9, server_span: 5, client_log: 0, server_log: 0 }),
-      seen({ client_span: 0, server_span: 7, client_log: 0, server_log: 2 }),
-    ]),
-  ).toEqual({ side: 'server', evidence: 'span' });
-  expect(bestWitness([seen({ client_span: 3, server_span: 0, client_log: 0, server_log: 0 })])).toEqual({
-    side: 'client',
-    evidence: 'span',
-  });
-  expect(bestWitness([])).toEqual({ side: 'server', evidence: 'log' });
-});
-
-test('the lead of a moment does not change the witness', () => {
-  const held = { side: 'client', evidence: 'log' } as const;
-  expect(bestWitness([seen({ client_span: 10, server_span: 12, client_log: 9, server_log: 11 })], held)).toEqual(held);
-  expect(bestWitness([seen({ client_span: 10, server_span: 14, client_log: 9, server_log: 11 })], held)).toEqual({
-    side: 'server',
-    evidence: 'span',
-  });
-  expect(bestWitness([seen({ client_span: 1, server_span: 0, client_log: 0, server_log: 0 })], held)).toEqual({
-    side: 'client',
-    evidence: 'span',
-  });
-});
-
-test('selectors quote what users named', () => {
-  const w = { side: 'client', evidence: 'span' } as const;
-  expect(inbound(node({ name: 'a"b\\', namespace: 'n' }), w)).toBe(
-    'binnacle_edge_duration_seconds{destination="a\\"b\\\\",destination_namespace="n",side="client",evidence="span"}',
+test('selectors quote what users named, and tell apart what has one name', () => {
+  expect(inbound(node({ name: 'a"b\\', namespace: 'n' }))).toBe(
+    'binnacle_edge_duration_seconds{destination="a\\"b\\\\",destination_namespace="n",destination_kind=~"service|unknown"}',
   );
-  expect(between(node({ name: 'a', namespace: 's' }), node({ name: 'db', kind: 'database' }), 'database', w)).toBe(
-    'binnacle_edge_duration_seconds{source="a",source_namespace="s",destination="db",destination_namespace="",destination_kind="database",protocol="database",side="client",evidence="span"}',
+  expect(outbound(node({ name: 'db', kind: 'database' }))).toBe(
+    'binnacle_edge_duration_seconds{source="db",source_namespace="",source_kind="database"}',
+  );
+  expect(between(node({ name: 'a', namespace: 's' }), node({ name: 'db', kind: 'database' }), 'database')).toBe(
+    'binnacle_edge_duration_seconds{source="a",source_namespace="s",source_kind=~"service|unknown",destination="db",destination_namespace="",destination_kind="database",protocol="database"}',
   );
 });
 
-test('golden signals are built on native histograms', () => {
-  const q = golden('m{}', '1m');
-  expect(q.rate).toBe('sum by (outcome) (histogram_count(rate(m{}[1m])))');
-  expect(q.p99).toBe('1000 * histogram_quantile(0.99, sum(rate(m{}[1m])))');
-  expect(q.inFlight).toBe('sum(histogram_sum(rate(m{}[1m])))');
-});
+// The server's own tests ask these to the letter, and hold their answers against what the graph shows.
+const stories = join(import.meta.dirname, '../../../aggregator/views/testdata/stories');
+const asked = (story: string): string[] => readFileSync(join(stories, story), 'utf8').split('\n');
 
 test('the whole mesh is asked for as a test of the server proves it', () => {
-  const stories = join(import.meta.dirname, '../../../aggregator/views/testdata/stories');
-  expect(readFileSync(join(stories, 'outcomes'), 'utf8').split('\n')).toContain(meshRate('1m'));
+  expect(asked('outcomes')).toContain(meshRate('1m'));
+});
+
+test('so are the charts of a node', () => {
+  const q = golden(inbound(node({ name: 'stock', namespace: 'shop' })), '1m');
+  const story = asked('node_charts');
+  for (const query of [q.rate, q.p50, q.p90, q.p99, q.inFlight]) expect(story).toContain(query);
 });
 
 test('an operation is throttled or in error by its outcome, and by its status only where it has none', () => {

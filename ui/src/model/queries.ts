@@ -1,62 +1,51 @@
-import type { GraphEdge, GraphNode, Witnesses } from '../api/types';
+import type { GraphNode } from '../api/types';
 
 // PromQL over the canonical series. The same request is in the store once per witness (caller's and callee's span and
-// proxy log), so a plain sum would count it up to four times: every query names one witness, the one that saw most,
-// which is how the server picks the figures of the graph as well.
-
-export interface Witness {
-  side: 'client' | 'server';
-  evidence: 'span' | 'log';
-}
-
-/**
- * The witness that reported most requests of the given edges; the callee's log wins a tie, standing nearest to the work.
- * Witnesses of one request report within the same second but not at once, so the lead changes hands all the time: the one
- * that is `held` stays until another has seen half as much again.
- */
-export function bestWitness(edges: readonly GraphEdge[], held?: Witness): Witness {
-  const sum = (k: keyof Witnesses): number => edges.reduce((n, e) => n + e.witnesses[k], 0);
-  const ranked: [Witness, number][] = [
-    [{ side: 'server', evidence: 'log' }, sum('server_log')],
-    [{ side: 'server', evidence: 'span' }, sum('server_span')],
-    [{ side: 'client', evidence: 'log' }, sum('client_log')],
-    [{ side: 'client', evidence: 'span' }, sum('client_span')],
-  ];
-  const best = ranked.reduce((b, r) => (r[1] > b[1] ? r : b));
-  const kept = ranked.find(([w]) => w.side === held?.side && w.evidence === held.evidence);
-  return kept !== undefined && kept[1] > 0 && best[1] < kept[1] * 1.5 ? kept[0] : best[0];
-}
+// proxy log), so a plain sum would count it up to four times. Every query takes of each edge what the one witness told
+// that saw most at the time, and no other's: that is how the server picks the figures of the graph. A node's edges may each
+// have another one, and the most of each outcome by itself would count a request twice that one calls an error and
+// another does not. Of witnesses that saw as many the weight has it be the one that the graph takes.
 
 function quote(v: string): string {
   return `"${v.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n')}"`;
 }
 
-function selector(labels: Record<string, string>): string {
-  return `binnacle_edge_duration_seconds{${Object.entries(labels)
-    .map(([k, v]) => `${k}=${quote(v)}`)
-    .join(',')}}`;
+/** Selects series of edges by what their labels must be. */
+function selector(...matchers: string[]): string {
+  return `binnacle_edge_duration_seconds${matchers.length === 0 ? '' : `{${matchers.join(',')}}`}`;
 }
 
-/** Labels that pick a node on one side of the edges. A service's kind is left out: stores may leave the commonest kind empty. */
-function end(prefix: 'source' | 'destination', n: GraphNode): Record<string, string> {
-  const labels: Record<string, string> = { [prefix]: n.name, [`${prefix}_namespace`]: n.namespace };
-  if (n.kind !== 'service') labels[`${prefix}_kind`] = n.kind;
-  return labels;
+/**
+ * What the labels of a node on one side of the edges are. A service of which nothing but its name was known when the series
+ * were written is of kind `unknown` in them.
+ */
+function end(prefix: 'source' | 'destination', n: GraphNode): string[] {
+  const kind = n.kind === 'service' ? '=~"service|unknown"' : `=${quote(n.kind)}`;
+  return [`${prefix}=${quote(n.name)}`, `${prefix}_namespace=${quote(n.namespace)}`, `${prefix}_kind${kind}`];
 }
 
 /** Selects the traffic into a node. */
-export function inbound(n: GraphNode, w: Witness): string {
-  return selector({ ...end('destination', n), ...w });
+export function inbound(n: GraphNode): string {
+  return selector(...end('destination', n));
 }
 
 /** Selects the traffic out of a node. */
-export function outbound(n: GraphNode, w: Witness): string {
-  return selector({ ...end('source', n), ...w });
+export function outbound(n: GraphNode): string {
+  return selector(...end('source', n));
 }
 
 /** Selects the traffic of one edge. */
-export function between(source: GraphNode, target: GraphNode, protocol: string, w: Witness): string {
-  return selector({ ...end('source', source), ...end('destination', target), protocol, ...w });
+export function between(source: GraphNode, target: GraphNode, protocol: string): string {
+  return selector(...end('source', source), ...end('destination', target), `protocol=${quote(protocol)}`);
+}
+
+/** The rates of what is shown of each edge that is selected, as histograms. */
+function shown(select: string, window: string): string {
+  const end = (of: string): string => ['', '_namespace', '_cluster', '_kind'].map((l) => of + l).join(', ');
+  const edge = `${end('source')}, ${end('destination')}, protocol`;
+  const witness = `${edge}, side, evidence`;
+  const rated = `rate(${select}[${window}])`;
+  return `${rated} and on (${witness}) topk by (${edge}) (1, sum by (${witness}) (histogram_count(${rated})) * on (side, evidence) group_left binnacle_witness_weight)`;
 }
 
 export interface GoldenQueries {
@@ -71,27 +60,20 @@ export interface GoldenQueries {
 
 /** The golden signals of a selector, each over a sliding window. */
 export function golden(select: string, window: string): GoldenQueries {
-  const rated = `rate(${select}[${window}])`;
-  const quantile = (q: number): string => `1000 * histogram_quantile(${q}, sum(${rated}))`;
+  const of = shown(select, window);
+  const quantile = (q: number): string => `1000 * histogram_quantile(${q}, sum(${of}))`;
   return {
-    rate: `sum by (outcome) (histogram_count(${rated}))`,
+    rate: `sum by (outcome) (histogram_count(${of}))`,
     p50: quantile(0.5),
     p90: quantile(0.9),
     p99: quantile(0.99),
-    inFlight: `sum(histogram_sum(${rated}))`,
+    inFlight: `sum(histogram_sum(${of}))`,
   };
 }
 
-/**
- * Requests a second of the whole mesh by outcome: of each edge what the one witness told that saw most, as on the map. The
- * most of each outcome by itself would count a request twice that one witness calls an error and another does not.
- */
+/** Requests a second of the whole mesh by outcome. */
 export function meshRate(window: string): string {
-  const end = (of: string): string => ['', '_namespace', '_cluster', '_kind'].map((l) => of + l).join(', ');
-  const edge = `${end('source')}, ${end('destination')}, protocol`;
-  const witness = `${edge}, side, evidence`;
-  const rated = `histogram_count(rate(binnacle_edge_duration_seconds[${window}]))`;
-  return `sum by (outcome) (sum by (${witness}, outcome) (${rated}) and on (${witness}) topk by (${edge}) (1, sum by (${witness}) (${rated})))`;
+  return golden(selector(), window).rate;
 }
 
 /** Rate, errors and p99 of each operation of a service. */

@@ -4,7 +4,7 @@ import { clock, count, duration, percent, rate } from '../base/format';
 import { errorShare, signalsOf, type GraphModel } from '../model/graph';
 import { errorsToBlame, nameOf, partOfEdge, troubleOf } from '../model/trouble';
 import { between, inbound, outbound } from '../model/queries';
-import { GoldenSignals, useWitness } from '../widgets/golden';
+import { GoldenSignals } from '../widgets/golden';
 import { EdgeMark, NodeMark } from '../widgets/mark';
 import { Icon, Link } from '../widgets/parts';
 import { mapWindow, patch } from '../widgets/route';
@@ -74,8 +74,7 @@ function NodePanel(p: {
   const graph = useGraph();
   const into = graph.incoming(n.id);
   const out = graph.outgoing(n.id);
-  const witness = useWitness(n.id, into.length > 0 ? into : out);
-  const select = into.length > 0 ? inbound(n, witness) : outbound(n, witness);
+  const select = into.length > 0 ? inbound(n) : outbound(n);
   const exemplars = into.flatMap((e) => e.exemplars);
   return (
     <>
@@ -143,7 +142,6 @@ function NodePanel(p: {
 
 function EdgePanel(p: { e: GraphEdge }): JSX.Element | null {
   const { e } = p;
-  const witness = useWitness(e.id, [e]);
   const graph = useGraph();
   const source = graph.nodes.get(e.source);
   const target = graph.nodes.get(e.target);
@@ -185,7 +183,7 @@ function EdgePanel(p: { e: GraphEdge }): JSX.Element | null {
           over the last minute
         </p>
       ) : null}
-      <GoldenSignals select={between(source, target, e.protocol, witness)} exemplars={e.exemplars} height={84} />
+      <GoldenSignals select={between(source, target, e.protocol)} exemplars={e.exemplars} height={84} />
       <section>
         <h3>Who saw it</h3>
         <table class="witnesses">

@@ -4,7 +4,7 @@ import { duration, percent, rate } from '../base/format';
 import { errorShare, signalsOf, tellingFigure, throttledShare, type GraphModel } from '../model/graph';
 import { inbound, outbound } from '../model/queries';
 import { blameOf, bySeverity, errorsToBlame, partOfEdge, troubleOf, type Part } from '../model/trouble';
-import { GoldenSignals, useWitness } from '../widgets/golden';
+import { GoldenSignals } from '../widgets/golden';
 import { EdgeMark, NodeMark } from '../widgets/mark';
 import { Link, Segments } from '../widgets/parts';
 import { LAST_NAMES, last, param, patch, range } from '../widgets/route';
@@ -107,8 +107,7 @@ function Service(p: { n: GraphNode }): JSX.Element {
   const s = signalsOf(n, '1m');
   // A victim's figures are another's doing, and not pointed at.
   const telling = blameOf(n).part === 'victim' ? undefined : tellingFigure(n.health, s);
-  const witness = useWitness(n.id, into.length > 0 ? into : out);
-  const select = into.length > 0 ? inbound(n, witness) : outbound(n, witness);
+  const select = into.length > 0 ? inbound(n) : outbound(n);
   return (
     <div class="page service">
       <header class="page-head">

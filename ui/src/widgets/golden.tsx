@@ -1,10 +1,9 @@
 import type { JSX } from 'preact';
-import { useRef } from 'preact/hooks';
 import { promRange, type PromSeries } from '../api/client';
-import type { Exemplar, GraphEdge } from '../api/types';
+import type { Exemplar } from '../api/types';
 import { count, duration, rate } from '../base/format';
 import type { ChartData, Line } from '../chart/chart';
-import { bestWitness, golden, stepFor, type Witness } from '../model/queries';
+import { golden, stepFor } from '../model/queries';
 import { Plot } from './plot';
 import { useQuery } from './query';
 import { chartRange, go, href, patch, range, last } from './route';
@@ -66,14 +65,6 @@ function align(times: readonly number[], s: PromSeries | undefined, step: number
     if (i >= 0 && i < out.length && Number.isFinite(v)) out[i] = v;
   }
   return out;
-}
-
-/** The witness to ask of these edges, the same one for as long as `of` is looked at: charts that change it blink. */
-export function useWitness(of: string, edges: readonly GraphEdge[]): Witness {
-  const held = useRef<{ of: string; witness: Witness } | undefined>(undefined);
-  const witness = bestWitness(edges, held.current?.of === of ? held.current.witness : undefined);
-  held.current = { of, witness };
-  return witness;
 }
 
 export function GoldenSignals(p: {
