@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
@@ -45,6 +46,17 @@ type Flow struct {
 	rate     []float64 // by edge, requests a second
 	requests []float64 // by node: inbound, or outbound where nobody calls it
 	per      []float64 // 1 / requests, or 0
+
+	callers, callees sync.Once
+	made, got        parts
+}
+
+// parts are what a request of a node makes of calls, or gets made, on average, edge by edge. All is in the order of components.nodes, in which
+// questions go through it: so memory is read from the front to the back. Edges without traffic are left out.
+type parts struct {
+	first []int32   // by place, and one more
+	place []int32   // of the node at the other end
+	of    []float64 // calls a request of the caller
 }
 
 // NewFlow is s with the rates of that window.
@@ -77,7 +89,39 @@ func NewFlow(s *Shape, window string) *Flow {
 }
 
 // Bytes is about what the flow holds beside the shape.
-func (f *Flow) Bytes() int64 { return 8 * int64(len(f.rate)+2*len(f.requests)) }
+func (f *Flow) Bytes() int64 { return 32*int64(len(f.rate)) + 24*int64(len(f.requests)) }
+
+// calls are those that requests of each node make.
+func (f *Flow) calls() *parts {
+	f.callees.Do(func() { f.made = f.partsOf(&f.out, true) })
+	return &f.made
+}
+
+// called are those that requests of others make to each node.
+func (f *Flow) called() *parts {
+	f.callers.Do(func() { f.got = f.partsOf(&f.in, false) })
+	return &f.got
+}
+
+func (f *Flow) partsOf(w *ways, out bool) parts {
+	c, n := f.components(), len(f.requests)
+	p := parts{first: make([]int32, n+1), place: make([]int32, 0, len(w.node)), of: make([]float64, 0, len(w.node))}
+	for at, i := range c.nodes {
+		from, to := w.of(i)
+		for k := from; k < to; k++ {
+			j := w.node[k]
+			caller := i
+			if !out {
+				caller = j
+			}
+			if r := f.rate[w.edge[k]] * f.per[caller]; r > 0 {
+				p.place, p.of = append(p.place, c.place[j]), append(p.of, r)
+			}
+		}
+		p.first[at+1] = int32(len(p.of))
+	}
+	return p
+}
 
 // A Touched is a node that a blast radius holds.
 type Touched struct {
@@ -102,25 +146,25 @@ func (f *Flow) Up(id string) (Radius, bool) {
 		return Radius{}, false
 	}
 	hops, order := f.in.walk([]int32{x}, -1)
-	calls, c := make([]float64, len(hops)), f.components()
-	share := func(i int32) float64 { return min(1, calls[i]) }
-	calls[x] = 1
-	sum := func(i int32) (total float64) {
-		from, to := f.out.of(i)
-		for at := from; at < to; at++ {
-			total += f.rate[f.out.edge[at]] * share(f.out.node[at])
+	p, c := f.calls(), f.components()
+	calls, reached, own := make([]float64, len(hops)), c.reached(order), c.place[x]
+	calls[own] = 1
+	sum := func(at int32) (total float64) {
+		from, to := p.first[at], p.first[at+1]
+		for k := from; k < to; k++ {
+			total += p.of[k] * min(1, calls[p.place[k]])
 		}
-		return total * f.per[i]
+		return total
 	}
 	for k := c.of[x]; int(k) < c.count(); k++ {
-		f.settle(c.members(k), true, x, hops, calls, sum)
+		f.settle(k, true, own, reached, calls, sum)
 	}
 	r := Radius{Touched: f.touched(order, hops, calls), Entries: -1}
 	all, through := 0.0, 0.0
 	for _, i := range f.entries() {
 		all += f.requests[i]
 		if hops[i] >= 0 {
-			through += f.requests[i] * share(i)
+			through += f.requests[i] * min(1, calls[c.place[i]])
 		}
 	}
 	if all > 0 {
@@ -136,18 +180,18 @@ func (f *Flow) Down(id string) (Radius, bool) {
 		return Radius{}, false
 	}
 	hops, order := f.out.walk([]int32{x}, -1)
-	calls, c := make([]float64, len(hops)), f.components()
-	calls[x] = 1
-	sum := func(i int32) (total float64) {
-		from, to := f.in.of(i)
-		for at := from; at < to; at++ {
-			j := f.in.node[at]
-			total += calls[j] * f.per[j] * f.rate[f.in.edge[at]]
+	p, c := f.called(), f.components()
+	calls, reached, own := make([]float64, len(hops)), c.reached(order), c.place[x]
+	calls[own] = 1
+	sum := func(at int32) (total float64) {
+		from, to := p.first[at], p.first[at+1]
+		for k := from; k < to; k++ {
+			total += p.of[k] * calls[p.place[k]]
 		}
 		return total
 	}
 	for k := c.of[x]; k >= 0; k-- {
-		f.settle(c.members(k), false, x, hops, calls, sum)
+		f.settle(k, false, own, reached, calls, sum)
 	}
 	if f.requests[x] == 0 {
 		for i := range calls {
@@ -157,27 +201,37 @@ func (f *Flow) Down(id string) (Radius, bool) {
 	return Radius{Touched: f.touched(order, hops, calls), Entries: -1}, true
 }
 
-// settle computes the calls of a component's nodes but for x, whose own are given, and those that are not concerned.
-func (f *Flow) settle(members []int32, up bool, x int32, hops []int32, calls []float64, sum func(int32) float64) {
-	if len(members) == 1 && !f.callsItself(members[0]) {
-		if i := members[0]; i != x && hops[i] >= 0 {
-			calls[i] = sum(i)
+// reached says by place which nodes are in order.
+func (c *components) reached(order []int32) []bool {
+	out := make([]bool, len(c.nodes))
+	for _, i := range order {
+		out[c.place[i]] = true
+	}
+	return out
+}
+
+// settle computes the calls of a component's nodes but for that at own, whose own are given, and those that are not concerned.
+func (f *Flow) settle(k int32, up bool, own int32, reached []bool, calls []float64, sum func(int32) float64) {
+	from, to := f.circles.first[k], f.circles.first[k+1]
+	if !f.loops[k] {
+		if from != own && reached[from] {
+			calls[from] = sum(from)
 		}
 		return
 	}
 	for range mostRounds {
 		moved := 0.0
-		for n := range members {
-			i := members[n]
+		for n := range to - from {
+			at := from + n
 			if !up {
-				i = members[len(members)-1-n]
+				at = to - 1 - n
 			}
-			if i == x || hops[i] < 0 {
+			if at == own || !reached[at] {
 				continue
 			}
-			now := sum(i)
-			moved = max(moved, now-calls[i])
-			calls[i] = now
+			now := sum(at)
+			moved = max(moved, now-calls[at])
+			calls[at] = now
 		}
 		if moved <= settled {
 			return
@@ -186,9 +240,9 @@ func (f *Flow) settle(members []int32, up bool, x int32, hops []int32, calls []f
 }
 
 func (f *Flow) touched(order, hops []int32, calls []float64) []Touched {
-	out := make([]Touched, 0, max(0, len(order)-1))
+	out, place := make([]Touched, 0, max(0, len(order)-1)), f.circles.place
 	for _, i := range order[1:] {
-		t := Touched{Node: &f.g.Nodes[i], Hops: int(hops[i]), Calls: calls[i], Share: min(1, calls[i])}
+		t := Touched{Node: &f.g.Nodes[i], Hops: int(hops[i]), Calls: calls[place[i]], Share: min(1, calls[place[i]])}
 		if f.requests[i] == 0 {
 			t.Calls, t.Share = -1, -1
 		}
@@ -216,7 +270,12 @@ func Most(list []Touched, n int) []Touched {
 
 // entries are the nodes at which requests enter: those that no other calls, and all of a cycle that nobody outside of it calls.
 func (w *wiring) entries() []int32 {
-	c := w.components()
+	w.components()
+	return w.enter
+}
+
+func (w *wiring) findEntries() []int32 {
+	c := &w.circles
 	called := make([]bool, c.count())
 	for _, e := range w.ends {
 		if e[0] >= 0 && c.of[e[0]] != c.of[e[1]] {
@@ -227,6 +286,17 @@ func (w *wiring) entries() []int32 {
 	for i := range int32(len(c.of)) {
 		if !called[c.of[i]] {
 			out = append(out, i)
+		}
+	}
+	return out
+}
+
+func (w *wiring) findLoops() []bool {
+	c := &w.circles
+	out := make([]bool, c.count())
+	for _, e := range w.ends {
+		if e[0] >= 0 && c.of[e[0]] == c.of[e[1]] {
+			out[c.of[e[0]]] = true
 		}
 	}
 	return out

@@ -9,11 +9,15 @@ type components struct {
 	of    []int32 // by node
 	nodes []int32 // by component, and within one as they were done with: mostly callees before callers
 	first []int32 // of each component in nodes, and one more
+	place []int32 // by node, where it is in nodes
 }
 
 // components finds them when they are first asked for.
 func (w *wiring) components() *components {
-	w.once.Do(func() { w.circles = findComponents(&w.out) })
+	w.once.Do(func() {
+		w.circles = findComponents(&w.out)
+		w.enter, w.loops = w.findEntries(), w.findLoops()
+	})
 	return &w.circles
 }
 
@@ -77,6 +81,10 @@ func findComponents(out *ways) components {
 	for _, i := range done {
 		c.nodes[free[c.of[i]]] = i
 		free[c.of[i]]++
+	}
+	c.place = make([]int32, n)
+	for at, i := range c.nodes {
+		c.place[i] = int32(at)
 	}
 	return c
 }

@@ -26,7 +26,9 @@ type wiring struct {
 	ends     [][2]int32       // by edge: source and target; -1, -1 where one is not in the graph
 	out, in  ways
 	once     sync.Once
-	circles  components // set by once
+	circles  components // this and the following are set by once
+	enter    []int32    // see entries
+	loops    []bool     // by component, whether anything in it calls itself, by others or not
 	complete bool       // every edge has both ends
 }
 
