@@ -180,19 +180,20 @@ func writeOtherWindows(j *jsonout.Writer, ws map[string]telemetry.Signals) {
 
 func writeSignals(j *jsonout.Writer, s *telemetry.Signals) {
 	j.Open('{')
-	j.Key("rate").Signal(s.Rate)
-	j.Key("error_rate").Signal(s.ErrorRate)
-	j.Key("throttled_rate").Signal(s.ThrottledRate)
-	writeQuantile(j, "p50", s.P50)
-	writeQuantile(j, "p90", s.P90)
-	writeQuantile(j, "p99", s.P99)
+	b := jsonout.AppendSignal(append(j.B, `"rate":`...), s.Rate) // a key and its number at a time: there are a million
+	b = jsonout.AppendSignal(append(b, `,"error_rate":`...), s.ErrorRate)
+	b = jsonout.AppendSignal(append(b, `,"throttled_rate":`...), s.ThrottledRate)
+	b = appendQuantile(b, `,"p50":`, s.P50)
+	b = appendQuantile(b, `,"p90":`, s.P90)
+	j.B = appendQuantile(b, `,"p99":`, s.P99)
 	j.Close('}')
 }
 
-func writeQuantile(j *jsonout.Writer, name string, ms *float64) {
-	if ms != nil {
-		j.Key(name).Signal(*ms)
+func appendQuantile(b []byte, key string, ms *float64) []byte {
+	if ms == nil {
+		return b
 	}
+	return jsonout.AppendSignal(append(b, key...), *ms)
 }
 
 // A graphCache holds the JSON of the newest snapshot that was asked for, so

@@ -49,11 +49,44 @@ func appendFloat(b []byte, f float64) []byte {
 
 // appendSignal writes a rate or a latency to six digits: what lies below is
 // noise of the sketch, and would be two thirds of a graph's bytes.
+//
+// A graph of 50,000 edges has a million of them. Most lie between a thousandth and a million; those are written as whole numbers of their last digit.
 func appendSignal(b []byte, f float64) []byte {
-	if math.IsNaN(f) || math.IsInf(f, 0) {
+	switch {
+	case f >= 1e-3 && f < 999_999:
+		return appendDigits(b, f)
+	case f == 0 || math.IsNaN(f) || math.IsInf(f, 0):
 		return append(b, '0')
+	default:
+		return strconv.AppendFloat(b, f, 'g', 6, 64)
 	}
-	return strconv.AppendFloat(b, f, 'g', 6, 64)
+}
+
+// appendDigits writes six digits of a number from 0.001 to 999,999, without zeros at the end.
+func appendDigits(b []byte, f float64) []byte {
+	decimals := 0
+	for ; f < 1e5; f *= 10 {
+		decimals++
+	}
+	n := uint32(f + 0.5) // at most 1e6
+	for decimals > 0 && n%10 == 0 {
+		n /= 10
+		decimals--
+	}
+	unit := uint32(1)
+	for range decimals {
+		unit *= 10 // at most 1e8
+	}
+	b = strconv.AppendUint(b, uint64(n/unit), 10)
+	if decimals == 0 {
+		return b
+	}
+	b = append(b, '.')
+	for n %= unit; unit > 1; n %= unit {
+		unit /= 10
+		b = append(b, byte('0'+n/unit)) //nolint:gosec // a digit
+	}
+	return b
 }
 
 func appendHex(b, id []byte) []byte {

@@ -119,6 +119,9 @@ func (j *Writer) Quoted(n int64) {
 // Signal writes a rate or a latency to six digits.
 func (j *Writer) Signal(f float64) { j.sep(); j.B = appendSignal(j.B, f) }
 
+// AppendSignal is Signal for a writer of its own, which sees to the commas itself.
+func AppendSignal(b []byte, f float64) []byte { return appendSignal(b, f) }
+
 // Millis writes nanoseconds as milliseconds, exact to the nanosecond.
 func (j *Writer) Millis(ns int64) { j.sep(); j.B = appendMillis(j.B, ns) }
 

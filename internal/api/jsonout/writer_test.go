@@ -71,3 +71,26 @@ func TestFloatIsEncodingJSONs(t *testing.T) {
 		}
 	})
 }
+
+// Signals are written as strconv writes six digits, but for the last of them where a number lies between two.
+func TestSignalIsSixDigits(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		f := rapid.OneOf(
+			rapid.Float64(), rapid.Float64Range(0, 2e6),
+			rapid.Custom(func(rt *rapid.T) float64 {
+				return float64(rapid.IntRange(0, 2_000_000).Draw(rt, "n")) * math.Pow(10, float64(rapid.IntRange(-12, 3).Draw(rt, "e")))
+			}),
+		).Draw(rt, "signal")
+		got := string(AppendSignal(nil, f))
+		want := strconv.FormatFloat(f, 'g', 6, 64)
+		if got == want || f == 0 && got == "0" {
+			return
+		}
+		x, err := strconv.ParseFloat(got, 64)
+		y, _ := strconv.ParseFloat(want, 64)
+		if err != nil || math.Abs(x-y) > 1.001e-5*math.Abs(y) || len(got) > len(want)+6 {
+			rt.Fatalf("%v is written as %s, not %s", f, got, want)
+		}
+	})
+}
