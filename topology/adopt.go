@@ -120,5 +120,11 @@ func (e *edge) absorb(o *edge) {
 	e.first, e.last = min(e.first, o.first), max(e.last, o.last)
 	e.watch.Merge(&o.watch)
 	e.slow.slower(o.slow)
-	e.failed.latest(o.failed)
+	switch {
+	case o.failed == nil:
+	case e.failed == nil:
+		e.failed = o.failed
+	default:
+		e.failed.latest(*o.failed)
+	}
 }

@@ -168,11 +168,11 @@ func (t *Topology) checkRoutes() error {
 			listed[r] = edgeID(id) //nolint:gosec // an index
 			n++
 		}
-		if n != e.routeCount {
+		if n != int(e.routeCount) {
 			return fmt.Errorf("edge %d has %d routes, and counts %d", id, n, e.routeCount)
 		}
 	}
-	uses := map[telemetry.Edge]int{}
+	uses := map[*telemetry.Edge]int{}
 	live := 0
 	for r := 1; r < len(es.routes); r++ {
 		rt := &es.routes[r]
@@ -192,25 +192,25 @@ func (t *Topology) checkRoutes() error {
 		if !e.overflow && (ns.endpoints[rt.src].node != e.src || ns.endpoints[rt.dst].node != e.dst) {
 			return fmt.Errorf("route %d is on edge %d, which leads elsewhere", r, rt.edge)
 		}
-		if rt.is == nil || es.interned[*rt.is].is != rt.is {
+		if rt.is == nil || es.described.by[es.described.find(*rt.is)].is != rt.is {
 			return fmt.Errorf("route %d says of itself what nobody knows", r)
 		}
-		uses[*rt.is]++
+		uses[rt.is]++
 		if rt.refused != (e.overflow && !t.natural(rt.src, rt.dst)) {
 			return fmt.Errorf("route %d thinks that it was refused, or not, against what its ends say", r)
 		}
 	}
-	if live+len(es.freeRoute)+1 != len(es.routes) || len(es.byRoute) > live || len(uses) != len(es.interned) {
-		return fmt.Errorf("there are %d routes with %d descriptions: %d free of %d, %d found, %d described", live, len(uses), len(es.freeRoute), len(es.routes), len(es.byRoute), len(es.interned))
+	if live+len(es.freeRoute)+1 != len(es.routes) || len(es.byRoute) > live || len(uses) != len(es.described.by) {
+		return fmt.Errorf("there are %d routes with %d descriptions: %d free of %d, %d found, %d described", live, len(uses), len(es.freeRoute), len(es.routes), len(es.byRoute), len(es.described.by))
 	}
 	for key, r := range es.byRoute {
 		if rt := &es.routes[r]; rt.edge == 0 || keyOf(rt.src, rt.dst, rt.protocol) != key {
 			return fmt.Errorf("route %d is found by other ends than it has", r)
 		}
 	}
-	for is, in := range es.interned {
-		if uses[is] != in.uses {
-			return fmt.Errorf("%d routes are described by what thinks it has %d", uses[is], in.uses)
+	for _, in := range es.described.by {
+		if uses[in.is] != in.uses {
+			return fmt.Errorf("%d routes are described by what thinks it has %d", uses[in.is], in.uses)
 		}
 	}
 	return nil
@@ -228,11 +228,9 @@ func (t *Topology) checkTies() error {
 		touching[e.src]++
 		touching[e.dst]++
 		in[e.dst]++
-		if e.src != nowhere {
-			out[e.src]++
-		}
-		at := func(list []*edge, i int) bool { return i < len(list) && list[i] == e }
-		if !at(ns.list[e.dst].in, e.inAt) || e.src != nowhere && !at(ns.list[e.src].out, e.outAt) {
+		out[e.src]++
+		at := func(list []*edge, i int32) bool { return int(i) < len(list) && list[i] == e }
+		if !at(ns.list[e.dst].in, e.inAt) || !at(ns.list[e.src].out, e.outAt) {
 			return fmt.Errorf("the edge %s is not known to its nodes", t.drawnID(e))
 		}
 		if e.src == nowhere {

@@ -42,8 +42,8 @@ func (t *Topology) uncount(h *pair.Half) {
 	if e.slow.span == h.Span && e.slow.trace == h.Trace {
 		e.slow = exemplar{}
 	}
-	if e.failed.span == h.Span && e.failed.trace == h.Trace {
-		e.failed = exemplar{}
+	if f := e.failed; f != nil && f.span == h.Span && f.trace == h.Trace {
+		e.failed = nil
 	}
 	t.emptyEdge(id)
 	t.markEdgeDirty(id)

@@ -42,9 +42,26 @@ type tally struct {
 	at      int64
 }
 
-// told is how many requests each witness told of in a window to which the edge has been advanced.
-func (e *edge) told(w signal.Window) findings.Seen {
-	return e.seen(func(a *signal.Acc) uint64 { return a.Requests(w) })
+// told is how many requests each witness told of in the last ten seconds and in the last minute, to which the edge has been advanced; met is how many of the
+// minute's, without those of the ten seconds, servers' spans told of whose caller's span came as well.
+func (e *edge) told() (tenSeconds, minute findings.Seen, met uint64) {
+	for slot, a := range e.acc {
+		if a == nil {
+			continue
+		}
+		ten, sixty := a.Recent()
+		w := slot
+		switch slot {
+		case aloneSlot:
+			w = int(telemetry.ServerSpan)
+		case int(telemetry.ServerSpan):
+			met = sixty - min(sixty, ten)
+		default:
+		}
+		tenSeconds[w] += ten
+		minute[w] += sixty
+	}
+	return tenSeconds, minute, met
 }
 
 func (e *edge) seen(count func(*signal.Acc) uint64) (n findings.Seen) {
@@ -162,6 +179,9 @@ func (t *Topology) notice(n *node) {
 // long is after how long without traffic nothing is to be seen of an edge, in nanoseconds.
 const long = int64(360e9)
 
+// noTraffic is after how long without any the window of a minute is empty, in nanoseconds: it may be one of its slots longer.
+const noTraffic = int64(70e9)
+
 // called says that there was traffic to a node after a time.
 func (n *node) called(after int64) bool {
 	return slices.ContainsFunc(n.in, func(e *edge) bool { return e.last > after })
@@ -183,13 +203,17 @@ func (t *Topology) noticeEdge(n *node, e *edge, in bool, last *tally, ten *findi
 	if t.now-e.last > long {
 		return
 	}
-	e.advance(t.tick)
 	last.begun[side] += int32(e.begun[side] - e.begunBefore[side]) //nolint:gosec // a second's
 	e.begunBefore[side] = e.begun[side]
-	tenSeconds, minute := e.told(signal.TenSeconds), e.told(signal.Minute)
-	for w := range minute {
-		toTen[w] += tenSeconds[w]
-		to[w] += minute[w]
+	var minute, tenSeconds findings.Seen
+	var met uint64
+	if t.now-e.last < noTraffic {
+		e.advance(t.tick)
+		tenSeconds, minute, met = e.told()
+		for w := range minute {
+			toTen[w] += tenSeconds[w]
+			to[w] += minute[w]
+		}
 	}
 	p := t.nodes.list[other]
 	if other == nowhere || e.fromUnknown {
@@ -197,9 +221,7 @@ func (t *Topology) noticeEdge(n *node, e *edge, in bool, last *tally, ten *findi
 	}
 	peer := findings.Peer{ID: p.drawnID(), Name: p.key.Name, Edge: t.drawnID(e), Protocol: e.protocol, Clock: e.clocks.of(in)}
 	peer.Said = minute[telemetry.ClientSpan] - min(minute[telemetry.ClientSpan], tenSeconds[telemetry.ClientSpan])
-	if a := e.acc[telemetry.ServerSpan]; a != nil { // without those that are alone
-		peer.Met = a.Requests(signal.Minute) - min(a.Requests(signal.Minute), a.Requests(signal.TenSeconds))
-	}
+	peer.Met = met
 	peer.Logged = max(minute[telemetry.ClientLog], minute[telemetry.ServerLog])
 	if findings.InStep(&peer.Clock) {
 		n.noticed.inStep++
@@ -211,7 +233,7 @@ func (t *Topology) noticeEdge(n *node, e *edge, in bool, last *tally, ten *findi
 		peer.InStep, peer.Compared = p.noticed.inStep, p.noticed.compared
 	}
 	if in {
-		if !s.Spans.Fresh(t.now) {
+		if t.now-e.last < noTraffic && !s.Spans.Fresh(t.now) {
 			s.Answered += e.answeredWell()
 		}
 		s.Callers = append(s.Callers, peer)

@@ -211,8 +211,8 @@ func (t *Topology) dependency(e *edge, how string) telemetry.GraphEvent {
 			x.Evidence = append(x.Evidence, "nobody else calls it")
 		}
 	}
-	for _, of := range [...]*exemplar{&e.failed, &e.slow} {
-		if of.at != 0 && x.TraceID == (telemetry.TraceID{}) {
+	for _, of := range [...]*exemplar{e.failed, &e.slow} {
+		if of != nil && of.at != 0 && x.TraceID == (telemetry.TraceID{}) {
 			x.TraceID = of.trace
 		}
 	}

@@ -47,7 +47,10 @@ func (t *Topology) exemplify(e *edge, h *pair.Half) {
 		e.slow = x
 	}
 	if isErr {
-		e.failed = x
+		if e.failed == nil {
+			e.failed = new(exemplar)
+		}
+		*e.failed = x
 	}
 }
 
@@ -56,29 +59,16 @@ func (x *exemplar) young(now int64) bool { return x.at != 0 && now-x.at < exempl
 
 // exemplars are the edge's examples of the last minute: its slowest request and
 // its latest error.
-func (e *edge) exemplars(now int64) []telemetry.Exemplar {
-	var out []telemetry.Exemplar
+func (e *edge) exemplars(now int64) (out [2]telemetry.Exemplar, n int) {
 	add := func(x *exemplar) {
-		out = append(out, telemetry.Exemplar{
-			TraceID: x.trace, SpanID: x.span, Duration: x.took, Error: x.err, Time: x.at,
-		})
+		out[n] = telemetry.Exemplar{TraceID: x.trace, SpanID: x.span, Duration: x.took, Error: x.err, Time: x.at}
+		n++
 	}
 	if e.slow.young(now) {
 		add(&e.slow)
 	}
-	if e.failed.young(now) && (e.failed.span != e.slow.span || e.failed.trace != e.slow.trace || len(out) == 0) {
-		add(&e.failed)
+	if f := e.failed; f != nil && f.young(now) && (f.span != e.slow.span || f.trace != e.slow.trace || n == 0) {
+		add(f)
 	}
-	return out
-}
-
-// exemplarsStand says that the exemplars last drawn are none that have aged
-// out.
-func (e *edge) exemplarsStand(now int64) bool {
-	for _, x := range e.drawn.is.Exemplars {
-		if now-x.Time >= exemplarAge {
-			return false
-		}
-	}
-	return true
+	return out, n
 }

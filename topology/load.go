@@ -209,7 +209,10 @@ func (l *loader) edges() {
 		e.fromUnknown = ns.list[e.src].key == callerNode()
 		e.first, e.last = l.int(), l.int()
 		l.exemplar(&e.slow)
-		l.exemplar(&e.failed)
+		var failed exemplar
+		if l.exemplar(&failed); failed.at != 0 {
+			e.failed = &failed
+		}
 		for w := range e.acc[:l.slots()] {
 			if !l.bool() {
 				continue

@@ -39,7 +39,7 @@ type node struct {
 	// many never did. See expire.go.
 	met, orphaned uint64
 
-	in, out []*edge // in no order; of nowhere there is no out
+	in, out []*edge // in no order
 
 	watch   health.Watch // of its inbound traffic
 	judged  *judgement   // nil: it is well

@@ -1,7 +1,9 @@
 package topology
 
 import (
+	"slices"
 	"sort"
+	"strings"
 	"sync/atomic"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
@@ -18,23 +20,23 @@ type publisher struct {
 	last    int64
 	version uint64
 	current atomic.Pointer[telemetry.Graph]
+	owed    atomic.Bool // a snapshot was due, and nobody waited for it
 
 	dirtyEdges []edgeID
 	dirtyNodes []nodeID
 
-	edgeOrder []*edge // the visible, by id
+	next      []telemetry.GraphEdge // the next snapshot's edges; nil while they are those of the latest
+	none      telemetry.GraphEdge   // what is not visible is drawn as
 	nodeOrder []*node
 	throttled map[edgeKey][]telemetry.RuleRate
 
 	traffic  traffic // scratch, of an edge
 	inbound  traffic // and of a node
-	in, out  map[nodeID][]*edge
 	nextLook int64
 }
 
 func (p *publisher) init() {
 	p.current.Store(&telemetry.Graph{Origin: telemetry.OriginLive, Nodes: []telemetry.GraphNode{}, Edges: []telemetry.GraphEdge{}, Culprits: []string{}})
-	p.in, p.out = map[nodeID][]*edge{}, map[nodeID][]*edge{}
 }
 
 func (p *publisher) removedEdge(e *edge) {
@@ -84,19 +86,42 @@ func (p *publisher) compact(t *Topology) {
 	}
 }
 
-// Snapshot is the latest published graph. It is immutable; callers share it.
-func (t *Topology) Snapshot() *telemetry.Graph { return t.pub.current.Load() }
+// Snapshot is the latest graph. It is immutable; callers share it.
+func (t *Topology) Snapshot() *telemetry.Graph {
+	if t.pub.owed.Load() {
+		t.mu.Lock()
+		t.publish()
+		t.mu.Unlock()
+	}
+	return t.pub.current.Load()
+}
+
+// publishWatched makes a snapshot if one is due and anybody waits for it. To draw fifty thousand edges four times a second costs what a fifth of a
+// busy server's spans do; where nobody looks, it is done when somebody does.
+func (t *Topology) publishWatched() {
+	if p := &t.pub; t.hub.watched() {
+		t.publish()
+	} else if p.due(t) {
+		p.owed.Store(true)
+	}
+}
+
+// due says that there may be something to publish.
+func (p *publisher) due(t *Topology) bool {
+	return t.now-p.last >= int64(t.cfg.PublishEvery) && (p.changed || t.tick >= p.nextLook)
+}
 
 // publish makes a snapshot if one is due and anything differs from the last.
 func (t *Topology) publish() {
 	p := &t.pub
-	if t.now-p.last < int64(t.cfg.PublishEvery) || !p.changed && t.tick < p.nextLook {
+	p.owed.Store(false)
+	if !p.due(t) {
 		return
 	}
 	p.last = t.now
 	p.changed = false
 	some := t.renderEdges()
-	if t.renderNodes() {
+	if t.renderNodes() || p.next != nil {
 		some = true
 	}
 	if !some && !p.reorder && !p.judged {
@@ -109,13 +134,11 @@ func (t *Topology) publish() {
 	}
 	g := &telemetry.Graph{
 		Version: p.version, Time: t.now, Origin: telemetry.OriginLive,
-		Nodes: make([]telemetry.GraphNode, len(p.nodeOrder)), Edges: make([]telemetry.GraphEdge, len(p.edgeOrder)), Culprits: t.observant.verdict.culprits, Findings: t.doubts.told,
+		Nodes: make([]telemetry.GraphNode, len(p.nodeOrder)), Edges: p.edges(), Culprits: t.observant.verdict.culprits, Findings: t.doubts.told,
 	}
+	p.next = nil
 	for i, n := range p.nodeOrder {
 		g.Nodes[i] = n.drawn.is
-	}
-	for i, e := range p.edgeOrder {
-		g.Edges[i] = e.drawn.is
 	}
 	p.current.Store(g)
 	t.hub.wake()
@@ -143,10 +166,10 @@ func (t *Topology) renderEdges() (some bool) {
 		if e.src == nowhere || e.fromUnknown {
 			continue // it is rendered with its node
 		}
-		health := e.drawn.is.Health
+		health := p.drawn(e).Health
 		if t.renderEdge(e, nil) {
 			some = true
-			if health != e.drawn.is.Health {
+			if health != p.drawn(e).Health {
 				t.markNodeDirty(e.src)
 			}
 		}
@@ -165,30 +188,13 @@ func (t *Topology) renderNodes() (some bool) {
 	if caller != nowhere {
 		t.markNodeDirty(caller)
 	}
-	clear(p.in)
-	clear(p.out)
-	for _, e := range t.edges.list {
-		if e == nil {
-			continue
-		}
-		if ns.list[e.dst].drawn.dirty {
-			p.in[e.dst] = append(p.in[e.dst], e)
-		}
-		src := e.src
-		if src == nowhere {
-			src = caller
-		}
-		if ns.list[src].drawn.dirty {
-			p.out[src] = append(p.out[src], e)
-		}
-	}
 	render := func(id nodeID) {
 		n := ns.list[id]
 		if n == nil || !n.drawn.dirty {
 			return
 		}
 		n.drawn.dirty = false
-		if id != nowhere && t.renderNode(n, p.in[id], p.out[id]) {
+		if id != nowhere && t.renderNode(n) {
 			some = true
 		}
 	}
@@ -202,21 +208,67 @@ func (t *Topology) renderNodes() (some bool) {
 	return some
 }
 
-// reorder lists what is visible, by id.
+// edges are what the next snapshot has, as far as it has been drawn.
+func (p *publisher) edges() []telemetry.GraphEdge {
+	if p.next != nil {
+		return p.next
+	}
+	return p.current.Load().Edges
+}
+
+// drawn is an edge as it was last rendered; of one that is not visible, a zero one. It is not to be changed.
+func (p *publisher) drawn(e *edge) *telemetry.GraphEdge {
+	if !e.drawn.visible {
+		return &p.none
+	}
+	return &p.edges()[e.drawn.at]
+}
+
+// draw puts an edge into the next snapshot.
+func (p *publisher) draw(e *edge, is *telemetry.GraphEdge) {
+	if p.next == nil {
+		p.next = append(make([]telemetry.GraphEdge, 0, len(p.edges())+1), p.edges()...)
+	}
+	if !e.drawn.visible {
+		e.drawn.visible, e.drawn.at = true, int32(len(p.next)) //nolint:gosec // bounded by MaxEdges
+		p.next = append(p.next, telemetry.GraphEdge{})
+	}
+	p.next[e.drawn.at] = *is
+}
+
+// reorder has the next snapshot's edges and nodes be what is visible, by id. Edges that were there before are in order but for
+// those that came, which are at the end.
 func (t *Topology) reorder() {
 	p := &t.pub
 	p.reorder = false
-	p.edgeOrder, p.nodeOrder = p.edgeOrder[:0], p.nodeOrder[:0]
+	drawn := p.edges()
+	at := make([]*edge, len(drawn))
 	for _, e := range t.edges.list {
 		if e != nil && e.drawn.visible {
-			p.edgeOrder = append(p.edgeOrder, e)
+			at[e.drawn.at] = e
 		}
 	}
+	old := len(p.current.Load().Edges)
+	byID := func(a, b *edge) int { return strings.Compare(a.drawn.id, b.drawn.id) }
+	gone := func(e *edge) bool { return e == nil }
+	before, came := slices.DeleteFunc(at[:old:old], gone), slices.DeleteFunc(at[old:], gone)
+	slices.SortFunc(came, byID)
+	p.next = make([]telemetry.GraphEdge, 0, len(before)+len(came))
+	for len(before)+len(came) > 0 {
+		from := &before
+		if len(before) == 0 || len(came) > 0 && byID(came[0], before[0]) < 0 {
+			from = &came
+		}
+		e := (*from)[0]
+		*from = (*from)[1:]
+		p.next = append(p.next, drawn[e.drawn.at])
+		e.drawn.at = int32(len(p.next) - 1) //nolint:gosec // bounded by MaxEdges
+	}
+	p.nodeOrder = p.nodeOrder[:0]
 	for id, n := range t.nodes.list {
 		if n != nil && id != nowhere && n.drawn.visible {
 			p.nodeOrder = append(p.nodeOrder, n)
 		}
 	}
-	sort.Slice(p.edgeOrder, func(i, j int) bool { return p.edgeOrder[i].drawn.id < p.edgeOrder[j].drawn.id })
 	sort.Slice(p.nodeOrder, func(i, j int) bool { return p.nodeOrder[i].drawn.id < p.nodeOrder[j].drawn.id })
 }

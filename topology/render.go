@@ -1,19 +1,19 @@
 package topology
 
 import (
+	"slices"
+
 	"github.com/binnacle-mesh/binnacle/telemetry"
 	"github.com/binnacle-mesh/binnacle/topology/signal"
 )
 
-// drawnEdge is how an edge was last rendered.
+// drawnEdge is how an edge was last rendered; publisher.drawn has the whole.
 type drawnEdge struct {
 	id      string
+	due     int64                  // tick at which its windows have slid enough to look again; 0: never
+	windows *[signal.Windows]shown // never changed in place: what is published points into it
+	at      int32                  // where it is in the latest snapshot's edges, or the next one's; good while visible
 	visible bool
-	due     int64 // tick at which its windows have slid enough to look again; 0: never
-	windows [signal.Windows]shown
-	slow    exemplar
-	failed  exemplar
-	is      telemetry.GraphEdge
 }
 
 // drawnID is the id by which an edge is drawn.
@@ -88,16 +88,19 @@ func (t *Topology) renderEdge(e *edge, more *rest) (changed bool) {
 		d.due = t.nextLook(e, tr)
 	}
 	t.pub.reorder = t.pub.reorder || !d.visible
-	old := &d.is
-	if d.visible && windows == d.windows && is.Health == old.Health && is.Judgement == old.Judgement && is.Totals == old.Totals && is.Witnesses == old.Witnesses &&
+	exemplars, examples := e.exemplars(t.now)
+	old := t.pub.drawn(e)
+	if d.visible && windows == *d.windows && is.Health == old.Health && is.Judgement == old.Judgement && is.Totals == old.Totals && is.Witnesses == old.Witnesses &&
 		is.MTLS == old.MTLS && is.FirstSeen == old.FirstSeen && is.LastSeen == old.LastSeen && sameRates(is.ThrottledBy, old.ThrottledBy) && sameStrings(is.Findings, old.Findings) &&
-		e.slow == d.slow && e.failed == d.failed && e.exemplarsStand(t.now) {
+		slices.Equal(exemplars[:examples], old.Exemplars) {
 		return false
 	}
-	is.Windows = signals(&windows)
-	is.Exemplars = e.exemplars(t.now)
-	d.is, d.windows, d.visible = is, windows, true
-	d.slow, d.failed = e.slow, e.failed
+	d.windows = new(windows)
+	is.Windows = signals(d.windows)
+	if examples > 0 {
+		is.Exemplars = slices.Clone(exemplars[:examples])
+	}
+	t.pub.draw(e, &is)
 	return true
 }
 

@@ -11,8 +11,8 @@ import (
 type drawnNode struct {
 	id      string
 	visible bool
-	dirty   bool // is in publisher.dirtyNodes
-	windows [signal.Windows]shown
+	dirty   bool                   // is in publisher.dirtyNodes
+	windows *[signal.Windows]shown // never changed in place: what is published points into it
 	is      telemetry.GraphNode
 }
 
@@ -25,28 +25,34 @@ func (n *node) drawnID() string {
 
 // renderNode renders a node anew by the edges that lead to it, and those that
 // lead away; and with it its edges from the unknown client.
-func (t *Topology) renderNode(n *node, in, out []*edge) (changed bool) {
+func (t *Topology) renderNode(n *node) (changed bool) {
 	tr := &t.pub.inbound
 	tr.reset()
 	last := n.reported
-	for _, e := range in {
+	for _, e := range n.in {
 		last = max(last, e.last)
 	}
-	windows, some := t.renderInbound(in, tr)
+	windows, some := t.renderInbound(n.in, tr)
 	is := telemetry.GraphNode{
 		ID: n.drawnID(), Name: n.key.Name, Namespace: n.key.Namespace, Cluster: n.cluster,
 		Kind: n.key.Kind, System: n.system, Versions: t.versions(n),
 		Health: n.judged.health(tr.sums[signal.Minute].Requests), Judgement: n.judged.is().Judgement, Findings: kindsOf(n.found),
 	}
 	calls := false
-	for _, e := range out {
-		if !e.drawn.visible {
-			continue
-		}
-		calls = true
-		last = max(last, e.last)
-		if is.Health == telemetry.HealthIdle && e.drawn.is.Health != telemetry.HealthIdle {
-			is.Health = telemetry.HealthOK // nobody calls it, but it calls
+	away := [...][]*edge{n.out, nil}
+	if n.key == callerNode() { // in whose name those from nowhere are drawn
+		away[1] = t.nodes.list[nowhere].out
+	}
+	for _, out := range away {
+		for _, e := range out {
+			if !e.drawn.visible {
+				continue
+			}
+			calls = true
+			last = max(last, e.last)
+			if is.Health == telemetry.HealthIdle && t.pub.drawn(e).Health != telemetry.HealthIdle {
+				is.Health = telemetry.HealthOK // nobody calls it, but it calls
+			}
 		}
 	}
 	is.LastSeen = last
@@ -57,13 +63,14 @@ func (t *Topology) renderNode(n *node, in, out []*edge) (changed bool) {
 		return changed
 	}
 	old := &d.is
-	if d.visible && windows == d.windows && is.Cluster == old.Cluster && is.System == old.System && is.Health == old.Health && is.Judgement == old.Judgement &&
+	if d.visible && windows == *d.windows && is.Cluster == old.Cluster && is.System == old.System && is.Health == old.Health && is.Judgement == old.Judgement &&
 		is.LastSeen == old.LastSeen && sameStrings(is.Versions, old.Versions) && sameStrings(is.Findings, old.Findings) {
 		return some
 	}
-	is.Windows = signals(&windows)
+	d.windows = new(windows)
+	is.Windows = signals(d.windows)
 	t.pub.reorder = t.pub.reorder || !d.visible
-	d.is, d.windows, d.visible = is, windows, true
+	d.is, d.visible = is, true
 	return true
 }
 

@@ -24,12 +24,6 @@ func keyOf(src, dst endpointID, p telemetry.Protocol) routeKey {
 	return routeKey(src)<<34 | routeKey(dst)<<4 | routeKey(p)
 }
 
-// interned is a telemetry.Edge and how many routes have it.
-type interned struct {
-	is   *telemetry.Edge
-	uses int
-}
-
 const maxRoutesPerEdge = 256
 
 // route is the number of the route between two endpoints.
@@ -93,7 +87,7 @@ func (t *Topology) newRoute(src, dst endpointID, p telemetry.Protocol) routeID {
 // them once, and a copy of the state must go the same way.
 func (t *Topology) crowded(e *edge) bool {
 	es := &t.edges
-	if e.routeCount < t.limits.routesPerEdge {
+	if int(e.routeCount) < t.limits.routesPerEdge {
 		return false
 	}
 	distinct := make(map[routeKey]struct{}, e.routeCount)
@@ -144,16 +138,10 @@ func (t *Topology) edgeOf(r routeID) telemetry.Edge {
 	return is
 }
 
-// nameRoute gives a route its interned edge and its place in the index.
+// nameRoute gives a route its description and its place in the index.
 func (es *edges) nameRoute(r routeID, is telemetry.Edge) {
 	rt := &es.routes[r]
-	in := es.interned[is]
-	if in.is == nil {
-		in.is = &is
-	}
-	in.uses++
-	es.interned[is] = in
-	rt.is = in.is
+	rt.is = es.described.use(is)
 	key := keyOf(rt.src, rt.dst, rt.protocol)
 	if _, ok := es.byRoute[key]; !ok {
 		es.byRoute[key] = r
@@ -166,12 +154,7 @@ func (es *edges) forgetRoute(r routeID) {
 	if key := keyOf(rt.src, rt.dst, rt.protocol); es.byRoute[key] == r {
 		delete(es.byRoute, key)
 	}
-	in := es.interned[*rt.is]
-	if in.uses--; in.uses == 0 {
-		delete(es.interned, *rt.is)
-	} else {
-		es.interned[*rt.is] = in
-	}
+	es.described.leave(rt.is)
 }
 
 // dropRoute lets a route go.

@@ -184,7 +184,11 @@ func (e *saver) edges() {
 		e.int(ed.first)
 		e.int(ed.last)
 		e.exemplar(&ed.slow)
-		e.exemplar(&ed.failed)
+		if ed.failed != nil {
+			e.exemplar(ed.failed)
+		} else {
+			e.exemplar(&exemplar{})
+		}
 		for _, a := range ed.acc {
 			e.bool(a != nil)
 			if a != nil {

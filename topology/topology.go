@@ -154,7 +154,7 @@ func (t *Topology) take(b *telemetry.Batch) {
 
 // Tick says what time it is, in Unix nanoseconds, while nothing arrives: halves
 // become final, rates decay, the forgotten leaves, and a snapshot is published
-// if one is due. It returns the halves that became final. Call it every 50 to 200 ms.
+// if one is due and anybody waits for it. It returns the halves that became final. Call it every 50 to 200 ms.
 func (t *Topology) Tick(now int64) telemetry.Observed {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -171,7 +171,7 @@ func (t *Topology) Tick(now int64) telemetry.Observed {
 		t.happen(before)
 		t.doubt(before)
 	}
-	t.publish()
+	t.publishWatched()
 	return t.observed.lend(t.applied, t.applied)
 }
 

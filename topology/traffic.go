@@ -74,15 +74,14 @@ func round3(f float64) float64 {
 	return math.Round(f*up/down) * down / up
 }
 
-// signals makes the API's windows, with one allocation for all quantiles.
+// signals makes the API's windows, which point into ws.
 func signals(ws *[signal.Windows]shown) map[string]telemetry.Signals {
-	q := new([signal.Windows][3]float64)
 	out := make(map[string]telemetry.Signals, signal.Windows)
-	for i, v := range ws {
+	for i := range ws {
+		v := &ws[i]
 		s := telemetry.Signals{Rate: v.rate, ErrorRate: v.errors, ThrottledRate: v.throttled}
 		if v.some {
-			q[i] = [3]float64{v.p50, v.p90, v.p99}
-			s.P50, s.P90, s.P99 = &q[i][0], &q[i][1], &q[i][2]
+			s.P50, s.P90, s.P99 = &v.p50, &v.p90, &v.p99
 		}
 		out[signal.Window(i).String()] = s
 	}

@@ -21,6 +21,13 @@ func (h *hub) wake() {
 	h.mu.Unlock()
 }
 
+// watched says that somebody waits.
+func (h *hub) watched() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.next != nil
+}
+
 func (h *hub) wait() <-chan struct{} {
 	h.mu.Lock()
 	defer h.mu.Unlock()

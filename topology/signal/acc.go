@@ -3,6 +3,7 @@ package signal
 import (
 	"bytes"
 	"fmt"
+	"math"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
 )
@@ -37,7 +38,13 @@ const (
 	counters
 )
 
-type row [columns]uint32
+// A row's counters have 16 bits, which are enough but for what has two thousand requests a second in one bucket; what is beyond is in further rows of the same id.
+type row [columns]uint16
+
+const full = math.MaxUint16
+
+// wide is what all rows of one id count.
+type wide [columns]uint32
 
 // Sums are what a window, or all time, counts.
 type Sums struct {
@@ -49,7 +56,7 @@ type Sums struct {
 type Acc struct {
 	total Sums
 	last  int64  // the tick up to which columns are clear
-	ids   []byte // ids[i] says what rows[i] counts; ids[0] is rowRequests
+	ids   []byte // ids[i] says what rows[i] counts; ids[0] is rowRequests. Without rows: cells, see cells.go
 	rows  []row
 }
 
@@ -58,6 +65,24 @@ type Sample struct {
 	Bucket  int // BucketOf its duration
 	Outcome telemetry.Outcome
 	TLS     telemetry.TLS
+}
+
+// add adds n to what counts the sample.
+func (t *Sums) add(s Sample, n uint64) {
+	t.Requests += n
+	switch s.Outcome {
+	case telemetry.OutcomeError:
+		t.Errors += n
+	case telemetry.OutcomeThrottled:
+		t.Throttled += n
+	default:
+	}
+	if s.TLS != telemetry.TLSUnknown {
+		t.Secured += n
+	}
+	if s.TLS == telemetry.TLSMutual {
+		t.Mutual += n
+	}
 }
 
 // Total is what was counted since the beginning.
@@ -94,49 +119,95 @@ func (a *Acc) past(now, tick *Cursor, s Sample, sign int32) {
 
 // add adds sign to the columns of every row that counts the sample.
 func (a *Acc) add(s Sample, cols []uint8, sign int32) {
+	if len(a.rows) == 0 && a.addCells(s, cols, sign) {
+		return
+	}
 	n := uint64(int64(sign)) //nolint:gosec // two's complement: adding -1
 	a.total.Requests += n
-	if len(a.rows) == 0 {
-		a.row(rowRequests)
-	}
-	a.rows[0].bump(cols, sign)
-	a.row(byte(counters+s.Bucket)).bump(cols, sign) //nolint:gosec // below 256
+	a.bump(0, cols, sign)
+	a.bump(a.row(byte(counters+s.Bucket)), cols, sign) //nolint:gosec // below 256
 	switch s.Outcome {
 	case telemetry.OutcomeError:
 		a.total.Errors += n
-		a.row(rowErrors).bump(cols, sign)
+		a.bump(a.row(rowErrors), cols, sign)
 	case telemetry.OutcomeThrottled:
 		a.total.Throttled += n
-		a.row(rowThrottled).bump(cols, sign)
+		a.bump(a.row(rowThrottled), cols, sign)
 	default:
 	}
 	if s.TLS != telemetry.TLSUnknown {
 		a.total.Secured += n
-		a.row(rowSecured).bump(cols, sign)
+		a.bump(a.row(rowSecured), cols, sign)
 		if s.TLS == telemetry.TLSMutual {
 			a.total.Mutual += n
-			a.row(rowMutual).bump(cols, sign)
+			a.bump(a.row(rowMutual), cols, sign)
 		}
 	}
 }
 
-func (r *row) bump(cols []uint8, sign int32) {
+// bump adds sign to some columns of a row.
+func (a *Acc) bump(i int, cols []uint8, sign int32) {
+	r := &a.rows[i]
 	for _, c := range cols {
-		r[c] += uint32(sign) //nolint:gosec // two's complement: adding -1
+		switch {
+		case sign > 0 && r[c] < full:
+			r[c]++
+		case sign > 0:
+			a.pour(a.ids[i], c, 1)
+			r = &a.rows[i]
+		case r[c] > 0:
+			r[c]--
+		default:
+			a.draw(a.ids[i], c)
+		}
 	}
 }
 
-func (a *Acc) row(id byte) *row {
-	if i := bytes.IndexByte(a.ids, id); i >= 0 {
-		return &a.rows[i]
+// pour adds n to a column of the rows of an id.
+func (a *Acc) pour(id byte, column uint8, n uint32) {
+	for i, x := range a.ids {
+		if x == id {
+			some := min(n, full-uint32(a.rows[i][column]))
+			a.rows[i][column] += uint16(some) //nolint:gosec // there is room
+			n -= some
+		}
 	}
-	if len(a.ids) == 0 && id != rowRequests {
-		a.row(rowRequests) // keeps the first row's place
+	for n > 0 {
+		some := min(n, full)
+		a.rows[a.newRow(id)][column] = uint16(some) //nolint:gosec // it fits
+		n -= some
+	}
+}
+
+// draw takes one from a column of the rows of an id.
+func (a *Acc) draw(id byte, column uint8) {
+	for i, x := range a.ids {
+		if x == id && a.rows[i][column] > 0 {
+			a.rows[i][column]--
+			return
+		}
+	}
+}
+
+// row is the first of an id, which it makes if there is none.
+func (a *Acc) row(id byte) int {
+	if i := bytes.IndexByte(a.ids, id); i >= 0 {
+		return i
+	}
+	return a.newRow(id)
+}
+
+func (a *Acc) newRow(id byte) int {
+	if len(a.rows) == cap(a.rows) {
+		a.rows = append(make([]row, 0, len(a.rows)+rowsGrow), a.rows...) // append would double them
 	}
 	a.ids = append(a.ids, id)
 	a.rows = append(a.rows, row{})
-	return &a.rows[len(a.rows)-1]
+	return len(a.rows) - 1
 }
+
+// rowsGrow is by how many rows their list grows.
+const rowsGrow = 4
 
 // Advance moves the present to tick: slots that fall out of their windows are
 // emptied. A tick before the last is the last.
@@ -144,7 +215,8 @@ func (a *Acc) Advance(tick int64) {
 	if tick <= a.last {
 		return
 	}
-	if len(a.rows) > 0 {
+	switch {
+	case len(a.rows) > 0:
 		for i, l := range levels {
 			from, to := a.last/l.width, tick/l.width
 			if from == to {
@@ -163,6 +235,9 @@ func (a *Acc) Advance(tick int64) {
 				a.dropEmpty()
 			}
 		}
+	case len(a.ids) > 0:
+		a.advanceCells(tick)
+	default:
 	}
 	a.last = tick
 }
@@ -175,15 +250,21 @@ func (a *Acc) dropEmpty() {
 			continue
 		}
 		last := len(a.rows) - 1
-		if a.ids[i] == rowRequests && last > 0 {
-			continue // it keeps its place until it is the last
+		if i == 0 && last > 0 {
+			continue // that of requests keeps its place until it is the last
 		}
 		a.ids[i], a.rows[i] = a.ids[last], a.rows[last]
 		a.ids, a.rows = a.ids[:last], a.rows[:last]
 	}
-	if len(a.rows) == 0 {
-		a.ids, a.rows = nil, nil
+	a.fold(fewCells)
+}
+
+func (r *wide) sum(w Window) (n uint64) {
+	l := levels[w]
+	for _, v := range r[l.first : l.first+int(l.slots)] {
+		n += uint64(v)
 	}
+	return n
 }
 
 func (r *row) sum(w Window) uint64 {
@@ -198,26 +279,41 @@ func (r *row) sum(w Window) uint64 {
 // Requests is how many requests window w holds. The caller has advanced a.
 func (a *Acc) Requests(w Window) uint64 {
 	if len(a.rows) == 0 {
-		return 0
+		return a.cellSum(columnsOf(w))
 	}
-	return a.rows[0].sum(w)
+	n := a.rows[0].sum(w)
+	for i := a.more(0); i > 0; i = a.more(i) {
+		n += a.rows[i].sum(w)
+	}
+	return n
+}
+
+// more is the next row of requests after one, 0 if there is none.
+func (a *Acc) more(after int) int {
+	if i := bytes.IndexByte(a.ids[after+1:], rowRequests); i >= 0 {
+		return after + 1 + i
+	}
+	return 0
 }
 
 // Sums is what window w counts. The caller has advanced a.
 func (a *Acc) Sums(w Window) Sums {
+	if len(a.rows) == 0 {
+		return a.cellSums(columnsOf(w))
+	}
 	var s Sums
 	for i, id := range a.ids {
 		switch id {
 		case rowRequests:
-			s.Requests = a.rows[i].sum(w)
+			s.Requests += a.rows[i].sum(w)
 		case rowErrors:
-			s.Errors = a.rows[i].sum(w)
+			s.Errors += a.rows[i].sum(w)
 		case rowThrottled:
-			s.Throttled = a.rows[i].sum(w)
+			s.Throttled += a.rows[i].sum(w)
 		case rowSecured:
-			s.Secured = a.rows[i].sum(w)
+			s.Secured += a.rows[i].sum(w)
 		case rowMutual:
-			s.Mutual = a.rows[i].sum(w)
+			s.Mutual += a.rows[i].sum(w)
 		default:
 		}
 	}
@@ -226,6 +322,15 @@ func (a *Acc) Sums(w Window) Sums {
 
 // AddTo adds window w's durations to d. The caller has advanced a.
 func (a *Acc) AddTo(d *Dist, w Window) {
+	if len(a.rows) == 0 {
+		set := columnsOf(w)
+		for i := 0; i < len(a.ids); i += cellBytes {
+			if id, c := a.ids[i], a.ids[i+1]; id >= counters && set>>cellColumn(c)&1 != 0 {
+				d.add(int(id-counters), int64(cellRequests(c))) //nolint:gosec // at most four
+			}
+		}
+		return
+	}
 	for i, id := range a.ids {
 		if id < counters {
 			continue
@@ -246,10 +351,20 @@ func (a *Acc) Merge(o *Acc) {
 	a.total.Throttled += o.total.Throttled
 	a.total.Secured += o.total.Secured
 	a.total.Mutual += o.total.Mutual
+	if len(o.rows) == 0 {
+		for i := 0; i < len(o.ids); i += cellBytes {
+			a.put(o.ids[i], cellColumn(o.ids[i+1]), uint32(cellRequests(o.ids[i+1]))) //nolint:gosec // at most four
+		}
+		return
+	}
+	if len(a.rows) == 0 {
+		a.spread()
+	}
 	for i, id := range o.ids {
-		r := a.row(id)
 		for c, n := range o.rows[i] {
-			r[c] += n
+			if n > 0 {
+				a.pour(id, uint8(c), uint32(n)) //nolint:gosec // below 40
+			}
 		}
 	}
 }
@@ -257,12 +372,24 @@ func (a *Acc) Merge(o *Acc) {
 // Check proves that the accumulator's counts add up: in each column the buckets' to the requests', of which errors, throttled and secured
 // are some, and in no window more than of all time.
 func (a *Acc) Check() error {
-	var requests, buckets, some row
+	if len(a.rows) == 0 {
+		if len(a.ids) > cellBytes*mostCells || len(a.ids)%cellBytes != 0 {
+			return fmt.Errorf("%d bytes of cells", len(a.ids))
+		}
+		rows := Acc{total: a.total, last: a.last, ids: a.ids}
+		rows.spread()
+		return rows.Check()
+	}
+	if a.ids[0] != rowRequests || len(a.ids) != len(a.rows) {
+		return fmt.Errorf("%d rows count %v", len(a.rows), a.ids)
+	}
+	var requests, buckets, some wide
 	for i, id := range a.ids {
-		for c, n := range a.rows[i] {
+		for c, v := range a.rows[i] {
+			n := uint32(v)
 			switch {
 			case id == rowRequests:
-				requests[c] = n
+				requests[c] += n
 			case id >= counters:
 				buckets[c] += n
 			case id == rowErrors || id == rowThrottled:

@@ -4,11 +4,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"math/bits"
-	"slices"
 )
 
 // ErrEncoding says that bytes are no accumulator.
 var ErrEncoding = errors.New("not an accumulator's encoding")
+
+// mostInColumn is more than any edge can have in thirty seconds, so that bytes that are none of ours make no thousands of rows.
+const mostInColumn = 1 << 26
 
 // Append writes the accumulator: totals, tick, and each row as a bit for each
 // column that is not zero, then those. Equal accumulators are equal bytes.
@@ -16,27 +18,44 @@ func (a *Acc) Append(dst []byte) []byte {
 	for _, v := range [...]uint64{a.total.Requests, a.total.Errors, a.total.Throttled, a.total.Secured, a.total.Mutual, uint64(a.last)} { //nolint:gosec // not negative
 		dst = binary.AppendUvarint(dst, v)
 	}
-	order := make([]int, 0, len(a.ids))
-	for i := range a.ids {
-		if a.rows[i] != (row{}) {
-			order = append(order, i)
+	if len(a.rows) == 0 {
+		return a.appendCells(dst)
+	}
+	var rows [256]*wide
+	n := uint64(0)
+	for i, id := range a.ids {
+		if a.rows[i] == (row{}) {
+			continue
+		}
+		if rows[id] == nil {
+			rows[id] = new(wide)
+			n++
+		}
+		for c, v := range a.rows[i] {
+			rows[id][c] += uint32(v)
 		}
 	}
-	slices.SortFunc(order, func(i, j int) int { return int(a.ids[i]) - int(a.ids[j]) })
-	dst = binary.AppendUvarint(dst, uint64(len(order)))
-	for _, i := range order {
-		dst = append(dst, a.ids[i])
-		var set uint64
-		for c, n := range a.rows[i] {
-			if n != 0 {
-				set |= 1 << c
-			}
+	dst = binary.AppendUvarint(dst, n)
+	for id, r := range rows {
+		if r != nil {
+			dst = r.append(dst, byte(id)) //nolint:gosec // below 256
 		}
-		dst = binary.AppendUvarint(dst, set)
-		for _, n := range a.rows[i] {
-			if n != 0 {
-				dst = binary.AppendUvarint(dst, uint64(n))
-			}
+	}
+	return dst
+}
+
+func (r *wide) append(dst []byte, id byte) []byte {
+	dst = append(dst, id)
+	var set uint64
+	for c, n := range r {
+		if n != 0 {
+			set |= 1 << c
+		}
+	}
+	dst = binary.AppendUvarint(dst, set)
+	for _, n := range r {
+		if n != 0 {
+			dst = binary.AppendUvarint(dst, uint64(n))
 		}
 	}
 	return dst
@@ -62,29 +81,38 @@ func (a *Acc) Read(b []byte, now int64) (rest []byte, err error) {
 		return nil, ErrEncoding
 	}
 	a.last = int64(last) //nolint:gosec // at most now
+	before := byte(0)
 	for i := range rows {
 		if len(b) == 0 {
 			return nil, ErrEncoding
 		}
 		id := b[0]
 		b = b[1:]
-		if i > 0 && id <= a.ids[len(a.ids)-1] {
+		if i > 0 && id <= before {
 			return nil, ErrEncoding
 		}
 		if i == 0 && id != rowRequests {
-			a.row(rowRequests)
+			a.newRow(rowRequests)
 		}
-		r := a.row(id)
+		before = id
+		a.newRow(id)
 		set := read()
 		if set>>columns != 0 {
 			return nil, ErrEncoding
 		}
 		for ; set != 0; set &= set - 1 {
-			r[bits.TrailingZeros64(set)] = uint32(read()) //nolint:gosec // as it was written
+			n := read()
+			if n > mostInColumn {
+				return nil, ErrEncoding
+			}
+			a.pour(id, uint8(bits.TrailingZeros64(set)), uint32(n)) //nolint:gosec // bounded
 		}
 		if err != nil {
 			return nil, err
 		}
+	}
+	if a.Check() == nil {
+		a.fold(fewCells)
 	}
 	return b, nil
 }

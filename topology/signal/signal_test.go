@@ -136,6 +136,19 @@ func TestAccModel(t *testing.T) {
 					s    Sample
 				}{now, s})
 			},
+			"burst": func(rt *rapid.T) {
+				first, n := rapid.IntRange(0, 200).Draw(rt, "first"), rapid.IntRange(1, 60).Draw(rt, "number")
+				for i := range n {
+					c := At(now)
+					s := draw()
+					s.Bucket = first + i%40
+					a.Add(&c, s)
+					all = append(all, struct {
+						tick int64
+						s    Sample
+					}{now, s})
+				}
+			},
 			"add past": func(rt *rapid.T) {
 				s := draw()
 				tick := now - rapid.Int64Range(0, 900).Draw(rt, "age")
@@ -192,11 +205,99 @@ func TestAccModel(t *testing.T) {
 						rt.Fatalf("window %s: sketch of %d, want %d", w, d.Total, a.Sums(w).Requests)
 					}
 				}
+				if err := a.Check(); err != nil {
+					rt.Fatal(err)
+				}
+				sameInRows(rt, a, now)
 				if a.Total().Requests != uint64(len(all)) {
 					rt.Fatalf("total %d, want %d", a.Total().Requests, len(all))
 				}
 			},
 		})
+	})
+}
+
+// sameInRows proves that an accumulator answers, and is saved, as one that keeps rows.
+func sameInRows(rt *rapid.T, a *Acc, now int64) {
+	wide := Acc{total: a.total, last: a.last, ids: slices.Clone(a.ids), rows: slices.Clone(a.rows)}
+	if len(wide.rows) == 0 {
+		wide.spread()
+	}
+	if x, y := a.Append(nil), wide.Append(nil); !slices.Equal(x, y) {
+		rt.Fatalf("saved as %x, with rows as %x", x, y)
+	}
+	if x, y := a.Lately(now+70), wide.Lately(now+70); x != y {
+		rt.Fatalf("%d lately, with rows %d", x, y)
+	}
+	ten, minute := a.Recent()
+	if ten != wide.Requests(TenSeconds) || minute != wide.Requests(Minute) {
+		rt.Fatalf("%d and %d of late, with rows %d and %d", ten, minute, wide.Requests(TenSeconds), wide.Requests(Minute))
+	}
+	stretch := Between((now-30)*Tick, now*Tick)
+	if x, y := a.In(&stretch, 3, 60), wide.In(&stretch, 3, 60); x != y {
+		rt.Fatalf("%+v in three seconds, with rows %+v", x, y)
+	}
+}
+
+// What has more requests in one bucket than a row has room for counts each of them.
+func TestMoreThanARowCounts(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		var a, other Acc
+		c, at := At(100_000), At(100_000)
+		a.Advance(100_000)
+		s := Sample{Bucket: rapid.IntRange(0, 3).Draw(rt, "bucket"), Outcome: telemetry.Outcome(rapid.IntRange(0, 2).Draw(rt, "outcome"))}
+		n := rapid.SampledFrom([]int{65_534, 65_535, 65_536, 131_071}).Draw(rt, "n")
+		a.put(byte(counters+s.Bucket), c.col[FiveMinutes], uint32(n)) //nolint:gosec // above 0
+		a.total.Requests = uint64(n)                                  //nolint:gosec // above 0
+		for range 4 {
+			a.AddPast(&c, &at, s)
+			other.AddPast(&c, &at, s)
+		}
+		a.Merge(&other)
+		want := uint64(n + 8) //nolint:gosec // above 0
+		for range rapid.IntRange(0, 8).Draw(rt, "taken") {
+			a.Remove(&c, &at, s)
+			want--
+		}
+		read := &Acc{}
+		if rest, err := read.Read(a.Append(nil), 100_000); err != nil || len(rest) > 0 {
+			rt.Fatalf("read: %v, %d bytes left", err, len(rest))
+		}
+		for _, x := range [...]*Acc{&a, read} {
+			if err := x.Check(); err != nil {
+				rt.Fatal(err)
+			}
+			if got := x.Requests(FiveMinutes); got != want || x.Sums(FiveMinutes).Requests != want || x.Lately(100_000) != want {
+				rt.Fatalf("%d requests, want %d: %+v, lately %d", got, want, x.Sums(FiveMinutes), x.Lately(100_000))
+			}
+			var d Dist
+			x.AddTo(&d, FiveMinutes)
+			if d.Total != int64(want) { //nolint:gosec // small
+				rt.Fatalf("durations of %d, want %d", d.Total, want)
+			}
+			sameInRows(rt, x, 100_000)
+		}
+	})
+}
+
+// What is called once in some seconds takes no more than a few hundred bytes, whatever has come before.
+func TestLittleIsSmall(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		var a Acc
+		for tick := int64(0); tick < 9000; tick += 50 {
+			c := At(tick)
+			a.Add(&c, Sample{Bucket: rapid.IntRange(80, 100).Draw(rt, "bucket")})
+			if tick == 1000 {
+				for i := range 300 {
+					a.Add(&c, Sample{Bucket: 80 + i%20})
+				}
+			}
+		}
+		if len(a.rows) > 0 || cap(a.ids) > cellBytes*mostCells {
+			rt.Fatalf("%d rows, %d bytes of cells", len(a.rows), cap(a.ids))
+		}
 	})
 }
 

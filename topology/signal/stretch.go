@@ -1,5 +1,7 @@
 package signal
 
+import "math/bits"
+
 // A Stretch is some whole seconds that are over, ten at most: those between two looks. What is counted in a second
 // that is not over belongs to the next stretch.
 type Stretch struct {
@@ -46,10 +48,17 @@ func (t *Taken) Add(o *Taken) {
 func (a *Acc) In(s *Stretch, slow, slower int) (t Taken) {
 	l := levels[TenSeconds]
 	n := min(s.n, a.last/l.width-s.first+1) // columns beyond its present are of another time
-	if n <= 0 || len(a.rows) == 0 {
+	if n <= 0 || len(a.ids) == 0 {
 		return t
 	}
 	cols := s.cols[:n]
+	if len(a.rows) == 0 {
+		var set uint64
+		for _, c := range cols {
+			set |= 1 << c
+		}
+		return a.cellsIn(set, slow, slower)
+	}
 	for i, id := range a.ids {
 		switch {
 		case id >= counters:
@@ -65,13 +74,13 @@ func (a *Acc) In(s *Stretch, slow, slower int) (t Taken) {
 				t.Slower += v
 			}
 		case id == rowRequests:
-			if t.Requests = a.rows[i].of(cols); t.Requests == 0 {
+			if t.Requests += a.rows[i].of(cols); t.Requests == 0 && a.more(i) == 0 {
 				return Taken{} // it is the first, and the others count some of them
 			}
 		case id == rowErrors:
-			t.Errors = a.rows[i].of(cols)
+			t.Errors += a.rows[i].of(cols)
 		case id == rowThrottled:
-			t.Throttled = a.rows[i].of(cols)
+			t.Throttled += a.rows[i].of(cols)
 		default:
 		}
 	}
@@ -85,9 +94,30 @@ func (r *row) of(cols []uint8) (n uint64) {
 	return n
 }
 
+// Recent is how many requests it counted in the last ten seconds and in the last minute, as Requests says, in one go. The caller has advanced a.
+func (a *Acc) Recent() (tenSeconds, minute uint64) {
+	if len(a.rows) > 0 {
+		return a.Requests(TenSeconds), a.Requests(Minute)
+	}
+	ten, sixty := columnsOf(TenSeconds), columnsOf(Minute)
+	for i := 0; i < len(a.ids); i += cellBytes {
+		if a.ids[i] < counters {
+			continue
+		}
+		switch c := a.ids[i+1]; {
+		case ten>>cellColumn(c)&1 != 0:
+			tenSeconds += cellRequests(c)
+		case sixty>>cellColumn(c)&1 != 0:
+			minute += cellRequests(c)
+		default:
+		}
+	}
+	return tenSeconds, minute
+}
+
 // Lately is how many requests it counted in the five minutes before tick, about. It need not have been advanced.
 func (a *Acc) Lately(tick int64) (n uint64) {
-	if len(a.rows) == 0 {
+	if len(a.ids) == 0 {
 		return 0
 	}
 	l := levels[FiveMinutes]
@@ -96,12 +126,22 @@ func (a *Acc) Lately(tick int64) (n uint64) {
 	if last < first {
 		return 0
 	}
-	col := first % l.slots
+	col, some := first%l.slots, uint64(0)
 	for range last - first + 1 {
-		n += uint64(a.rows[0][int64(l.first)+col])
+		some |= 1 << (int64(l.first) + col)
 		if col++; col == l.slots {
 			col = 0
 		}
 	}
-	return n
+	if len(a.rows) == 0 {
+		return a.cellSum(some)
+	}
+	for i := 0; ; {
+		for of := some; of != 0; of &= of - 1 {
+			n += uint64(a.rows[i][bits.TrailingZeros64(of)])
+		}
+		if i = a.more(i); i == 0 {
+			return n
+		}
+	}
 }
