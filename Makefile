@@ -24,7 +24,7 @@ FUZZTIME ?= 30s
 
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: demo run test parts chromium test-go test-e2e test-ui test-browser crash attack race bench truth exam exam-recorded fuzz lint build ui envoy clean help
+.PHONY: demo run test parts chromium test-go test-e2e test-ui test-browser crash attack race bench bench-size truth exam exam-recorded fuzz lint build ui envoy clean help
 
 ## demo: build all, start Binnacle with a real Envoy mesh under load beside it, print the address to open
 demo: $(BINARY) $(ENVOY)
@@ -90,6 +90,15 @@ race:
 bench: $(BINARY)
 	$(call say,measuring)
 	go run ./test/bench -binnacle $(abspath $(BINARY)) $(if $(VS),-vs $(abspath $(VS))) $(BENCH)
+	$(if $(VS),,$(MAKE) --no-print-directory bench-size)
+
+## bench-size: what the parts cost at 50,000 edges (an edge's bytes, judging, drawing, a snapshot and a delta as JSON, a past hour), and what questions do at 500,000 (3 minutes)
+bench-size:
+	$(call say,measuring at size)
+	go test -run '^$$' -bench '^Benchmark(Footprint|Judge|Happen|Publish)$$' -benchtime 1x -timeout 20m ./topology
+	go test -run '^$$' -bench '^Benchmark(Snapshot|Delta|Fold)$$' ./internal/api/binnacle
+	go test -run '^$$' -bench '^BenchmarkPast(Graph|Hour)$$' ./aggregator/views
+	go test -run '^$$' -bench '^BenchmarkLarge$$' ./telemetry/analysis
 
 ## exam: whom does the server blame? The demo's chapters in random order on real Envoys, held against the story; two hours (EXAM='-runs 1 -max 30s -between 30s -healthy 1m': some minutes)
 exam: $(BINARY) $(ENVOY)

@@ -48,7 +48,7 @@ type Aggregator struct {
 	services   map[serviceKey]*service
 	operations map[operationKey]*operation
 	opOrder    []*operation // as they were made
-	edges      map[telemetry.Edge]*edge
+	edges      edgeTable
 	byPointer  map[*telemetry.Edge]*edge
 	edgeOrder  []*edge // as they were made
 
@@ -76,7 +76,7 @@ func New(cfg Config, reg prometheus.Registerer) *Aggregator {
 		crowd:      newCrowd(&cfg),
 		services:   map[serviceKey]*service{},
 		operations: map[operationKey]*operation{},
-		edges:      map[telemetry.Edge]*edge{},
+		edges:      newEdgeTable(),
 		byPointer:  map[*telemetry.Edge]*edge{},
 		metrics:    newMetrics(reg),
 	}

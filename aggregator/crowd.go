@@ -257,12 +257,16 @@ func bounded(s string) string {
 	return s[:end]
 }
 
-func boundedEdge(e *telemetry.Edge) telemetry.Edge {
+// boundedEdge is the edge itself, or a copy where names in it are cut.
+func boundedEdge(e *telemetry.Edge) *telemetry.Edge {
 	out := *e
 	for _, p := range [...]*telemetry.Endpoint{&out.Source, &out.Target} {
 		for _, s := range [...]*string{&p.Node.Cluster, &p.Node.Namespace, &p.Node.Name, &p.Workload, &p.App, &p.Version, &p.Principal, &p.System} {
 			*s = bounded(*s)
 		}
 	}
-	return out
+	if out == *e {
+		return e
+	}
+	return &out
 }

@@ -30,7 +30,8 @@ type variant struct {
 
 // An edge is the series of one edge of the graph.
 type edge struct {
-	key      telemetry.Edge
+	key      *telemetry.Edge // never changed; topology's own where no name had to be cut
+	next     *edge           // in the table, of the same hash
 	pointers []*telemetry.Edge
 	variants []variant
 	series   []*series // as variants
@@ -92,8 +93,8 @@ func (a *Aggregator) edgeSeries(p *telemetry.Edge, v variant) *series {
 	e := a.byPointer[p]
 	if e == nil {
 		key := boundedEdge(p)
-		if e = a.edges[key]; e == nil {
-			if a.filled(lastPart) && !a.admit(false, hashEdge(&key)) {
+		if e = a.edges.find(key); e == nil {
+			if a.filled(lastPart) && !a.admit(false, hashEdge(key)) {
 				return a.overflowEdge(v.outcome)
 			}
 			e = a.addEdge(key)
@@ -122,9 +123,9 @@ func (a *Aggregator) edgeSeries(p *telemetry.Edge, v variant) *series {
 	return a.addVariant(e, v)
 }
 
-func (a *Aggregator) addEdge(key telemetry.Edge) *edge {
+func (a *Aggregator) addEdge(key *telemetry.Edge) *edge {
 	e := &edge{key: key}
-	a.edges[key] = e
+	a.edges.put(e)
 	a.edgeOrder = append(a.edgeOrder, e)
 	return e
 }
@@ -141,7 +142,7 @@ func (a *Aggregator) point(p *telemetry.Edge, e *edge) {
 }
 
 func (a *Aggregator) addVariant(e *edge, v variant) *series {
-	s := a.add(edgeLabels(&e.key, v), foldNone)
+	s := a.add(edgeLabels(e.key, v), foldNone)
 	e.variants = append(e.variants, v)
 	e.series = append(e.series, s)
 	return s

@@ -76,7 +76,7 @@ func (a *Aggregator) sweepEdges(limit int64) {
 			keep = append(keep, e)
 			continue
 		}
-		delete(a.edges, e.key)
+		a.edges.drop(e)
 		for _, p := range e.pointers {
 			delete(a.byPointer, p)
 		}

@@ -214,11 +214,11 @@ func (d *decoder) edge() {
 	if d.err != nil {
 		return
 	}
-	if d.a.edges[key] != nil || n == 0 {
+	if d.a.edges.find(&key) != nil || n == 0 {
 		d.fail(fmt.Errorf("edge %s to %s is there twice or empty", key.Source.Node.ID(), key.Target.Node.ID()))
 		return
 	}
-	e := d.a.addEdge(key)
+	e := d.a.addEdge(&key)
 	for range n {
 		code := d.int()
 		if code == takenCode {

@@ -12,13 +12,13 @@ import (
 	"github.com/binnacle-mesh/binnacle/telemetry/health"
 )
 
-// busyMesh is half an hour of 100 edges with two witnesses each.
-func busyMesh(b *testing.B) *mesh {
+// busyMesh is some minutes of so many edges with two witnesses each.
+func busyMesh(b *testing.B, edges, minutes int) *mesh {
 	m := newMesh(b, b.TempDir())
 	b.Cleanup(m.close)
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 360 {
-		for i := range 100 {
+	for range 12 * minutes {
+		for i := range edges {
 			e := m.edge(telemetry.Edge{Source: node("shop", fmt.Sprint("a", i%10)), Target: node("shop", fmt.Sprint("b", i)), Protocol: telemetry.ProtocolHTTP})
 			for side := range telemetry.Side(2) {
 				for range 3 {
@@ -49,7 +49,7 @@ func (m *mesh) ranged(b *testing.B, expr string) time.Duration {
 // BenchmarkRangeQuery is a dashboard's quantile by a view's classic buckets,
 // beside the same by the canonical native histograms.
 func BenchmarkRangeQuery(b *testing.B) {
-	m := busyMesh(b)
+	m := busyMesh(b, 100, 30)
 	const (
 		native  = `histogram_quantile(0.9, sum by (destination) (rate(binnacle_edge_duration_seconds{side="server"}[1m])))`
 		classic = `histogram_quantile(0.9, sum by (destination_service, le) (rate(istio_request_duration_milliseconds_bucket{reporter="destination"}[1m])))`
@@ -69,7 +69,7 @@ func BenchmarkRangeQuery(b *testing.B) {
 // BenchmarkPastGraph is the graph of a quarter of an hour, a series: where no
 // latency is compared with the time before, and where all are, so that the quarter before is read as well.
 func BenchmarkPastGraph(b *testing.B) {
-	m := busyMesh(b)
+	m := busyMesh(b, 100, 30)
 	calm := health.DefaultConfig()
 	calm.LatencyFloor = time.Hour
 	for _, c := range []struct {
@@ -85,6 +85,24 @@ func BenchmarkPastGraph(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/200, "ns/series")
+		})
+	}
+}
+
+// BenchmarkPastHour is the graph of the last hour, judged as it was, of as many edges as the shop of the other figures has, and of more.
+func BenchmarkPastHour(b *testing.B) {
+	for _, edges := range []int{120, 1000} {
+		b.Run(fmt.Sprint(edges), func(b *testing.B) {
+			m := busyMesh(b, edges, 75)
+			r := aggregator.NewGraphReader(m.db, health.DefaultConfig(), nil)
+			b.ResetTimer()
+			for b.Loop() {
+				g, err := r.Graph(context.Background(), m.now.Add(-time.Hour), m.now)
+				if err != nil || len(g.Edges) != edges {
+					b.Fatal(g, err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/1000/float64(b.N), "ms")
 		})
 	}
 }

@@ -51,6 +51,7 @@ type measurement struct {
 func measurements() []measurement {
 	return []measurement{
 		{name: "spans", heading: "Spans: OTLP gRPC, 512 a request, flat out", floor: (*bench).spanFloor, take: (*bench).spans},
+		{name: "sizes", heading: "Spans over services and edges: 40 and 120, 1,000 and 5,000, 10,000 and 50,000, in turn", all: (*bench).sizes},
 		{name: "memory", heading: "Spans at 40,000 a second", take: (*bench).memory},
 		{name: "freshness", heading: "From a span sent to its edge on the stream, beside 20,000 spans a second", take: (*bench).freshness},
 		{name: "logs", heading: "Log entries: ALS v3, 30 a message, 200,000 a second", floor: logFloor(busyLogs), take: logsAt(busyLogs)},

@@ -20,8 +20,8 @@ type server struct {
 	mesh, otlp, rls, web string
 }
 
-// serve starts a subject's server on free loopback ports. Its configuration has only what older servers know as well.
-func (b *bench) serve(ctx context.Context, of *subject) (*server, error) {
+// serve starts a subject's server on free loopback ports. Its configuration has only what older servers know as well, and some lines more.
+func (b *bench) serve(ctx context.Context, of *subject, more ...string) (*server, error) {
 	s := &server{binary: of.binary, folder: b.folder()}
 	s.data = filepath.Join(s.folder, "data")
 	for _, at := range []*string{&s.mesh, &s.otlp, &s.rls, &s.web} {
@@ -41,7 +41,7 @@ collector: {service: {pipelines: {traces/binnacle: {}}}}
 quota: {files: [%s]}
 log: {level: warn}
 api: {pprof: true}
-`, s.data, s.mesh, s.otlp, s.rls, s.web, quotas)
+`, s.data, s.mesh, s.otlp, s.rls, s.web, quotas) + strings.Join(more, "\n")
 	if err := errors.Join(
 		os.WriteFile(filepath.Join(quotas, "bench.yaml"), []byte(rules), 0o600),
 		os.WriteFile(s.config(), []byte(conf), 0o600),

@@ -38,10 +38,9 @@ type request struct {
 // NewSpans encodes some requests of a shop's spans. About nine spans are a trace, a span has about twelve attributes, and those of
 // one instance stand together below its resource.
 func NewSpans(shop *Shop, run uint64) *Spans {
-	const variety = 96 // requests, after which the same spans come again with other ids, paths and times
 	s := &Spans{run: mix(run)}
 	w := &walker{shop: shop, chance: rand.New(rand.NewPCG(7, 77))} //nolint:gosec // a load's chance
-	for range variety {
+	for range Variety(shop) {
 		w.trace = 0
 		var all []placed
 		for len(all) < SpansARequest {
@@ -52,6 +51,10 @@ func NewSpans(shop *Shop, run uint64) *Spans {
 	}
 	return s
 }
+
+// Variety is after how many requests the same spans come again with other ids, paths and times: the more edges a shop has, the later, so that
+// most of fifty thousand are used.
+func Variety(shop *Shop) int { return min(max(96, shop.Edges()/125), 400) }
 
 // export puts spans below the instances that report them.
 func export(shop *Shop, spans []placed) (req piece) {
