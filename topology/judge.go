@@ -10,6 +10,7 @@ import (
 	"github.com/binnacle-mesh/binnacle/telemetry"
 	"github.com/binnacle-mesh/binnacle/telemetry/blame"
 	"github.com/binnacle-mesh/binnacle/telemetry/health"
+	"github.com/binnacle-mesh/binnacle/topology/signal"
 )
 
 // The looks say what is ill; once a second it is found out whose doing that is (package blame), and what is found is what the map,
@@ -101,7 +102,7 @@ func (t *Topology) evidence(c *court) ([]blame.Node, []blame.Edge) {
 			continue
 		}
 		ws := t.nodeWindows(n)
-		nodes[i].Patient, by[i] = t.patient(&n.watch, &ws)
+		nodes[i].Patient, by[i] = t.patient(&n.watch, n.since, &ws)
 	}
 	for i, id := range c.edges {
 		e := t.edges.list[id]
@@ -111,7 +112,7 @@ func (t *Topology) evidence(c *court) ([]blame.Node, []blame.Edge) {
 		}
 		ws := t.edgeWindows(e)
 		var at int
-		if edges[i].Patient, at = t.patient(&e.watch, &ws); t.nodes.list[e.dst].watch.Kind == telemetry.AilmentNone {
+		if edges[i].Patient, at = t.patient(&e.watch, e.first, &ws); t.nodes.list[e.dst].watch.Kind == telemetry.AilmentNone {
 			by[place[e.dst]] = max(by[place[e.dst]], at) // it is taken for as ill as the edge
 		}
 	}
@@ -119,6 +120,7 @@ func (t *Topology) evidence(c *court) ([]blame.Node, []blame.Edge) {
 		e := t.edges.list[id]
 		ws := t.edgeWindows(e)
 		edges[i].Below = e.watch.Figures(t.now, &ws, by[edges[i].Source])
+		edges[i].Told = e.meanTimes(signal.TenSeconds + signal.Window(by[edges[i].Source]))
 		if e.watch.Kind == telemetry.AilmentNone {
 			edges[i].Figures = edges[i].Below
 		}
@@ -138,11 +140,11 @@ func (j *judgement) by(n *node) string {
 	}
 }
 
-// patient describes what is ill, and says by which window.
-func (t *Topology) patient(w *health.Watch, ws *[health.Windows]health.Window) (blame.Patient, int) {
+// patient describes what is ill and has been there since Unix nanoseconds since, and says by which window.
+func (t *Topology) patient(w *health.Watch, since int64, ws *[health.Windows]health.Window) (blame.Patient, int) {
 	at := w.Telling(t.now, ws)
 	f := w.Figures(t.now, ws, at)
-	return blame.Patient{Kind: w.Kind, Since: w.Since, Age: time.Duration(max(0, t.now-w.Since)), Severe: w.Severe(&t.cfg.Health, &f), Figures: f}, at
+	return blame.Patient{Kind: w.Kind, Since: w.Since, Age: time.Duration(max(0, t.now-w.Since)), Known: time.Duration(max(0, t.now-since)), Severe: w.Severe(&t.cfg.Health, &f), Figures: f}, at
 }
 
 // freezeEvery is how often, in nanoseconds, it is found out who is to learn nothing: less than health.Watch.Hold holds.

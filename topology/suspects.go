@@ -4,6 +4,7 @@ import (
 	"github.com/binnacle-mesh/binnacle/telemetry"
 	"github.com/binnacle-mesh/binnacle/telemetry/blame"
 	"github.com/binnacle-mesh/binnacle/telemetry/health"
+	"github.com/binnacle-mesh/binnacle/topology/signal"
 )
 
 // Who is suspected (blame.Suspects), worked out when somebody asks.
@@ -85,7 +86,7 @@ func (t *Topology) doubtOf(n *node) (d blame.Doubt, window int) {
 	ws := t.nodeWindows(n)
 	d.Vary = n.watch.Vary()
 	if n.watch.Kind != telemetry.AilmentNone {
-		d.Patient, window = t.patient(&n.watch, &ws)
+		d.Patient, window = t.patient(&n.watch, n.since, &ws)
 		d.Requests = ws[window].Requests
 		return d, window
 	}
@@ -123,9 +124,9 @@ func (t *Topology) suspectEdges(q *inquiry, i, some int) int {
 			be := blame.Edge{Source: i, Target: q.add(e.dst, &d, health.Middle)}
 			ws := t.edgeWindows(e)
 			be.Below = e.watch.Figures(t.now, &ws, q.window[i])
-			be.Figures = be.Below
+			be.Figures, be.Told = be.Below, e.meanTimes(signal.TenSeconds+signal.Window(q.window[i])) //nolint:gosec // one of three
 			if e.watch.Kind != telemetry.AilmentNone {
-				be.Patient, _ = t.patient(&e.watch, &ws)
+				be.Patient, _ = t.patient(&e.watch, e.first, &ws)
 			}
 			q.edges = append(q.edges, be)
 		}

@@ -42,6 +42,7 @@ type Patient struct {
 	Kind    telemetry.Ailment
 	Since   int64         // Unix nanoseconds
 	Age     time.Duration // how long it has been ill
+	Known   time.Duration // how long there has been such a node or edge
 	Severe  bool
 	Figures health.Figures
 }
@@ -59,6 +60,7 @@ type Edge struct {
 	Patient
 	Source, Target int
 	Below          health.Figures
+	Told           Told // see caller.go
 }
 
 // called is an edge as its source sees it.
@@ -87,19 +89,22 @@ type court struct {
 	out   [][]int // edges by their source
 	in    [][]int
 	cause []cause
-	root  []int // the culprit, -1 where not ill
+	root  []int  // the culprit, -1 where not ill
+	late  []bool // who reads all answers late; see caller.go
 	place map[string]int
 }
 
 // cause is why a node is ill: the edge that explains most, -1 for none.
 type cause struct {
 	edge        int
+	up          bool    // it is the edge's source that is the cause
 	more, below float64 // what is beyond the usual, and how much of it calls explain; of slow ones in milliseconds a request
 }
 
 // Judge judges all.
 func Judge(nodes []Node, edges []Edge) Verdict {
 	c := newCourt(nodes, edges)
+	c.findReaders()
 	c.presume()
 	c.hear()
 	return c.verdict()
@@ -136,6 +141,9 @@ func (c *court) presume() {
 			continue
 		}
 		for _, e := range c.in[i] {
+			if c.callers(&c.edges[e]) {
+				continue
+			}
 			if p := &c.edges[e].Patient; p.Kind != telemetry.AilmentNone && (p.Kind != telemetry.AilmentCutOff || n.Figures.Rate == 0) && (n.Kind == telemetry.AilmentNone || worse(p, &n.Patient)) {
 				n.Patient = *p
 			}
@@ -152,6 +160,9 @@ func (c *court) because(n int) cause {
 	case telemetry.AilmentNone:
 		return why
 	case telemetry.AilmentSlow:
+		if e := c.misread(n); e >= 0 {
+			return cause{edge: e, up: true, more: late(p)}
+		}
 		why.more, of = late(p), func(e *Patient) float64 {
 			if e.Figures.Mean < (1+noise)*e.Figures.Usual.Mean {
 				return 0
@@ -171,6 +182,9 @@ func (c *court) because(n int) cause {
 			continue
 		}
 		x := of(c.edges[e].called())
+		if p.Kind == telemetry.AilmentSlow && c.late[n] {
+			x = max(0, x-c.edges[e].Below.Rate*c.edges[e].unread())
+		}
 		why.below += x
 		if x > best {
 			best, why.edge = x, e
@@ -189,7 +203,7 @@ func (c *court) because(n int) cause {
 func (c *court) awaited(n int) int {
 	best, edge := 0.0, -1
 	for _, e := range c.out[n] {
-		if p := c.edges[e].called(); p.Kind == telemetry.AilmentSlow && p.Severe && c.edges[e].Target != n && late(p) > best {
+		if p := c.edges[e].called(); p.Kind == telemetry.AilmentSlow && p.Severe && c.edges[e].Target != n && !c.callers(&c.edges[e]) && late(p) > best {
 			best, edge = late(p), e
 		}
 	}
@@ -201,7 +215,7 @@ func (c *court) deserted(n int) cause {
 	for _, e := range c.in[n] {
 		s := c.edges[e].Source
 		if k := c.nodes[s].Kind; s != n && c.edges[e].Kind == telemetry.AilmentCutOff && (k == telemetry.AilmentFailing || k == telemetry.AilmentCutOff) {
-			return cause{edge: e}
+			return cause{edge: e, up: true}
 		}
 	}
 	return cause{edge: -1}
@@ -213,7 +227,7 @@ func (c *court) next(n int) int {
 	switch {
 	case e < 0:
 		return -1
-	case c.nodes[n].Kind == telemetry.AilmentCutOff:
+	case c.cause[n].up:
 		return c.edges[e].Source
 	default:
 		return c.edges[e].Target
@@ -250,7 +264,7 @@ func (c *court) follow(n int) int {
 		}
 		if c.nodes[to].Kind == telemetry.AilmentNone { // its call explains it before it is itself called ill
 			c.nodes[to].Patient = c.edges[c.cause[at].edge].Patient
-			c.nodes[to].Kind, c.nodes[to].Since, c.nodes[to].Age, c.nodes[to].Severe = c.nodes[at].Kind, c.nodes[at].Since, c.nodes[at].Age, c.nodes[at].Severe
+			c.nodes[to].Kind, c.nodes[to].Since, c.nodes[to].Age, c.nodes[to].Known, c.nodes[to].Severe = c.nodes[at].Kind, c.nodes[at].Since, c.nodes[at].Age, c.nodes[at].Known, c.nodes[at].Severe
 			c.cause[to] = c.because(to)
 		}
 		at = to

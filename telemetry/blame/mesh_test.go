@@ -161,7 +161,7 @@ func (m *mesh) judge() blame.Verdict {
 		ws := w.windows()
 		at := w.Telling(m.now, &ws)
 		f := w.Figures(m.now, &ws, at)
-		return blame.Patient{Kind: w.Kind, Since: w.Since, Age: time.Duration(m.now - w.Since), Severe: w.Severe(&m.cfg, &f), Figures: f}, at
+		return blame.Patient{Kind: w.Kind, Since: w.Since, Age: time.Duration(m.now - w.Since), Known: time.Duration(m.now - 1_795_222_800e9), Severe: w.Severe(&m.cfg, &f), Figures: f}, at
 	}
 	var nodes []blame.Node
 	for i := range m.nodes {

@@ -28,8 +28,8 @@ import (
 //
 // Reach is 1, and one half more for each doubling of those that suffer: that many suffer decides among what is about as bad, and does not lift what is
 // hardly ill above what is dead, since who is called from deep below always has many callers. Novelty is 1 in the first hour, then a half, a quarter after three hours, an eighth
-// after seven. What was never known to be well, and has been ill for a quarter of an hour, counts a thousandth, as does what has been ill
-// for a day: it is shown, below all that is new.
+// after seven. What has been ill for a day counts a thousandth, as does what has been there for a quarter of an hour and was never known to be well, be it
+// that nobody calls it often enough for its illness to last: it is shown, below all that is new.
 //
 // How certain it is does not count: nobody is named before chance is ruled out (package health).
 //
@@ -46,8 +46,9 @@ const (
 	// that no reach makes up for it.
 	slightest = 0.01
 	aged      = 0.001
-	// unproven is for how long what was never known to be well is taken for new.
+	// unproven is for how long what was never known to be well is taken for new, and proof how many healthy requests make it known to be.
 	unproven = 15 * time.Minute
+	proof    = 5
 )
 
 // loss is what part of a request is lost on the average, beyond the usual, by errors, refusals and lateness: each from 0 to 1.
@@ -155,11 +156,11 @@ func (p *Patient) novelty() float64 {
 }
 
 // old says that an illness is no news.
-func (p *Patient) old() bool { return p.Age >= health.Adopted || p.Age >= unproven && !p.knownWell() }
+func (p *Patient) old() bool { return p.Age >= health.Adopted || p.Known >= unproven && !p.knownWell() }
 
 // knownWell says that it was known to be well. What is cut off was, or it would not be missed.
 func (p *Patient) knownWell() bool {
-	return p.Kind == telemetry.AilmentCutOff || p.Figures.Usual.Requests >= health.RecentEnough
+	return p.Kind == telemetry.AilmentCutOff || p.Figures.Usual.Requests >= proof
 }
 
 // ever says so of what is no news.

@@ -38,7 +38,7 @@ func TestFirstIsWhoLosesMost(t *testing.T) {
 	t.Parallel()
 	const slow, failing, throttled, cutOff = telemetry.AilmentSlow, telemetry.AilmentFailing, telemetry.AilmentThrottled, telemetry.AilmentCutOff
 	since := func(age time.Duration, p blame.Patient) blame.Patient {
-		p.Age = age
+		p.Age, p.Known = age, 2*age
 		return p
 	}
 	unknown := func(p blame.Patient) blame.Patient {
@@ -72,7 +72,7 @@ func TestFirstIsWhoLosesMost(t *testing.T) {
 		},
 		{
 			"what is new before what was never well", []string{"new", "old"},
-			[]blame.Node{called("old", since(time.Hour, unknown(ill(failing, 1, 0, 20)))), called("new", ill(failing, 0.06, 0, 20))},
+			[]blame.Node{called("old", since(10*time.Minute, unknown(ill(failing, 1, 0, 20)))), called("new", ill(failing, 0.06, 0, 20))},
 		},
 		{
 			"what is new before what has been so for a day", []string{"new", "old"},
@@ -116,6 +116,7 @@ func scenery(t *rapid.T) (nodes []blame.Node, edges []blame.Edge) {
 		p := ill(rapid.SampledFrom(kinds).Draw(t, "kind"), rapid.Float64Range(0, 1).Draw(t, "errors"), 0, rapid.Float64Range(5, 3000).Draw(t, "mean"))
 		p.Figures.Throttled = rapid.Float64Range(0, 1-p.Figures.Errors).Draw(t, "refused")
 		p.Age = time.Duration(rapid.IntRange(0, 30*3600).Draw(t, "age")) * time.Second
+		p.Known = p.Age + time.Duration(rapid.IntRange(0, 3600).Draw(t, "known"))*time.Second
 		if rapid.Bool().Draw(t, "unknown") {
 			p.Figures.Usual = baseline.Usual{}
 		}
@@ -191,7 +192,7 @@ func TestOldIsLast(t *testing.T) {
 		nodes, edges := scenery(t)
 		old := func(id string) bool {
 			n := &nodes[slices.IndexFunc(nodes, func(n blame.Node) bool { return n.ID == id })]
-			return n.Age >= health.Adopted || n.Age >= 15*time.Minute && n.Figures.Usual.Requests == 0
+			return n.Age >= health.Adopted || n.Known >= 15*time.Minute && n.Figures.Usual.Requests == 0
 		}
 		young := func(id string) bool {
 			return nodes[slices.IndexFunc(nodes, func(n blame.Node) bool { return n.ID == id })].Age < time.Hour && !old(id)

@@ -29,7 +29,7 @@ func (c *court) verdict() Verdict {
 		j := telemetry.Judgement{Kind: p.Kind, Since: p.Since, Score: score(p, lossOf(p).by(p.Kind), 0)}
 		if r := c.root[n]; r != n {
 			j.Because = c.nodes[r].ID
-			j.Says = c.nodes[n].Name + " is " + words(p.Kind) + " because of " + c.nodes[r].Name + ": " + figures(p)
+			j.Says = c.nodes[n].Name + " is " + words(p.Kind) + " because of " + c.nodes[r].Name + ": " + figures(p) + c.read(n)
 		} else {
 			culprits = append(culprits, n)
 			j.Score = score(p, c.harm(n), victims[n])
@@ -107,6 +107,15 @@ func usually(known bool, share float64) string {
 		return ""
 	}
 	return " against its usual " + percent(share)
+}
+
+// read says of one that is slow by its caller how fast it is by its own telling.
+func (c *court) read(n int) string {
+	if !c.cause[n].up || c.nodes[n].Kind != telemetry.AilmentSlow {
+		return ""
+	}
+	e := &c.edges[c.cause[n].edge]
+	return fmt.Sprintf("; it answers %s within %s on the average, who has that after %s", c.nodes[e.Source].Name, millis(e.Told.Callee), millis(e.Told.Caller))
 }
 
 // own says how much of a slow node's time, or of its errors, is its own.

@@ -73,6 +73,7 @@ func Suspects(doubts []Doubt, edges []Edge) []telemetry.Suspect {
 		}
 	}
 	c := newCourt(nodes, edges)
+	c.findReaders()
 	c.hear()
 	type listed struct {
 		telemetry.Suspect
