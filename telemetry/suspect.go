@@ -4,6 +4,6 @@ package telemetry
 type Suspect struct {
 	ID, Name string // of its GraphNode
 	Named    bool   // it is ill: the judgement is that of the graph
-	// Judgement says what has changed, and because of whom. Of one that is not named Since is 0, and Score is what part of a request is lost at least, by what is known.
+	// Judgement says what has changed, and because of whom. Of one that is not named Since is 0, and Score is how many requests a second are surely lost.
 	Judgement Judgement
 }

@@ -158,9 +158,19 @@ func (p *Patient) novelty() float64 {
 // old says that an illness is no news.
 func (p *Patient) old() bool { return p.Age >= health.Adopted || p.Known >= unproven && !p.knownWell() }
 
-// knownWell says that it was known to be well. What is cut off was, or it would not be missed.
+// knownWell says that it was known to be well. What is cut off was, or it would not be missed; what fails was if half of what it was asked used to go well.
 func (p *Patient) knownWell() bool {
-	return p.Kind == telemetry.AilmentCutOff || p.Figures.Usual.Requests >= proof
+	u := &p.Figures.Usual
+	switch p.Kind {
+	case telemetry.AilmentCutOff:
+		return true
+	case telemetry.AilmentFailing:
+		return u.Requests >= proof && u.Errors < 0.5
+	case telemetry.AilmentThrottled:
+		return u.Requests >= proof && u.Refused < 0.5
+	default:
+		return u.Requests >= proof
+	}
 }
 
 // ever says so of what is no news.

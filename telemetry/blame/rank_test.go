@@ -51,39 +51,48 @@ func TestFirstIsWhoLosesMost(t *testing.T) {
 		of   []blame.Node
 	}{
 		{
-			"a limit that refuses half, beside services that wait for a processor", []string{"search", "catalog", "pricing"},
+			"a limit that refuses half, beside services that wait for a processor",
+			[]string{"search", "catalog", "pricing"},
 			[]blame.Node{called("pricing", ill(slow, 0, 0, 90)), called("search", ill(throttled, 0, 0.49, 21)), called("catalog", ill(slow, 0, 0, 290))},
 		},
 		{
-			"the same when the limited one is slow as well", []string{"search", "catalog"},
+			"the same when the limited one is slow as well",
+			[]string{"search", "catalog"},
 			[]blame.Node{called("search", ill(slow, 0, 0.49, 60)), called("catalog", ill(slow, 0, 0, 290))},
 		},
 		{
-			"every other charge fails, beside what is a little slow", []string{"payment", "reviews"},
+			"every other charge fails, beside what is a little slow",
+			[]string{"payment", "reviews"},
 			[]blame.Node{called("reviews", ill(slow, 0, 0, 200)), called("payment", ill(failing, 0.5, 0, 18))},
 		},
 		{
-			"400 ms more, beside 6 % of errors", []string{"inventory", "mail"},
+			"400 ms more, beside 6 % of errors",
+			[]string{"inventory", "mail"},
 			[]blame.Node{called("mail", ill(failing, 0.06, 0, 20)), called("inventory", ill(slow, 0, 0, 420))},
 		},
 		{
-			"nobody answers, beside what answers seldom and late", []string{"db", "mail", "tax"},
+			"nobody answers, beside what answers seldom and late",
+			[]string{"db", "mail", "tax"},
 			[]blame.Node{called("tax", ill(slow, 0, 0, 800)), called("mail", ill(failing, 0.9, 0, 20)), called("db", ill(cutOff, 0, 0, 0))},
 		},
 		{
-			"what is new before what was never well", []string{"new", "old"},
+			"what is new before what was never well",
+			[]string{"new", "old"},
 			[]blame.Node{called("old", since(10*time.Minute, unknown(ill(failing, 1, 0, 20)))), called("new", ill(failing, 0.06, 0, 20))},
 		},
 		{
-			"what is new before what has been so for a day", []string{"new", "old"},
+			"what is new before what has been so for a day",
+			[]string{"new", "old"},
 			[]blame.Node{called("old", since(25*time.Hour, ill(failing, 1, 0, 20))), called("new", ill(slow, 0, 0, 45))},
 		},
 		{
-			"when Binnacle has just begun all is new", []string{"a", "b"},
+			"when Binnacle has just begun all is new",
+			[]string{"a", "b"},
 			[]blame.Node{called("b", since(5*time.Minute, unknown(ill(failing, 0.5, 0, 20)))), called("a", since(6*time.Minute, unknown(ill(failing, 1, 0, 20))))},
 		},
 		{
-			"what is as bad and began first", []string{"b", "a"},
+			"what is as bad and began first",
+			[]string{"b", "a"},
 			[]blame.Node{
 				called("a", blame.Patient{Kind: failing, Since: 2, Age: time.Minute, Figures: ill(failing, 1, 0, 20).Figures}),
 				called("b", blame.Patient{Kind: failing, Since: 1, Age: time.Minute, Figures: ill(failing, 1, 0, 20).Figures}),

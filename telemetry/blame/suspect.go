@@ -19,7 +19,8 @@ import (
 // What is ill keeps the judgement that the graph shows.
 //
 // The order: who is ill by itself and new; who is suspected by itself, the one that surely loses most first; who suffers by these; last what is old, and who
-// suffers by that.
+// suffers by that. What a suspect loses is in requests a second: unlike an illness, which is as bad as its share says, a suspicion weighs as much as there is to lose, and what is asked
+// once a minute has changed by chance more often than what is asked a hundred times a second.
 //
 // Not chosen: standard deviations alone (who is as steady as a clock is suspected of a millisecond); naming suspects culprits (they are guesses).
 
@@ -91,10 +92,10 @@ func Suspects(doubts []Doubt, edges []Edge) []telemetry.Suspect {
 					root = at
 				}
 			}
-		} else if lost[i] == 0 {
+		} else if lost[i]*d.Figures.Rate == 0 {
 			continue
 		} else {
-			s.Judgement = c.suspicion(i, lost[i])
+			s.Judgement = c.suspicion(i, lost[i]*d.Figures.Rate)
 		}
 		switch {
 		case root >= 0 && doubts[root].Judged.Kind != telemetry.AilmentNone && nodes[root].old():
@@ -116,7 +117,7 @@ func Suspects(doubts []Doubt, edges []Edge) []telemetry.Suspect {
 	return out
 }
 
-// suspicion is what is said of a node that is not ill and surely loses so much.
+// suspicion is what is said of a node that is not ill and surely loses so many requests a second.
 func (c *court) suspicion(n int, lost float64) telemetry.Judgement {
 	p := &c.nodes[n].Patient
 	j := telemetry.Judgement{Kind: p.Kind, Score: threeDigits(lost)}
