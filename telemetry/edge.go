@@ -86,6 +86,11 @@ const (
 // WitnessOf names the witness that sees by evidence e at side s.
 func WitnessOf(s Side, e Evidence) Witness { return Witness(s) + 2*Witness(e) }
 
+var witnessNames = [Witnesses]string{"client_span", "server_span", "client_log", "server_log"} //nolint:gochecknoglobals // immutable
+
+// String is the witness as the HTTP API writes it.
+func (w Witness) String() string { return witnessNames[w] }
+
 // Side is the end of the edge at which the witness stands.
 func (w Witness) Side() Side { return Side(w & 1) }
 

@@ -153,7 +153,8 @@ type GraphEdge struct {
 	Windows     map[string]Signals // by the window's name
 	Totals      Totals
 	Witnesses   WitnessCounts
-	MTLS        float64 // share of the requests under mutual TLS; -1: not known
+	Estimate    *Estimate // how many requests there were; nil where no span was sampled by a sampler that says so
+	MTLS        float64   // share of the requests under mutual TLS; -1: not known
 	ThrottledBy []RuleRate
 	Exemplars   []Exemplar
 	Findings    []string // kinds of the live graph's findings that concern it, in order
@@ -198,6 +199,26 @@ type WitnessCounts struct {
 	ServerSpan uint64
 	ClientLog  uint64
 	ServerLog  uint64
+}
+
+// Estimate is how many requests there were on an edge since it was first seen, where samplers left spans out and say in which share. Totals and
+// witnesses count what was told of. "Within" is an error bar: 95 % of the time the truth is not further away, on either side. It is
+// of sampling alone: what was lost on the way is in no figure.
+type Estimate struct {
+	By         Witness // whose figure it is
+	Requests   float64
+	Within     float64 // 0: exact, as of logs, or of the side that samples nothing
+	ClientSpan Estimated
+	ServerSpan Estimated
+}
+
+// Same says that two estimates say the same. Either may be nil.
+func (e *Estimate) Same(o *Estimate) bool { return e == o || e != nil && o != nil && *e == *o }
+
+// Estimated is how many requests there were by one witness, each of its spans counted for as many as it stands for.
+type Estimated struct {
+	Requests float64
+	Within   float64
 }
 
 // RuleRate is how fast a quota rule refuses requests of an edge.

@@ -23,8 +23,15 @@ import (
 // protocol at replay, and enrichment would be lost); protobuf (twice the cost for
 // the same size); memory images of the arrays (three times the size).
 //
-// Version 2 holds a request's addresses and id in fewer bytes; 1 is read as well.
-const recordVersion = 2
+// Version 2 holds a request's addresses and id in fewer bytes; 1 is read as well. Version 3 says of spans for how many requests they
+// stand; a batch of which none stands for more than itself is written as version 2.
+const (
+	recordVersion   = 3
+	unsampledRecord = 2
+)
+
+// weighted is set in the byte of a span's kind if its weight follows the three bytes.
+const weighted = 0x80
 
 // Errors of DecodeRecord.
 var (
@@ -54,7 +61,8 @@ const (
 // AppendRecord appends the batch's record to dst.
 func (b *Batch) AppendRecord(dst []byte) []byte {
 	e := encoder{dst}
-	e.b = append(e.b, recordVersion)
+	version := len(e.b)
+	e.b = append(e.b, unsampledRecord)
 	e.uint(uint64(numWellKnown))
 	e.fixed(uint64(b.Received))
 	e.uint(uint64(len(b.ends) - int(numWellKnown)))
@@ -79,7 +87,9 @@ func (b *Batch) AppendRecord(dst []byte) []byte {
 		e.b = append(e.b, l.SpanID[:]...)
 		next = e.rng(l.Attrs, next)
 	}
-	e.spans(b.Spans, b.Received)
+	if e.spans(b.Spans, b.Received) {
+		e.b[version] = recordVersion
+	}
 	e.requests(b.Requests, b.Received)
 	return e.b
 }
@@ -138,7 +148,8 @@ func (e *encoder) identity(id *Identity) {
 	}
 }
 
-func (e *encoder) spans(spans []Span, received int64) {
+// spans writes the spans; sampled says that one has a weight.
+func (e *encoder) spans(spans []Span, received int64) (sampled bool) {
 	e.uint(uint64(len(spans)))
 	prev := &Span{Start: received}
 	var next uint32
@@ -146,6 +157,11 @@ func (e *encoder) spans(spans []Span, received int64) {
 		s := &spans[i]
 		f := spanBits(s, prev, i > 0)
 		e.b = append(e.b, f, byte(s.Kind)|byte(s.Status)<<4, byte(s.Protocol)|byte(s.Outcome)<<4)
+		if s.Weight != 0 {
+			sampled = true
+			e.b[len(e.b)-2] |= weighted
+			e.byte(byte(s.Weight))
+		}
 		if f&sameTrace == 0 {
 			e.b = append(e.b, s.TraceID[:]...)
 		}
@@ -182,6 +198,7 @@ func (e *encoder) spans(spans []Span, received int64) {
 		}
 		prev = s
 	}
+	return sampled
 }
 
 func spanBits(s, prev *Span, hasPrev bool) (f byte) {

@@ -10,6 +10,12 @@ func (d *decoder) spans() {
 	for range n {
 		var s Span
 		f, kind, proto := d.byte(), d.byte(), d.byte()
+		if d.version > unsampledRecord && kind&weighted != 0 {
+			kind &^= weighted
+			if s.Weight = Weight(d.byte()); !s.Weight.Valid() {
+				d.fail(errRange)
+			}
+		}
 		s.Kind, s.Status = SpanKind(kind&15), Status(kind>>4)
 		s.Protocol, s.Outcome = Protocol(proto&15), Outcome(proto>>4)
 		if s.Kind > KindConsumer || s.Status > StatusError || s.Protocol > ProtocolMessaging || s.Outcome > OutcomeThrottled {

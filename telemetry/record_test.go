@@ -82,6 +82,9 @@ func drawBatch(t *rapid.T) *telemetry.Batch {
 		}
 		b.Spans = append(b.Spans, s)
 		b.FinishSpan(len(b.Spans) - 1)
+		if rapid.Bool().Draw(t, "sampled") {
+			b.Spans[len(b.Spans)-1].Weight = telemetry.Weight(rapid.IntRange(0, int(telemetry.HeaviestWeight)).Draw(t, "weight"))
+		}
 	}
 	for range rapid.IntRange(0, 4).Draw(t, "requests") {
 		b.Requests = append(b.Requests, telemetry.Request{
@@ -184,6 +187,32 @@ func TestRecordVersion1(t *testing.T) {
 	}
 	if d := cmp.Diff(telemetry.Request{Start: b.Received, Code: -1}, b.Requests[1]); d != "" {
 		t.Errorf("the second (-want +got)\n%s", d)
+	}
+}
+
+// Where no span stands for more than itself a record is what version 2 wrote, which older binaries read; else it is of version 3, and one byte longer for
+// each that does.
+func TestRecordOfSampledSpans(t *testing.T) {
+	t.Parallel()
+	b, _ := span(telemetry.KindServer, "http.request.method=GET")
+	b.Spans = append(b.Spans, b.Spans[0])
+	rec := b.AppendRecord(nil)
+	b.Spans[1].Weight = 7
+	sampled := b.AppendRecord(nil)
+	if rec[0] != 2 || sampled[0] != 3 || len(sampled) != len(rec)+1 {
+		t.Errorf("records of versions %d and %d, of %d and %d bytes", rec[0], sampled[0], len(rec), len(sampled))
+	}
+	got := telemetry.NewBatch()
+	if err := got.DecodeRecord(sampled); err != nil || got.Spans[0].Weight != 0 || got.Spans[1].Weight != 7 {
+		t.Errorf("decoded with weights %d and %d, error %v", got.Spans[0].Weight, got.Spans[1].Weight, err)
+	}
+	sampled[0] = 2
+	if err := got.DecodeRecord(sampled); err == nil {
+		t.Error("a weight was read in version 2")
+	}
+	b.Spans[1].Weight = telemetry.HeaviestWeight + 1
+	if err := got.DecodeRecord(b.AppendRecord(nil)); err == nil {
+		t.Error("a weight that there is not was read")
 	}
 }
 

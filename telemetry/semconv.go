@@ -6,7 +6,7 @@ package telemetry
 //
 // The list is append-only: records name these strings by number (see
 // record.go). Source: OpenTelemetry semantic conventions 1.37 and their predecessors;
-// Envoy's tracing tags (envoy/source/common/tracing).
+// Envoy's tracing tags (envoy/source/common/tracing); Jaeger's clients and Honeycomb's samplers.
 const (
 	_ StrID = iota
 	KeyServiceName
@@ -79,6 +79,10 @@ const (
 	KeyMessageBusDestination
 	KeyDBType
 	KeyDBInstance
+	KeySampleRate
+	KeySamplerType
+	KeySamplerParam
+	KeySamplingProbability
 	numWellKnown
 )
 
@@ -153,11 +157,15 @@ var wellKnown = [numWellKnown]string{ //nolint:gochecknoglobals // immutable
 	KeyMessageBusDestination:    "message_bus.destination",
 	KeyDBType:                   "db.type",
 	KeyDBInstance:               "db.instance",
+	KeySampleRate:               "SampleRate",
+	KeySamplerType:              "sampler.type",
+	KeySamplerParam:             "sampler.param",
+	KeySamplingProbability:      "sampling.probability",
 }
 
 // FinishSpan reads the attributes of span i, once they are all in the batch,
 // and fills the fields that say what the span means: protocol, peer, code,
-// outcome. A decoder calls it for each span; a record keeps the result.
+// outcome, weight. A decoder calls it for each span; a record keeps the result.
 func (b *Batch) FinishSpan(i int) {
 	s := &b.Spans[i]
 	var f spanFacts
@@ -193,6 +201,9 @@ func (b *Batch) FinishSpan(i int) {
 		b.namePeer(s, &f) // a server's span says by whom it was called; one of no kind, whom it calls
 	}
 	s.Outcome = spanOutcome(s, &f)
+	if s.TraceState != 0 || f.sampler != (sampler{}) {
+		s.Weight = b.weigh(s, &f.sampler)
+	}
 }
 
 // namePeer names the far end of a call by the best that the span says: the
@@ -241,6 +252,7 @@ type spanFacts struct {
 	http, grpc                         int32
 	flags                              ResponseFlags
 	isHTTP, isGRPC, isError            bool
+	sampler                            sampler
 }
 
 func (f *spanFacts) note(b *Batch, a Attr) {
@@ -291,6 +303,14 @@ func (f *spanFacts) note(b *Batch, a Attr) {
 		f.flags = ParseResponseFlags(b.Str(text(a)))
 	case KeyError:
 		f.isError = a.Type == AttrBool && a.Value == 1 || a.Type == AttrString && b.Str(a.String()) != "false"
+	case KeySampleRate:
+		f.sampler.rate = b.real(a)
+	case KeySamplingProbability:
+		f.sampler.probability = b.real(a)
+	case KeySamplerType:
+		f.sampler.probabilistic = b.Str(text(a)) == "probabilistic"
+	case KeySamplerParam:
+		f.sampler.param = b.real(a)
 	}
 }
 

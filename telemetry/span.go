@@ -30,6 +30,7 @@ type Span struct {
 	Protocol      Protocol
 	PeerKind      NodeKind // what attributes say of the other end; NodeUnknown where they say nothing
 	Outcome       Outcome  // ok, error or throttled
+	Weight        Weight   // for how many requests it stands, by what its sampler says
 	Code          int32    // HTTP status, or gRPC status where Protocol is gRPC; -1 unknown
 	Peer          StrID    // the other end's name: peer.service, host, database or queue
 	PeerNamespace StrID

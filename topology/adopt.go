@@ -104,15 +104,7 @@ func (t *Topology) mergeEdge(id, target edgeID, from, to nodeID) {
 
 // absorb adds to an edge what was counted on another, which is to go.
 func (e *edge) absorb(o *edge) {
-	for w := range o.acc {
-		switch {
-		case o.acc[w] == nil:
-		case e.acc[w] == nil:
-			e.acc[w] = o.acc[w]
-		default:
-			e.acc[w].Merge(o.acc[w])
-		}
-	}
+	e.take(&o.account)
 	for side := range e.begun {
 		e.begun[side] += o.begun[side]
 		e.begunBefore[side] += o.begunBefore[side]

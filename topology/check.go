@@ -138,6 +138,9 @@ func (t *Topology) checkEdges() error {
 			if err := a.Check(); err != nil {
 				return fmt.Errorf("edge %s, place %d: %w", name, w, err)
 			}
+			if err := e.checkSampled(w); err != nil {
+				return fmt.Errorf("edge %s, place %d: %w", name, w, err)
+			}
 		}
 		if e.src == nowhere && (e.acc[telemetry.ClientSpan] != nil || e.acc[telemetry.ServerSpan] != nil) {
 			return fmt.Errorf("edge %s is from nobody known, and counts spans that are not alone", name)
@@ -267,7 +270,7 @@ func (t *Topology) checkHalves() error {
 	es := &t.edges
 	counted := make([][slots]uint64, len(es.list))
 	for _, l := range t.allLate() {
-		counted[es.routes[l.route].edge][l.slot()]++
+		counted[es.routes[l.route()].edge][l.slot()]++
 	}
 	for h := range t.pending.All() {
 		switch {

@@ -75,12 +75,12 @@ func (t *Topology) clientSpan(s *telemetry.Span, k *keys) {
 	}
 	p := h.Protocol()
 	if l != nil {
-		rt := &t.edges.routes[l.route]
+		rt := &t.edges.routes[l.route()]
 		if rank[rt.protocol] > rank[p] {
 			p = rt.protocol
 		}
 		r := t.route(near, rt.dst, p)
-		t.reconcile(l, r)
+		t.reconcile(l, h.Trace, r)
 		h.SetMet(true)
 		t.count(&h, r)
 		t.pairUp(&h)

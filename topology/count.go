@@ -20,6 +20,7 @@ func (t *Topology) count(h *pair.Half, r routeID) {
 		e.acc[w] = new(signal.Acc)
 	}
 	e.acc[w].Add(&t.cursor, sample(h))
+	e.weigh(h)
 	if h.Refers.IsZero() {
 		e.begins(h)
 		t.rooted(e, h)
@@ -36,6 +37,7 @@ func (t *Topology) uncount(h *pair.Half) {
 	id := t.edges.routes[h.Route()].edge
 	e := t.edges.list[id]
 	e.acc[slotOf(h)].Remove(&t.cursor, t.cursorAt(t.tick-h.Age(t.tick)), sample(h))
+	e.unweigh(h)
 	if h.Refers.IsZero() {
 		e.beginsNoMore(h)
 	}
@@ -78,6 +80,7 @@ func (t *Topology) countPast(h *pair.Half) {
 	}
 	tick := t.tick - h.Age(t.tick)
 	e.acc[w].AddPast(&t.cursor, t.cursorAt(tick), sample(h))
+	e.weigh(h)
 	if h.Refers.IsZero() {
 		e.begins(h)
 	}

@@ -12,7 +12,7 @@ import (
 // The problem: one graph may not be enough. Traces can be shared out among several by their ids, so that what belongs together meets in one; but the
 // figures of an edge are then in all of them.
 //
-// The form: Counts are all that a graph has counted, by edge, witness and bucket: of time, outcome, TLS and latency. Each is a sum, and sums of
+// The form: Counts are all that a graph has counted, by edge, witness and bucket: of time, outcome, TLS and latency; and, of spans that were sampled, for how many requests they stand. Each is a sum, and sums of
 // parts are the sum of all, whatever the order. So the Counts of several graphs that share the traces, merged, are those of one
 // graph that had all of them, to the byte.
 //
@@ -25,7 +25,7 @@ import (
 // Counts are what one graph, or several that share traces, counted. They belong to the caller, and are for one goroutine.
 type Counts struct {
 	tick  int64 // as of when
-	edges map[countsKey]*[slots]*signal.Acc
+	edges map[countsKey]*account
 }
 
 type countsKey struct {
@@ -37,7 +37,7 @@ type countsKey struct {
 func (t *Topology) Counts() *Counts {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c := &Counts{tick: t.tick, edges: map[countsKey]*[slots]*signal.Acc{}}
+	c := &Counts{tick: t.tick, edges: map[countsKey]*account{}}
 	for _, e := range t.edges.list {
 		if e == nil {
 			continue
@@ -46,7 +46,7 @@ func (t *Topology) Counts() *Counts {
 		if e.src == nowhere {
 			key.source = callerNode()
 		}
-		c.add(key, &e.acc)
+		c.add(key, &e.account)
 	}
 	return c
 }
@@ -59,28 +59,25 @@ func (c *Counts) Merge(o *Counts) {
 	}
 }
 
-func (c *Counts) add(key countsKey, of *[slots]*signal.Acc) {
+func (c *Counts) add(key countsKey, of *account) {
 	into := c.edges[key]
 	if into == nil {
-		into = new([slots]*signal.Acc)
+		into = new(account)
 		c.edges[key] = into
 	}
-	for slot, a := range of {
-		if a == nil {
-			continue
+	for slot, a := range of.acc {
+		if a != nil && into.acc[slot] == nil {
+			into.acc[slot] = new(signal.Acc)
 		}
-		if into[slot] == nil {
-			into[slot] = new(signal.Acc)
-		}
-		into[slot].Merge(a)
 	}
+	into.take(of)
 }
 
 // Append writes the counts: equal ones are equal bytes. Edges are in order, and what counts nothing is not there.
 func (c *Counts) Append(dst []byte) []byte {
 	keys := make([]countsKey, 0, len(c.edges))
 	for key, of := range c.edges {
-		if requestsOf(of) > 0 {
+		if of.requests() > 0 {
 			keys = append(keys, key)
 		}
 	}
@@ -99,23 +96,14 @@ func (c *Counts) Append(dst []byte) []byte {
 			text(n.Name)
 		}
 		dst = append(dst, byte(key.protocol))
-		for _, a := range c.edges[key] {
+		for slot, a := range c.edges[key].acc {
 			if a == nil || a.Total().Requests == 0 {
 				dst = append(dst, 0)
 				continue
 			}
 			a.Advance(c.tick)
-			dst = a.Append(append(dst, 1))
+			dst = c.edges[key].appendSlot(dst, slot)
 		}
 	}
 	return dst
-}
-
-func requestsOf(of *[slots]*signal.Acc) (n uint64) {
-	for _, a := range of {
-		if a != nil {
-			n += a.Total().Requests
-		}
-	}
-	return n
 }

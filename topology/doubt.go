@@ -78,7 +78,11 @@ func (e *edge) seen(count func(*signal.Acc) uint64) (n findings.Seen) {
 }
 
 // totals is what was told of a service up to a look: of what came to it, and what it made.
-type totals struct{ in, out findings.Seen }
+type totals struct {
+	in, out findings.Seen
+	// Of its own spans those that were sampled, as they say, and for how many requests those stand.
+	sampled, standFor uint64
+}
 
 // since is what was told between two looks; ok is false where an edge went meanwhile, with all that was counted on it. The sums of a window would not do: one of a second that is looked at every
 // second holds two batches of a sender that sends every second, or one, for as long as their phases happen to be so.
@@ -155,6 +159,7 @@ func (t *Topology) notice(n *node) {
 	if !k.looked || !all.since(&k.totals, last) {
 		*last = tally{}
 	}
+	k.state(&all, uint64(last.in[telemetry.ServerSpan]+last.out[telemetry.ClientSpan]))
 	k.totals, k.looked = all, true
 	for side := range k.begun {
 		k.begun[side] += float64(last.begun[side]) - k.begun[side]/60
@@ -170,10 +175,29 @@ func (t *Topology) notice(n *node) {
 	if r := k.rooted; r != nil {
 		s.Rooted = findings.Rooted{Calls: r.made, Within: r.within, Chance: r.chance(t.now)}
 	}
+	if k.kept > 0 {
+		s.Stated = k.kept / k.standFor
+	}
 	t.census(k, s)
 	for _, o := range findings.Look(s, &t.doubts.mesh) {
 		t.doubts.book.Note(t.now, &o)
 	}
+}
+
+// state notes what a service's spans say of their sampler, by those between two looks, of which own are its own. Where most say nothing, so does the service.
+func (k *noticed) state(now *totals, own uint64) {
+	before := &k.totals
+	if !k.looked || own == 0 || now.sampled < before.sampled || now.standFor < before.standFor {
+		return
+	}
+	sampled, standFor := now.sampled-before.sampled, now.standFor-before.standFor
+	if 2*sampled < own {
+		k.kept, k.standFor = 0, 0
+		return
+	}
+	own = max(own, sampled)
+	k.kept = k.kept*59/60 + float64(own)
+	k.standFor = k.standFor*59/60 + float64(own-sampled+standFor)
 }
 
 // long is after how long without traffic nothing is to be seen of an edge, in nanoseconds.
@@ -200,6 +224,7 @@ func (t *Topology) noticeEdge(n *node, e *edge, in bool, last *tally, ten *findi
 	for w, n := range e.seen(ever) {
 		toAll[w] += n
 	}
+	e.standFor(side, all)
 	if t.now-e.last > long {
 		return
 	}
@@ -239,6 +264,22 @@ func (t *Topology) noticeEdge(n *node, e *edge, in bool, last *tally, ten *findi
 		s.Callers = append(s.Callers, peer)
 	} else {
 		s.Callees = append(s.Callees, peer)
+	}
+}
+
+// standFor adds, of the spans that one side sent, those that were sampled.
+func (e *edge) standFor(side telemetry.Side, all *totals) {
+	if e.sampled == nil {
+		return
+	}
+	for _, slot := range [...][2]int{telemetry.SideClient: {int(telemetry.ClientSpan), -1}, telemetry.SideServer: {int(telemetry.ServerSpan), aloneSlot}}[side] {
+		if slot < 0 {
+			continue
+		}
+		if s := e.sampledIn(slot); s != nil {
+			all.sampled += s.Spans
+			all.standFor += uint64(s.Requests())
+		}
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"github.com/binnacle-mesh/binnacle/telemetry"
 	"github.com/binnacle-mesh/binnacle/telemetry/health"
 	"github.com/binnacle-mesh/binnacle/topology/annals"
-	"github.com/binnacle-mesh/binnacle/topology/signal"
 )
 
 // The problem: what the graph draws is an edge between two nodes; what the
@@ -30,10 +29,10 @@ type edge struct {
 	dirty       bool // counted on since it was last rendered
 	emptied     bool // is in edges.emptied
 	first       int64
-	last        int64              // when it last had traffic
-	acc         [slots]*signal.Acc // see figures.go
-	inAt, outAt int32              // its places in the lists of its nodes
-	routes      routeID            // the first of its routes
+	last        int64   // when it last had traffic
+	account             // what was counted on it
+	inAt, outAt int32   // its places in the lists of its nodes
+	routes      routeID // the first of its routes
 	routeCount  int32
 	begun       [2]uint32 // of the spans counted on it, by side, those that begin a trace; see notice.go
 	begunBefore [2]uint32 // at the last look
@@ -245,9 +244,9 @@ func (t *Topology) sweepEmptied() {
 }
 
 // requests is how many requests all witnesses counted.
-func (e *edge) requests() uint64 {
+func (c *account) requests() uint64 {
 	var n uint64
-	for _, a := range e.acc {
+	for _, a := range c.acc {
 		if a != nil {
 			n += a.Total().Requests
 		}

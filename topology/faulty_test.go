@@ -125,6 +125,12 @@ func (f *faulty) reports(end int64, service, pod, name, peer string, s telemetry
 	if f.on("tracer", service) || f.on("sampling", service) && s.TraceID[7]%100 != 0 {
 		return
 	}
+	if f.on("stated", service) { // one trace in a hundred, and its spans say so
+		if s.TraceID[7]%100 != 0 {
+			return
+		}
+		s.Weight = telemetry.WeightOf(100, s.TraceID)
+	}
 	if f.on("clock", service) {
 		s.Start += 3e9
 	}

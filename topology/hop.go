@@ -161,6 +161,7 @@ func half(s *telemetry.Span, w telemetry.Witness, tick int64) pair.Half {
 	}
 	h.SetWhat(w, s.Outcome, telemetry.TLSUnknown, s.Protocol)
 	h.SetTook(s.Duration, tick)
+	h.SetWeight(s.Weight)
 	return h
 }
 

@@ -160,6 +160,7 @@ func (t *Topology) implied(src, dst endpointID, c *pair.Half) {
 	h := pair.Half{Trace: c.Trace, Span: c.Span, Start: c.Start, Code: -1}
 	h.SetWhat(telemetry.ServerSpan, telemetry.OutcomeOK, telemetry.TLSUnknown, telemetry.ProtocolUnknown)
 	h.SetTook(c.Duration(), t.tick)
+	h.SetWeight(c.Weight())
 	t.stats.Implied++
 	t.alone(&h, src, dst)
 }

@@ -50,13 +50,20 @@ type lates struct {
 
 // late is a half: 16 bytes beside its key.
 type late struct {
-	route    routeID
+	place    uint32 // its route, of which there are some 2^23 at most, in 25 bits; then its weight
 	response uint32
 	gen      uint16 // of the route, which may have gone and be another's
 	tick     uint16 // the low bits of when it was counted
 	what     uint16 // side, outcome (2), TLS (2), and from bit 8 its latency bucket
 	code     int16
 }
+
+const lateWeightAt = 25
+
+func placeOf(r routeID, w telemetry.Weight) uint32 { return uint32(r) | uint32(w)<<lateWeightAt }
+
+func (l *late) route() routeID           { return routeID(l.place & (1<<lateWeightAt - 1)) }
+func (l *late) weight() telemetry.Weight { return telemetry.Weight(l.place >> lateWeightAt) }
 
 func (l *late) server() bool      { return l.what&1 != 0 }
 func (l *late) age(t int64) int64 { return int64(uint16(t) - l.tick) } //nolint:gosec // arithmetic modulo 2^16
@@ -104,7 +111,7 @@ func (ls *lates) mark(key uint64) {
 
 // alive says that what is kept counts, where it was counted.
 func (t *Topology) alive(l *late) bool {
-	rt := &t.edges.routes[l.route]
+	rt := &t.edges.routes[l.route()]
 	return l.age(t.tick) < lateKeeps && rt.edge != 0 && rt.gen == l.gen
 }
 
@@ -135,9 +142,9 @@ func (t *Topology) keep(h *pair.Half) {
 		return
 	}
 	s := sample(h)
-	l := late{route: h.Route(), response: uint32(h.ResponseFlags()), tick: uint16(t.tick - h.Age(t.tick)), code: h.Code} //nolint:gosec // low bits
-	l.what = server | uint16(s.Outcome)<<1 | uint16(s.TLS)<<3 | uint16(s.Bucket)<<8                                      //nolint:gosec // below 256
-	l.gen = t.edges.routes[l.route].gen
+	l := late{place: placeOf(h.Route(), h.Weight()), response: uint32(h.ResponseFlags()), tick: uint16(t.tick - h.Age(t.tick)), code: h.Code} //nolint:gosec // low bits
+	l.what = server | uint16(s.Outcome)<<1 | uint16(s.TLS)<<3 | uint16(s.Bucket)<<8                                                           //nolint:gosec // below 256
+	l.gen = t.edges.routes[h.Route()].gen
 	t.keepLate(lateKey(&h.Trace, id), l)
 }
 
@@ -192,15 +199,19 @@ func (t *Topology) kept(trace *telemetry.TraceID, span telemetry.SpanID, server 
 	return found
 }
 
-// reconcile counts what is kept, whose other half has come, on the route that is the two's, and forgets it.
-func (t *Topology) reconcile(l *late, r routeID) {
-	es, rt := &t.edges, &t.edges.routes[l.route]
+// reconcile counts what is kept, whose other half, of the same trace, has come, on the route that is the two's, and forgets it.
+func (t *Topology) reconcile(l *late, trace telemetry.TraceID, r routeID) {
+	es, rt := &t.edges, &t.edges.routes[l.route()]
 	if from, to := rt.edge, es.routes[r].edge; from != to || l.server() {
 		tick, witness := t.tick-l.age(t.tick), telemetry.ClientSpan
 		if l.server() {
 			witness = telemetry.ServerSpan
 		}
 		es.list[from].acc[l.slot()].Remove(&t.cursor, t.cursorAt(tick), l.sample())
+		if w := l.weight(); w != 0 {
+			es.list[from].of(l.slot()).Remove(w, trace)
+			es.list[to].of(int(witness)).Add(w, trace)
+		}
 		t.emptyEdge(from)
 		t.markEdgeDirty(from)
 		e := es.list[to]
@@ -211,7 +222,7 @@ func (t *Topology) reconcile(l *late, r routeID) {
 		e.last = max(e.last, tick*signal.Tick)
 		es.routes[r].last = t.now
 		t.markEdgeDirty(to)
-		t.emitLate(l, l.route, true)
+		t.emitLate(l, l.route(), true)
 		t.emitLate(l, r, false)
 	}
 	if l.server() {
@@ -259,7 +270,7 @@ type keptLate struct {
 // compareLate orders what is kept of one span, oldest first, by nothing that is otherwise after a restart: neither by places nor by numbers.
 func (t *Topology) compareLate(a, b *late) int {
 	return cmp.Or(cmp.Compare(b.age(t.tick), a.age(t.tick)), cmp.Compare(a.what, b.what), cmp.Compare(a.response, b.response), cmp.Compare(a.code, b.code),
-		t.compareRoutes(a.route, b.route))
+		t.compareRoutes(a.route(), b.route()), cmp.Compare(a.weight(), b.weight()))
 }
 
 // compareRoutes orders routes by their ends, protocols and edges.

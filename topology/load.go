@@ -214,15 +214,7 @@ func (l *loader) edges() {
 			e.failed = &failed
 		}
 		for w := range e.acc[:l.slots()] {
-			if !l.bool() {
-				continue
-			}
-			e.acc[w] = new(signal.Acc)
-			rest, err := e.acc[w].Read(l.b, l.t.tick)
-			if err != nil {
-				l.fail(err)
-			}
-			l.b = rest
+			l.slot(&e.account, w)
 		}
 		if e.src == nowhere && l.version < 3 {
 			e.acc[aloneSlot], e.acc[telemetry.ServerSpan] = e.acc[telemetry.ServerSpan], nil
@@ -248,6 +240,26 @@ func (l *loader) edges() {
 		ns.tie(e, 1)
 		l.t.markEdgeDirty(id)
 	}
+}
+
+// slot reads what was counted in a place of an edge.
+func (l *loader) slot(c *account, slot int) {
+	is := l.byte(slotSampled)
+	if is == slotEmpty || l.err != nil {
+		return
+	}
+	c.acc[slot] = new(signal.Acc)
+	rest, err := c.acc[slot].Read(l.b, l.t.tick)
+	if is == slotSampled && err == nil {
+		rest, err = c.of(slot).Read(rest)
+	}
+	if err == nil {
+		err = c.checkSampled(slot)
+	}
+	if err != nil {
+		l.fail(err)
+	}
+	l.b = rest
 }
 
 // slots is how many accumulators an edge may have in the checkpoint.
@@ -364,9 +376,10 @@ func (l *loader) lates() {
 		if l.err != nil {
 			return
 		}
-		h := late{route: routeID(route), response: uint32(response), tick: uint16(t.tick - int64(age)), what: uint16(what), code: int16(code)} //nolint:gosec // checked below
+		weight := telemetry.Weight(what >> 16)                                                                                                                  //nolint:gosec // checked below
+		h := late{place: placeOf(routeID(route), weight), response: uint32(response), tick: uint16(t.tick - int64(age)), what: uint16(what), code: int16(code)} //nolint:gosec // checked below
 		key := binary.LittleEndian.Uint64(b)
-		if age >= lateKeeps || response >= 1<<28 || int64(h.code) != code || what > math.MaxUint16 || !h.valid() || key == 0 {
+		if age >= lateKeeps || response >= 1<<28 || int64(h.code) != code || what>>16 > uint64(telemetry.HeaviestWeight) || !h.valid() || key == 0 {
 			l.fail(errNonsense)
 			return
 		}

@@ -23,6 +23,8 @@ type noticed struct {
 	totals      totals             // at the last look
 	looked      bool               // there was one
 	begun       [2]float64         // of the last minute, about: spans that begin a trace, by side
+	kept        float64            // of the last minute, about: its spans, since most say that they were sampled
+	standFor    float64            // and for how many requests they stand
 	rooted      *rooted            // nil while no call of its began a trace
 	replicas    []replica
 	reports     [2]uint64 // batches, by evidence

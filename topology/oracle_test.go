@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,12 +17,37 @@ import (
 
 // The oracle sees each request, and knows what any span of it tells: who called, if the caller's span was sent; whom, if the callee's was or
 // the caller's names it. What reaches the graphs is lost, sent twice, in any order, up to a quarter of an hour apart, by clocks that differ, and
-// through restarts.
+// through restarts. Services sample, each at its own rate, by the trace, and say so.
 type oracle struct {
 	rt   *rapid.T
 	due  [][]sent // by second
 	want map[onEdge]counted
 	ids  uint64
+
+	thresholds map[string]string // by service, as trace states have them; "" samples nothing
+	random     uint64            // of the present trace, 56 bits
+	eighths    map[onEdge][2]uint64
+}
+
+// samples says that a service keeps its spans of the present trace, and what its spans say of that.
+func (m *oracle) samples(service string) (kept bool, state string) {
+	th := m.thresholds[service]
+	if th == "" {
+		return true, ""
+	}
+	v, err := strconv.ParseUint(th+strings.Repeat("0", 14-len(th)), 16, 64)
+	if err != nil {
+		m.rt.Fatal(err)
+	}
+	return m.random >= v, "rojo=00f067,ot=rv:0123456789abcd;th:" + th
+}
+
+// decodedWeight is the weight that a decoder gives a span of this trace state.
+func decodedWeight(trace telemetry.TraceID, state string) telemetry.Weight {
+	b := telemetry.NewBatch()
+	b.Spans = append(b.Spans, telemetry.Span{TraceID: trace, TraceState: b.InternString(state)})
+	b.FinishSpan(0)
+	return b.Spans[0].Weight
 }
 
 // sent is a span on its way.
@@ -58,8 +85,15 @@ func (m *oracle) call(trace telemetry.TraceID, parent telemetry.SpanID, c oracle
 	m.ids += 2
 	client, server := id64(m.ids), id64(m.ids+1)
 	o, code := outcome(c.failed)
+	var weights [2]telemetry.Weight
+	for side, service := range [...]string{c.source, c.target} {
+		kept, state := m.samples(service)
+		c.sent[side] = c.sent[side] && kept
+		weights[side] = decodedWeight(trace, state)
+	}
 	put := func(side int, s telemetry.Span, of, peer string, skew int64) {
 		s.TraceID, s.Protocol, s.Outcome, s.Code, s.Duration = trace, telemetry.ProtocolHTTP, o, code, int64(m.ids)*1e6 //nolint:gosec // few
+		s.Weight = weights[side]
 		e := sent{trace, func(b *telemetry.Batch, resource func(string) uint32) {
 			s := s
 			s.Resource, s.Start = resource(of), b.Received+skew
@@ -84,6 +118,13 @@ func (m *oracle) call(trace telemetry.TraceID, parent telemetry.SpanID, c oracle
 	}
 	if k, some := c.edge(); some {
 		m.want[k] = m.want[k].plus(c.failed)
+		stands := m.eighths[k]
+		for side, w := range weights {
+			if c.sent[side] {
+				stands[side] += w.Eighths()
+			}
+		}
+		m.eighths[k] = stands
 	}
 	return server
 }
@@ -119,7 +160,13 @@ var oracleNames = [...]string{"a", "b", "c"}
 func shareOf(trace telemetry.TraceID, n int) int { return int(trace[15]) % n }
 
 func drawOracle(rt *rapid.T) *oracle {
-	m := &oracle{rt: rt, due: make([][]sent, 1+rapid.SampledFrom([]int{20, 60, 850}).Draw(rt, "seconds")), want: map[onEdge]counted{}}
+	m := &oracle{rt: rt, due: make([][]sent, 1+rapid.SampledFrom([]int{20, 60, 850}).Draw(rt, "seconds")), want: map[onEdge]counted{}, eighths: map[onEdge][2]uint64{}, thresholds: map[string]string{}}
+	if rapid.Bool().Draw(rt, "samples") {
+		for _, n := range oracleNames {
+			m.thresholds["shop/"+n] = rapid.SampledFrom([]string{"", "0", "8", "c", "fd70a", "ffffffffffffff"}).Draw(rt, "threshold")
+		}
+	}
+	m.random = 1<<56 - 1 // which all keep
 	// Who is known to call and to be called: of others nothing is kept. Each share of the traces knows it.
 	for share := range byte(4) {
 		for i, n := range oracleNames {
@@ -131,6 +178,7 @@ func drawOracle(rt *rapid.T) *oracle {
 	for i := range rapid.IntRange(1, 8).Draw(rt, "traces") {
 		trace := traceID(fmt.Sprint("t", i))
 		trace[15] = byte(i)
+		m.random = rapid.Uint64Range(0, 1<<56-1).Draw(rt, "random")
 		m.tree(trace, rapid.IntRange(0, 2).Draw(rt, "root"), telemetry.SpanID{}, 3)
 	}
 	return m
@@ -233,5 +281,44 @@ func TestOracle(t *testing.T) {
 		if diff := cmp.Diff(m.want, totalsOf(fresh(teams[0][0])), cmp.AllowUnexported(onEdge{}, counted{})); diff != "" {
 			rt.Fatalf("edges (-made +shown):\n%s", diff)
 		}
+		m.checkEstimates(teams[0][0])
 	})
+}
+
+// checkEstimates holds what each side's spans stand for against what was made, to the eighth; where no span stands for more than itself there is no estimate. Of
+// what is drawn at the unknown client a part may be on the edge from nowhere, which has none.
+func (m *oracle) checkEstimates(t *Topology) {
+	got := map[string][2]uint64{}
+	for _, e := range t.edges.list {
+		if e == nil {
+			continue
+		}
+		sum, told, of := got[t.drawnID(e)], e.witnessed(), e.sampledBy()
+		for side := range sum {
+			sum[side] += 8 * told[side]
+			if s := of[side]; s != nil {
+				sum[side] += uint64(8*s.Requests()) - 8*s.Spans
+			}
+		}
+		got[t.drawnID(e)] = sum
+	}
+	g := fresh(t)
+	for i := range g.Edges {
+		e := &g.Edges[i]
+		want, told := m.eighths[onEdge{e.Source, e.Target, 0}], [2]uint64{e.Witnesses.ClientSpan, e.Witnesses.ServerSpan}
+		switch {
+		case got[e.ID] != want:
+			m.rt.Fatalf("%s: spans stand for %v eighths of requests, counted are %v", e.ID, want, got[e.ID])
+		case e.Estimate == nil:
+			if e.Source != "client:unknown" && want != [2]uint64{8 * told[0], 8 * told[1]} {
+				m.rt.Fatalf("%s: no estimate, though its %v spans stand for %v eighths of requests", e.ID, told, want)
+			}
+		case want == [2]uint64{8 * told[0], 8 * told[1]}:
+			m.rt.Fatalf("%s: an estimate where nothing was sampled: %+v", e.ID, *e.Estimate)
+		case e.Source != "client:unknown" && [2]float64{8 * e.Estimate.ClientSpan.Requests, 8 * e.Estimate.ServerSpan.Requests} != [2]float64{float64(want[0]), float64(want[1])}:
+			m.rt.Fatalf("%s: spans stand for %v eighths of requests, shown is %+v", e.ID, want, *e.Estimate)
+		case e.Estimate.Requests < float64(e.Totals.Requests):
+			m.rt.Fatalf("%s: %v requests are estimated, and %d were told of", e.ID, e.Estimate.Requests, e.Totals.Requests)
+		}
+	}
 }

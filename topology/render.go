@@ -59,20 +59,20 @@ func (t *Topology) renderEdge(e *edge, more *rest) (changed bool) {
 		FirstSeen:   e.first,
 		LastSeen:    e.last,
 	}
-	counts := [telemetry.Witnesses]*uint64{
-		telemetry.ClientSpan: &is.Witnesses.ClientSpan, telemetry.ServerSpan: &is.Witnesses.ServerSpan,
-		telemetry.ClientLog: &is.Witnesses.ClientLog, telemetry.ServerLog: &is.Witnesses.ServerLog,
-	}
 	var total signal.Sums
+	var seen [telemetry.Witnesses]uint64
 	if e.src != nowhere {
-		total = e.total()
-		for w, n := range e.witnessed() {
-			*counts[w] = n
-		}
+		total, seen = e.total(), e.witnessed()
 	}
 	if more != nil {
 		total = plus(total, more.totals)
-		*counts[more.by.witness()] += more.totals.Requests
+		seen[more.by.witness()] += more.totals.Requests
+	}
+	is.Witnesses = telemetry.WitnessCounts{
+		ClientSpan: seen[telemetry.ClientSpan], ServerSpan: seen[telemetry.ServerSpan], ClientLog: seen[telemetry.ClientLog], ServerLog: seen[telemetry.ServerLog],
+	}
+	if e.src != nowhere {
+		is.Estimate = e.estimate(total.Requests, &seen)
 	}
 	is.Totals = telemetry.Totals{Requests: total.Requests, Errors: total.Errors, Throttled: total.Throttled}
 	if e.src == nowhere {
@@ -90,7 +90,7 @@ func (t *Topology) renderEdge(e *edge, more *rest) (changed bool) {
 	t.pub.reorder = t.pub.reorder || !d.visible
 	exemplars, examples := e.exemplars(t.now)
 	old := t.pub.drawn(e)
-	if d.visible && windows == *d.windows && is.Health == old.Health && is.Judgement == old.Judgement && is.Totals == old.Totals && is.Witnesses == old.Witnesses &&
+	if d.visible && windows == *d.windows && is.Health == old.Health && is.Judgement == old.Judgement && is.Totals == old.Totals && is.Witnesses == old.Witnesses && is.Estimate.Same(old.Estimate) &&
 		is.MTLS == old.MTLS && is.FirstSeen == old.FirstSeen && is.LastSeen == old.LastSeen && sameRates(is.ThrottledBy, old.ThrottledBy) && sameStrings(is.Findings, old.Findings) &&
 		slices.Equal(exemplars[:examples], old.Exemplars) {
 		return false

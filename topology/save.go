@@ -189,12 +189,11 @@ func (e *saver) edges() {
 		} else {
 			e.exemplar(&exemplar{})
 		}
-		for _, a := range ed.acc {
-			e.bool(a != nil)
+		for slot, a := range ed.acc {
 			if a != nil {
 				a.Advance(e.t.tick)
-				e.b = a.Append(e.b)
 			}
+			e.b = ed.appendSlot(e.b, slot)
 		}
 		e.b = ed.watch.Append(e.b)
 		e.judgement(ed.judged)
@@ -236,10 +235,10 @@ func (e *saver) lates() {
 		l := &all[i]
 		e.b = binary.LittleEndian.AppendUint64(e.b, l.key)
 		e.uint(uint64(l.age(e.t.tick))) //nolint:gosec // not negative
-		e.uint(uint64(e.route[l.route]))
+		e.uint(uint64(e.route[l.route()]))
 		e.uint(uint64(l.response))
 		e.int(int64(l.code))
-		e.uint(uint64(l.what))
+		e.uint(uint64(l.what) | uint64(l.weight())<<16)
 	}
 }
 

@@ -94,7 +94,7 @@ func (t *Topology) serve(h *pair.Half, near endpointID, owner, parent, siblings,
 		r := t.route(src, near, c.p)
 		h.SetAlone(!h.Refers.IsZero() && c.late == nil && !t.ofQueue(src))
 		if c.late != nil {
-			t.reconcile(c.late, r)
+			t.reconcile(c.late, h.Trace, r)
 		}
 		t.count(h, r)
 	}
@@ -207,7 +207,7 @@ func (t *Topology) callerOf(h *pair.Half, near endpointID, owner, parent, siblin
 		return caller{src: t.near(tb.At(parent)), sure: true, single: !tb.At(parent).Has(pair.Inner), p: p, log: t.clientLog(siblings, near)}
 	}
 	if l := t.kept(&h.Trace, h.Refers, false); l != nil {
-		rt := &t.edges.routes[l.route]
+		rt := &t.edges.routes[l.route()]
 		if rank[rt.protocol] > rank[p] {
 			p = rt.protocol
 		}

@@ -89,7 +89,7 @@ func sameNode(a, b *telemetry.GraphNode) bool {
 
 func sameEdge(a, b *telemetry.GraphEdge) bool {
 	return a.LastSeen == b.LastSeen && a.FirstSeen == b.FirstSeen && a.Health == b.Health && a.Judgement == b.Judgement && a.MTLS == b.MTLS &&
-		a.Totals == b.Totals && a.Witnesses == b.Witnesses &&
+		a.Totals == b.Totals && a.Witnesses == b.Witnesses && a.Estimate.Same(b.Estimate) &&
 		a.Source == b.Source && a.Target == b.Target && a.Protocol == b.Protocol &&
 		slices.Equal(a.ThrottledBy, b.ThrottledBy) && slices.Equal(a.Exemplars, b.Exemplars) && slices.Equal(a.Findings, b.Findings) &&
 		sameWindows(a.Windows, b.Windows)

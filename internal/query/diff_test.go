@@ -193,6 +193,7 @@ func TestDiffNoticesEveryField(t *testing.T) {
 		"windows":      func(e *telemetry.GraphEdge) { e.Windows = nil },
 		"totals":       func(e *telemetry.GraphEdge) { e.Totals.Errors = 1 },
 		"witnesses":    func(e *telemetry.GraphEdge) { e.Witnesses.ServerLog = 1 },
+		"estimate":     func(e *telemetry.GraphEdge) { e.Estimate = &telemetry.Estimate{} },
 		"mtls":         func(e *telemetry.GraphEdge) { e.MTLS = 1 },
 		"throttled by": func(e *telemetry.GraphEdge) { e.ThrottledBy = []telemetry.RuleRate{{Rule: "r"}} },
 		"exemplars":    func(e *telemetry.GraphEdge) { e.Exemplars = []telemetry.Exemplar{{TraceID: telemetry.TraceID{1}}} },

@@ -78,6 +78,15 @@ func TestLook(t *testing.T) {
 			s.Recent.In, s.Recent.Out, m.Kept = Seen{2, 2, 200, 200}, Seen{2, 2, 200, 200}, 0.01
 		}, ""},
 		"all where others keep one in a hundred": {func(_ *Service, m *Mesh) { m.Kept = 0.01 }, "sampling_differs"},
+		"one in a hundred, as its spans say": {func(s *Service, _ *Mesh) {
+			s.Recent.In[telemetry.ServerSpan], s.Recent.Out[telemetry.ClientSpan], s.Stated = 2, 2, 0.01
+		}, "sampling_differs"},
+		"one in a hundred everywhere, as all spans say": {func(s *Service, m *Mesh) {
+			s.Recent.In, s.Recent.Out, s.Stated, m.Kept = Seen{2, 2, 200, 200}, Seen{2, 2, 200, 200}, 0.01, 0.01
+		}, ""},
+		"lost, as its spans say, though others keep no more": {func(s *Service, m *Mesh) {
+			s.Recent.In, s.Recent.Out, s.Stated, m.Kept = Seen{20, 20, 200, 200}, Seen{20, 20, 200, 200}, 0.5, 0.1
+		}, "sampling_differs"},
 		"two in three arrive": {func(s *Service, _ *Mesh) {
 			s.Recent.In[telemetry.ServerSpan], s.Recent.Out[telemetry.ClientSpan] = 133, 133
 		}, ""},
@@ -129,6 +138,23 @@ func TestLook(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Where spans say what their sampler keeps, the finding says so, or that they were lost behind it.
+func TestSamplingAsStated(t *testing.T) {
+	t.Parallel()
+	for stated, want := range map[float64]string{
+		0:    "cart sends spans of 1.0 % of its requests where others do of 100 %: 4 spans in 5 s against 400 requests by its proxy's log",
+		0.01: "its spans say that their sampler keeps 1.0 %",
+		0.5:  "spans of cart get lost: they say that 50 % of its requests are sampled, and those of 1.0 % came",
+	} {
+		s := service()
+		s.Recent.In[telemetry.ServerSpan], s.Recent.Out[telemetry.ClientSpan], s.Stated = 2, 2, stated
+		o, f := samplingDiffers(s, &Mesh{Kept: 1, Traced: 5})
+		if said := f.Says + "\n" + strings.Join(f.Evidence, "\n"); o != Wrong || !strings.Contains(said, want) {
+			t.Errorf("of %v stated it is %d, said:\n%s\nwant %s", stated, o, said, want)
+		}
 	}
 }
 

@@ -98,6 +98,8 @@ type Service struct {
 	Answered uint64
 	// Traced says that it was not told of it in the last minute that it has no tracer. Without one requests are told of at the wrong places.
 	Traced bool
+	// Stated is which share of its requests its spans say that there are spans of, where their sampler says so; 0 where it does not.
+	Stated float64
 	// SamplesLess says that it is told of it that it sends fewer spans than others.
 	SamplesLess bool
 }

@@ -24,9 +24,9 @@ type Half struct {
 	Refers   telemetry.SpanID
 	Start    int64  // Unix nanoseconds
 	took     uint64 // 47 bits of nanoseconds, then 16 bits of tick; the top bit is Tells
-	place    uint32 // its Route; of a void half its Endpoint
+	place    uint32 // its Route, of a void half its Endpoint, in 27 bits; then the high bits of its weight
 	next     Ref    // the half before this one that refers to the same id
-	Response uint32 // the flags of the response, of 28 bits, and two of the half's own: see Alone and Met
+	Response uint32 // the flags of the response, of 28 bits, two of the half's own (see Alone and Met), and the low bits of its weight
 	Code     int16
 	flags    uint16
 }
@@ -50,6 +50,13 @@ const (
 	alone        = 1 << 28
 	met          = 1 << 29
 	responseBits = alone - 1
+	weightAt     = 30
+)
+
+// The bits of place: of routes there are at most some 2^23, of endpoints 2^26 (topology's limits).
+const (
+	placeBits = 27
+	placeMask = 1<<placeBits - 1
 )
 
 // The two words of took: 47 bits of nanoseconds and one that says whether the far end was named, then 16 bits of tick.
@@ -104,6 +111,9 @@ func (h *Half) Valid() bool {
 	if h.Alone() && h.Witness() != telemetry.ServerSpan || h.Met() && h.Witness() != telemetry.ClientSpan {
 		return false
 	}
+	if w := h.Weight(); !w.Valid() || w != 0 && h.Witness().Evidence() != telemetry.EvidenceSpan {
+		return false
+	}
 	return h.Outcome() <= telemetry.OutcomeThrottled && h.Protocol() <= telemetry.ProtocolMessaging
 }
 
@@ -121,21 +131,34 @@ func (h *Half) Route() Route {
 	if h.Has(Void) {
 		return 0
 	}
-	return Route(h.place)
+	return Route(h.place & placeMask)
 }
 
 // SetRoute says where the half, which is not void, is counted.
-func (h *Half) SetRoute(r Route) { h.place = uint32(r) }
+func (h *Half) SetRoute(r Route) { h.setPlace(uint32(r)) }
+
+func (h *Half) setPlace(n uint32) { h.place = h.place&^placeMask | n&placeMask }
 
 // MakeVoid has the half be counted nowhere and observed never. Who reported it
 // is remembered: it still says whose span its id is.
 func (h *Half) MakeVoid(reporter Endpoint) {
 	h.Set(Void | Emitted)
-	h.place = uint32(reporter)
+	h.setPlace(uint32(reporter))
 }
 
 // Reporter is who reported the half, if it is void; a half that is not is known by its route.
-func (h *Half) Reporter() Endpoint { return Endpoint(h.place) }
+func (h *Half) Reporter() Endpoint { return Endpoint(h.place & placeMask) }
+
+// Weight says for how many requests the half stands.
+func (h *Half) Weight() telemetry.Weight {
+	return telemetry.Weight(h.Response>>weightAt | h.place>>placeBits<<2) //nolint:gosec // seven bits
+}
+
+// SetWeight says for how many requests the half stands. The weight is valid.
+func (h *Half) SetWeight(w telemetry.Weight) {
+	h.Response = h.Response&(1<<weightAt-1) | uint32(w)<<weightAt
+	h.place = h.place&placeMask | uint32(w)>>2<<placeBits
+}
 
 // SetTook keeps a duration in nanoseconds, 39 hours at most, and the tick in
 // which the half was counted.

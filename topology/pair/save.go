@@ -32,7 +32,7 @@ func (t *Table) Append(dst []byte, route func(Route) Route, reporter func(Endpoi
 		} else {
 			place = uint32(route(h.Route()))
 		}
-		dst = binary.LittleEndian.AppendUint32(dst, place)
+		dst = binary.LittleEndian.AppendUint32(dst, h.place&^placeMask|place)
 		dst = binary.LittleEndian.AppendUint32(dst, h.Response)
 		dst = binary.LittleEndian.AppendUint16(dst, uint16(h.Code)) //nolint:gosec // bits
 		dst = binary.LittleEndian.AppendUint16(dst, h.flags)

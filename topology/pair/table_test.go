@@ -33,6 +33,23 @@ func TestHalfFields(t *testing.T) {
 		tick := rapid.Int64Range(0, 1<<40).Draw(rt, "tick")
 		age := rapid.Int64Range(0, MaxAge).Draw(rt, "age")
 		h.SetTook(took, tick)
+		h.Response |= 1<<28 - 1
+		weight := telemetry.Weight(rapid.IntRange(0, int(telemetry.HeaviestWeight)).Draw(rt, "weight"))
+		h.SetWeight(weight)
+		place := rapid.Uint32Range(0, placeMask).Draw(rt, "place")
+		h.SetRoute(Route(place))
+		h.SetMet(w == telemetry.ClientSpan)
+		h.SetWeight(telemetry.HeaviestWeight)
+		h.SetWeight(weight)
+		if h.Weight() != weight || h.Reporter() != Endpoint(place) || h.ResponseFlags() != 1<<28-1 || h.Met() != (w == telemetry.ClientSpan) {
+			rt.Fatalf("half %+v of weight %d at %d", h, weight, place)
+		}
+		if weight != 0 && w > telemetry.ServerSpan {
+			if h.Valid() {
+				rt.Fatal("a log entry was sampled")
+			}
+			return
+		}
 		if h.Witness() != w || h.Outcome() != o || h.TLS() != s || h.Protocol() != p || !h.Has(f) || !h.Valid() {
 			rt.Fatalf("half %+v", h)
 		}

@@ -14,6 +14,8 @@ type bundle struct {
 	of        int
 	encrypted float64 // requests under mutual TLS
 	told      float64 // requests of which a witness can tell
+	estimate  telemetry.Estimate
+	sampled   bool // one of the edges has an estimate
 }
 
 // mostExemplars is how many exemplars a bundle keeps, the failed and the slow first.
@@ -43,6 +45,7 @@ func (b *bundle) take(e *telemetry.GraphEdge) {
 	b.e.Witnesses.ServerSpan += e.Witnesses.ServerSpan
 	b.e.Witnesses.ClientLog += e.Witnesses.ClientLog
 	b.e.Witnesses.ServerLog += e.Witnesses.ServerLog
+	b.guess(e)
 	if e.MTLS >= 0 {
 		b.told += float64(e.Totals.Requests)
 		b.encrypted += e.MTLS * float64(e.Totals.Requests)
@@ -59,6 +62,30 @@ func (b *bundle) take(e *telemetry.GraphEdge) {
 	for i := range e.Exemplars {
 		b.keep(&e.Exemplars[i])
 	}
+}
+
+// guess adds how many requests there were on an edge. Error bars are added as they are: traces take several edges, and
+// what is off on one is off on the others in the same direction.
+func (b *bundle) guess(e *telemetry.GraphEdge) {
+	of := e.Estimate
+	if of == nil {
+		of = &telemetry.Estimate{
+			Requests:   float64(e.Totals.Requests),
+			ClientSpan: telemetry.Estimated{Requests: float64(e.Witnesses.ClientSpan)},
+			ServerSpan: telemetry.Estimated{Requests: float64(e.Witnesses.ServerSpan)},
+		}
+	}
+	sum := &b.estimate
+	if e.Estimate != nil && (!b.sampled || of.Within > sum.Within) { // who is named is whose part is least sure
+		sum.By = of.By
+	}
+	b.sampled = b.sampled || e.Estimate != nil
+	sum.Requests += of.Requests
+	sum.Within += of.Within
+	sum.ClientSpan.Requests += of.ClientSpan.Requests
+	sum.ClientSpan.Within += of.ClientSpan.Within
+	sum.ServerSpan.Requests += of.ServerSpan.Requests
+	sum.ServerSpan.Within += of.ServerSpan.Within
 }
 
 func (b *bundle) keep(x *telemetry.Exemplar) {
@@ -84,6 +111,9 @@ func (b *bundle) edge(windows map[string]telemetry.Signals) foldedEdge {
 	b.e.MTLS = -1
 	if b.told > 0 {
 		b.e.MTLS = b.encrypted / b.told
+	}
+	if b.sampled {
+		b.e.Estimate = &b.estimate
 	}
 	slices.SortFunc(b.e.ThrottledBy, func(x, y telemetry.RuleRate) int { return strings.Compare(x.Rule, y.Rule) })
 	return foldedEdge{GraphEdge: b.e, bundle: b.of}

@@ -30,10 +30,17 @@ import (
 
 // neverPast are the fields that a past graph cannot have, and why.
 var neverPast = map[string]string{
-	"GraphEdge.ThrottledBy.Rule": "series count what was refused, not by which rule",
-	"GraphEdge.ThrottledBy.Rate": "series count what was refused, not by which rule",
-	"GraphNode.Findings":         "what is found is told while it lasts",
-	"GraphEdge.Findings":         "what is found is told while it lasts",
+	"GraphEdge.ThrottledBy.Rule":             "series count what was refused, not by which rule",
+	"GraphEdge.ThrottledBy.Rate":             "series count what was refused, not by which rule",
+	"GraphEdge.Estimate.By":                  "series count what was told of, not what it stands for",
+	"GraphEdge.Estimate.Requests":            "series count what was told of, not what it stands for",
+	"GraphEdge.Estimate.Within":              "series count what was told of, not what it stands for",
+	"GraphEdge.Estimate.ClientSpan.Requests": "series count what was told of, not what it stands for",
+	"GraphEdge.Estimate.ClientSpan.Within":   "series count what was told of, not what it stands for",
+	"GraphEdge.Estimate.ServerSpan.Requests": "series count what was told of, not what it stands for",
+	"GraphEdge.Estimate.ServerSpan.Within":   "series count what was told of, not what it stands for",
+	"GraphNode.Findings":                     "what is found is told while it lasts",
+	"GraphEdge.Findings":                     "what is found is told while it lasts",
 }
 
 func TestEveryFieldArrives(t *testing.T) {
@@ -230,6 +237,7 @@ func differ(key string, x, y any) (keys []string) {
 var written = map[string][2]string{
 	"GraphEdge": {"GraphEdge", "edge"}, "GraphNode": {"GraphNode", "node"}, "Signals": {"Signals", "signals"}, "Exemplar": {"Exemplar", "exemplar"},
 	"WitnessCounts": {"Witnesses", "edge"}, "Totals": {"GraphEdge", "edge"}, "RuleRate": {"GraphEdge", "edge"}, "Judgement": {"Judgement", "judgement"},
+	"Estimate": {"Estimate", "estimate"}, "Estimated": {"Estimated", "estimated"},
 }
 
 // checkPapers looks for the field where people and the web view read of it.
@@ -260,7 +268,7 @@ func (l *leaf) checkPapers(t *testing.T) {
 }
 
 // drawn is a live and a past graph of traffic that gives cause for every field: all four witnesses, errors, refusals by a rule, mutual
-// TLS, two versions, two clusters, a database, a culprit and its victim.
+// TLS, two versions, two clusters, a database, a culprit and its victim, spans that were sampled.
 func drawn(t *testing.T) (live, past *telemetry.Graph) {
 	t.Helper()
 	ctx, reg, noon := context.Background(), prometheus.NewRegistry(), apitest.Noon()
@@ -322,9 +330,9 @@ func call(n int, now time.Time) *telemetry.Batch {
 	apitest.AddSpan(b, telemetry.Span{TraceID: id, SpanID: client, Start: b.Received, Duration: 9e6, Resource: front, Kind: telemetry.KindClient},
 		"GET", apitest.KV("http.request.method", "GET"), status)
 	apitest.AddSpan(b, telemetry.Span{TraceID: id, SpanID: server, ParentID: client, Start: b.Received + 1e6, Duration: 7e6, Resource: cart, Kind: telemetry.KindServer},
-		"GET /cart", apitest.KV("http.request.method", "GET"), status)
+		"GET /cart", apitest.KV("http.request.method", "GET"), status, apitest.KV("SampleRate", 4))
 	apitest.AddSpan(b, telemetry.Span{TraceID: id, SpanID: telemetry.SpanID{1, byte(n)}, ParentID: server, Start: b.Received + 2e6, Duration: 3e6, Resource: cart, Kind: telemetry.KindClient},
-		"SELECT", apitest.KV("db.system.name", "postgresql"), apitest.KV("server.address", "stock.db"))
+		"SELECT", apitest.KV("db.system.name", "postgresql"), apitest.KV("server.address", "stock.db"), apitest.KV("SampleRate", 4))
 	for side, of := range [...]uint32{telemetry.SideClient: front, telemetry.SideServer: cart} {
 		peer := b.Resources[front+cart-of].Identity
 		b.Requests = append(b.Requests, telemetry.Request{

@@ -86,6 +86,7 @@ func writeEdgeFields(j *jsonout.Writer, e *telemetry.GraphEdge) {
 	writeWindows(j.Key("windows"), e.Windows)
 	writeTotals(j.Key("totals"), &e.Totals)
 	writeWitnesses(j.Key("witnesses"), &e.Witnesses)
+	writeEstimate(j, e.Estimate)
 	j.Key("mtls").Signal(e.MTLS)
 	if len(e.ThrottledBy) > 0 {
 		j.Key("throttled_by")
@@ -129,6 +130,26 @@ func writeWitnesses(j *jsonout.Writer, w *telemetry.WitnessCounts) {
 	j.Key("server_span").Uint(w.ServerSpan)
 	j.Key("client_log").Uint(w.ClientLog)
 	j.Key("server_log").Uint(w.ServerLog)
+	j.Close('}')
+}
+
+// writeEstimate writes how many requests there were, where samplers left some out.
+func writeEstimate(j *jsonout.Writer, e *telemetry.Estimate) {
+	if e == nil {
+		return
+	}
+	j.Key("estimate")
+	j.Open('{')
+	j.Field("by", e.By.String())
+	j.Key("requests").Float(e.Requests)
+	j.Key("within").Signal(e.Within)
+	for w, of := range [...]telemetry.Estimated{telemetry.ClientSpan: e.ClientSpan, telemetry.ServerSpan: e.ServerSpan} {
+		j.Key(telemetry.Witness(w).String())
+		j.Open('{')
+		j.Key("requests").Float(of.Requests)
+		j.Key("within").Signal(of.Within)
+		j.Close('}')
+	}
 	j.Close('}')
 }
 

@@ -30,7 +30,7 @@ func snake(name string) string {
 }
 
 // mayBeAbsent are the fields that are left out where there is nothing to say.
-var mayBeAbsent = map[string]bool{"throttled_by": true, "judgement": true, "exemplars": true, "p50": true, "p90": true, "p99": true, "incomplete": true, "findings": true}
+var mayBeAbsent = map[string]bool{"throttled_by": true, "judgement": true, "exemplars": true, "p50": true, "p90": true, "p99": true, "incomplete": true, "findings": true, "estimate": true}
 
 // naive is v, which the field name holds, as encoding/json reads it.
 func naive(name string, v reflect.Value) any {
@@ -90,6 +90,9 @@ func draw(t *rapid.T, label string, v reflect.Value) {
 		return
 	case telemetry.Health:
 		v.SetUint(uint64(rapid.IntRange(0, 3).Draw(t, label)))
+		return
+	case telemetry.Witness:
+		v.SetUint(uint64(rapid.IntRange(0, telemetry.Witnesses-1).Draw(t, label)))
 		return
 	case telemetry.Severity:
 		v.SetUint(uint64(rapid.IntRange(0, 1).Draw(t, label)))

@@ -4,6 +4,8 @@ import type {
   Attributes,
   AttributeValue,
   Culprit,
+  Estimate,
+  Estimated,
   Exemplar,
   Finding,
   Follower,
@@ -112,6 +114,22 @@ export const protocol: Check<Protocol> = or(
 
 const exemplar = object<Exemplar>({ trace_id: text, span_id: str, duration: zero, error: or(flag, false), time: zero });
 
+const estimated = object<Estimated>({
+  requests: zero,
+  within: zero,
+});
+
+const estimate = object<Estimate>({
+  by: or(
+    word<Estimate['by']>(['client_span', 'server_span', 'client_log', 'server_log'], 'client_span'),
+    'client_span',
+  ),
+  requests: zero,
+  within: zero,
+  client_span: or(estimated, { requests: 0, within: 0 }),
+  server_span: or(estimated, { requests: 0, within: 0 }),
+});
+
 const edge = object<GraphEdge>({
   id: text,
   source: text,
@@ -128,6 +146,7 @@ const edge = object<GraphEdge>({
     client_log: 0,
     server_log: 0,
   }),
+  estimate: or(estimate, undefined),
   mtls: or(num, -1),
   throttled_by: list(object({ rule: text, rate: zero })),
   exemplars: list(exemplar),

@@ -109,6 +109,22 @@ export interface Witnesses {
   server_log: number;
 }
 
+/** How many requests there were by one side's spans, each counted for as many as it stands for. */
+export interface Estimated {
+  requests: number;
+  /** An error bar: 95 % of the time the truth is no further away. */
+  within: number;
+}
+
+/** How many requests there were, where samplers left spans out and say in which share. */
+export interface Estimate {
+  by: keyof Witnesses;
+  requests: number;
+  within: number;
+  client_span: Estimated;
+  server_span: Estimated;
+}
+
 export interface GraphEdge {
   id: string;
   source: string;
@@ -121,6 +137,8 @@ export interface GraphEdge {
   windows: Windows;
   totals: { requests: number; errors: number; throttled: number };
   witnesses: Witnesses;
+  /** Absent where no span was sampled by a sampler that says so: then the totals are all there is to know. */
+  estimate?: Estimate | undefined;
   /** Share of requests under mutual TLS, or -1 where no witness can tell. */
   mtls: number;
   throttled_by: { rule: string; rate: number }[];

@@ -1,6 +1,7 @@
 import type { ComponentChildren, JSX } from 'preact';
 import type { Exemplar, GraphEdge, GraphNode } from '../api/types';
 import { clock, count, duration, percent, rate } from '../base/format';
+import { estimateSays } from '../model/estimate';
 import { errorShare, signalsOf, type GraphModel } from '../model/graph';
 import { errorsToBlame, nameOf, partOfEdge, troubleOf } from '../model/trouble';
 import { between, inbound, outbound } from '../model/queries';
@@ -215,6 +216,7 @@ function EdgePanel(p: { e: GraphEdge }): JSX.Element | null {
             </tr>
           </tbody>
         </table>
+        {e.estimate === undefined ? null : <p class="estimate">{estimateSays(e.estimate)}</p>}
       </section>
       <Exemplars list={e.exemplars} />
     </>
