@@ -207,7 +207,7 @@ func (x *grouping) add(key ofEnds, p *parts) {
 
 // graph is what was grouped.
 func (x *grouping) graph(of *telemetry.Graph) *telemetry.Graph {
-	g := &telemetry.Graph{Time: of.Time, Origin: of.Origin, Nodes: []telemetry.GraphNode{}, Edges: []telemetry.GraphEdge{}, Culprits: []string{}, Incomplete: of.Incomplete}
+	g := &telemetry.Graph{Time: of.Time, Origin: of.Origin, Nodes: []telemetry.GraphNode{}, Edges: []telemetry.GraphEdge{}, Culprits: []string{}, Findings: of.Findings, Incomplete: of.Incomplete}
 	for _, id := range slices.Sorted(maps.Keys(x.edges)) {
 		e := x.edges[id]
 		e.is.Windows = map[string]telemetry.Signals{rangeWindow: x.d.signals(&e.shown)}

@@ -40,6 +40,8 @@ type Chronicle interface {
 	JudgedAt(at time.Time) (j telemetry.Judgements, known bool)
 	// Clusters are where nodes run or ran, "" where that is not known: series do not have it.
 	Clusters(nodes []telemetry.Node) []string
+	// FoundAt is what was found then of why the graph may be wrong, as far as it is remembered, the gravest first.
+	FoundAt(at time.Time) []telemetry.Finding
 }
 
 // NewGraphReader reads from store, and says of a range what the live graph said at its end. Of what it does not remember, or where judged
@@ -73,7 +75,7 @@ var errRange = errors.New("the range is empty: its end must be after its beginni
 // between them; the times at which an edge was first and last seen, as a chunk of
 // samples, some minutes.
 //
-// Health, judgements and culprits are those that the live graph had at the range's end. Where that is not known any more, health is
+// Health, judgements, culprits and findings are those that the live graph had at the range's end. Where that is not known any more, health is
 // judged by the range as a whole: its latency is compared with that of
 // the time before it, five minutes to an hour by its own length.
 //
@@ -133,6 +135,15 @@ func (r *GraphReader) whole(d *drawing, to time.Time, bill *graphBill) (*telemet
 	}
 	g.Incomplete = d.damaged
 	if r.judged != nil {
+		g.Findings = r.judged.FoundAt(to)
+		if nodes, edges := telemetry.Places(g.Findings); len(g.Findings) > 0 {
+			for i := range g.Nodes {
+				g.Nodes[i].Findings = nodes[g.Nodes[i].ID]
+			}
+			for i := range g.Edges {
+				g.Edges[i].Findings = edges[g.Edges[i].ID]
+			}
+		}
 		keys := make([]telemetry.Node, len(g.Nodes))
 		for i := range g.Nodes {
 			keys[i] = d.nodes[g.Nodes[i].ID].node

@@ -1,6 +1,9 @@
 package telemetry
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A Finding is something that a room noticed of its own accord and that an operator should know: who floods a table with names, what
 // was lost to a damaged file, why nothing is taken at present; or why the graph may be wrong: who drops trace headers, whose clock is off
@@ -17,6 +20,27 @@ type Finding struct {
 	Loss     bool     // something is lost, and not only late or in a sum
 	Nodes    []string // where in the graph it is: GraphNode.ID, whom it is about first; empty where it is not in the graph
 	Edges    []string // GraphEdge.ID
+}
+
+// Places are the nodes and the edges where findings are, by id, with the kinds of those, in order.
+func Places(all []Finding) (nodes, edges map[string][]string) {
+	nodes, edges = map[string][]string{}, map[string][]string{}
+	for i := range all {
+		f := &all[i]
+		for _, id := range f.Nodes {
+			nodes[id] = append(nodes[id], f.Kind)
+		}
+		for _, id := range f.Edges {
+			edges[id] = append(edges[id], f.Kind)
+		}
+	}
+	for _, of := range [...]map[string][]string{nodes, edges} {
+		for id, kinds := range of {
+			slices.Sort(kinds)
+			of[id] = slices.Compact(kinds)
+		}
+	}
+	return nodes, edges
 }
 
 // Severity is how grave a finding is.

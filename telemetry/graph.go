@@ -105,7 +105,7 @@ type Graph struct {
 	Nodes      []GraphNode // by ID
 	Edges      []GraphEdge // by ID
 	Culprits   []string    // the nodes that are ill by themselves, GraphNode.ID, the worst first
-	Findings   []Finding   // why the live graph may be wrong, the gravest first; another list where another finding, or another word, is in it
+	Findings   []Finding   // why it may be wrong, the gravest first; another list where another finding, or another word, is in it
 	Incomplete []Damage    // what could not be read, so that the graph of a past range may lack what it held
 }
 
@@ -135,7 +135,7 @@ type GraphNode struct {
 	Health    Health
 	Judgement Judgement
 	Windows   map[string]Signals // by the window's name: "1s" to "5m", or "range"
-	Findings  []string           // kinds of the live graph's findings that concern it, in order
+	Findings  []string           // kinds of the findings that concern it, in order
 	LastSeen  int64              // Unix nanoseconds
 }
 
@@ -157,7 +157,7 @@ type GraphEdge struct {
 	MTLS        float64   // share of the requests under mutual TLS; -1: not known
 	ThrottledBy []RuleRate
 	Exemplars   []Exemplar
-	Findings    []string // kinds of the live graph's findings that concern it, in order
+	Findings    []string // kinds of the findings that concern it, in order
 	FirstSeen   int64    // Unix nanoseconds
 	LastSeen    int64    // Unix nanoseconds
 }

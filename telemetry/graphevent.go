@@ -17,10 +17,11 @@ const (
 	EventCycle                       // services call each other in a circle since a call that is new
 	EventCulprit                     // a service is found to be ill by itself
 	EventHealth                      // the judgement of a service has changed otherwise
+	EventFinding                     // it was found why the graph may be wrong, or is no longer
 	EventKinds      = iota
 )
 
-var eventNames = [...]string{"dependency", "vanished", "outside", "version", "cycle", "culprit", "health"} //nolint:gochecknoglobals // immutable
+var eventNames = [...]string{"dependency", "vanished", "outside", "version", "cycle", "culprit", "health", "finding"} //nolint:gochecknoglobals // immutable
 
 // String is the kind as the HTTP API and the series write it.
 func (k EventKind) String() string { return eventNames[k] }
@@ -40,6 +41,9 @@ type GraphEvent struct {
 	Health  Health
 	Ailment Ailment
 	Because string
+	// Finding is the finding's kind, of EventFinding; Ended says that it is found no longer.
+	Finding string
+	Ended   bool
 }
 
 // ID tells events apart, over restarts too.
@@ -52,6 +56,10 @@ func (e *GraphEvent) ID() uint64 {
 	for _, s := range [...]string{e.Service, e.Version, e.Ailment.String()} {
 		_, _ = h.Write([]byte(s))
 		_, _ = h.Write([]byte{0})
+	}
+	if e.Finding != "" {
+		_, _ = h.Write([]byte(e.Finding)) // where it is may change while it is told
+		return h.Sum64()
 	}
 	for _, list := range [...][]string{e.Nodes, e.Edges} {
 		for _, s := range list {

@@ -23,10 +23,13 @@ type doubts struct {
 	mesh    findings.Mesh
 	answers map[answerKey]*answer
 	told    []telemetry.Finding // all that is told now; never changed in place
+	since   []int64             // of each, since when it is told, Unix ns
+	over    []pastFinding       // see found.go
 	where   uint64              // a hash of where that is
 	counted [2]int              // of the present second: services that have been looked at, and that have sent spans in the last minute
 	kept    []float64           // what the services keep, of the looks of the present second
 	service findings.Service    // memory
+	resumed int64               // when the first look was since the state was loaded; 0: it never was
 }
 
 // phases is in how many parts a second is cut, so that no tick has all services.
@@ -180,7 +183,7 @@ func (t *Topology) notice(n *node) {
 	}
 	t.census(k, s)
 	for _, o := range findings.Look(s, &t.doubts.mesh) {
-		t.doubts.book.Note(t.now, &o)
+		t.note(&o)
 	}
 }
 
@@ -349,7 +352,7 @@ func weightOf(o findings.Opinion) int {
 
 func (b *best) note(t *Topology) {
 	for i := range b.all {
-		t.doubts.book.Note(t.now, &b.all[i])
+		t.note(&b.all[i])
 	}
 }
 
@@ -372,7 +375,7 @@ func (t *Topology) doubt(before int64) {
 	t.answersSeen()
 	d.book.Sweep(t.now)
 	if d.book.Changed() {
-		t.tellFindings()
+		t.tellTurns(t.tellFindings())
 	}
 }
 
@@ -449,10 +452,10 @@ func (t *Topology) placeOf(n *node) *findings.Place {
 	return p
 }
 
-// tellFindings has the graph tell what is found.
-func (t *Topology) tellFindings() {
+// tellFindings has the graph tell what is found. What is found no longer is returned.
+func (t *Topology) tellFindings() (ended []pastFinding) {
 	d := &t.doubts
-	d.told = d.book.List()
+	ended = d.turnFindings(d.book.List(), t.now)
 	t.pub.changed, t.pub.judged = true, true
 	where := xxhash.New()
 	for i := range d.told {
@@ -463,24 +466,15 @@ func (t *Topology) tellFindings() {
 		d.where = sum
 		t.markFindings()
 	}
+	return ended
 }
 
 // markFindings marks the nodes and edges where something is found.
 func (t *Topology) markFindings() {
 	d := &t.doubts
-	nodes, edges := map[string][]string{}, map[string][]string{}
-	for i := range d.told {
-		f := &d.told[i]
-		for _, id := range f.Nodes {
-			nodes[id] = append(nodes[id], f.Kind)
-		}
-		for _, id := range f.Edges {
-			edges[id] = append(edges[id], f.Kind)
-		}
-	}
+	nodes, edges := telemetry.Places(d.told)
 	mark := func(found *string, kinds []string) bool {
-		slices.Sort(kinds)
-		now := strings.Join(slices.Compact(kinds), " ")
+		now := strings.Join(kinds, " ")
 		if *found == now {
 			return false
 		}

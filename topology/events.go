@@ -66,7 +66,7 @@ func (ev *events) resume(now int64) {
 // tell keeps an event, and passes it on to those who follow unless the process before has.
 func (t *Topology) tell(e telemetry.GraphEvent, due int64) {
 	ev := &t.events
-	if e.Kind != telemetry.EventCulprit && e.Kind != telemetry.EventHealth { // those are in the chronicle
+	if e.Kind < telemetry.EventCulprit { // the others are in the chronicle, and beside the findings
 		ev.annals.Tell(e)
 	}
 	if due <= ev.from {
@@ -181,16 +181,6 @@ func (t *Topology) payers(src, dst *node) []string {
 	return out
 }
 
-// floods says that a node was made in a flood of names that goes on.
-func (t *Topology) floods(n *node) bool {
-	maker := n.maker
-	if strings.HasPrefix(maker, patternPrefix) && !strings.Contains(maker, placeholder) {
-		maker = noPattern
-	}
-	f := t.flood.makers[maker]
-	return f != nil && f.names >= t.floodAt() && n.since >= f.since
-}
-
 func (t *Topology) dependency(e *edge, how string) telemetry.GraphEvent {
 	src, dst := t.nodes.list[e.src], t.nodes.list[e.dst]
 	total := e.total()
@@ -250,7 +240,14 @@ func (t *Topology) editions() {
 	for _, s := range all {
 		id := s.node.drawnID()
 		before, news := a.Version(s.node.hash, id, s.version, s.seen)
-		if !news || t.floods(s.node) || !a.Afford(id) {
+		if !news {
+			continue
+		}
+		if t.floods(s.node) {
+			a.Junk()
+			continue
+		}
+		if !a.Afford(id) {
 			continue
 		}
 		t.tell(telemetry.GraphEvent{

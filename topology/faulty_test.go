@@ -29,6 +29,7 @@ type faulty struct {
 	rate     float64
 	sdk      bool
 	flush    time.Duration
+	spans    time.Duration // how often spans are sent, where not as often as logs
 	lost     int
 	late     int
 	fault    [2]string
@@ -36,6 +37,7 @@ type faulty struct {
 	phase    map[string]int64
 	ids      uint64
 	batch    *telemetry.Batch
+	restarts
 }
 
 const step = int64(100e6)
@@ -95,6 +97,12 @@ func newFaulty(t *testing.T, d *datadriven.TestData) *faulty {
 	return f
 }
 
+// begin begins a mesh that is not told of in a story.
+func (f *faulty) begin(seed uint64) {
+	f.t, f.now, f.r = New(DefaultConfig()), storyStart, rand.New(rand.NewPCG(seed, 9))
+	f.due, f.phase, f.batch = map[int64][]item{}, map[string]int64{}, telemetry.NewBatch()
+}
+
 func (f *faulty) on(kind, service string) bool { return f.fault == [2]string{kind, service} }
 
 func (f *faulty) id() (id telemetry.SpanID) {
@@ -107,13 +115,16 @@ func (f *faulty) emit(at int64, i item) {
 	if f.lost > 0 && f.r.IntN(f.lost) == 0 {
 		return
 	}
-	key := i.pod + strconv.FormatBool(i.isLog)
+	key, flush := i.pod+strconv.FormatBool(i.isLog), int64(f.flush)
+	if !i.isLog && f.spans > 0 {
+		flush = int64(f.spans)
+	}
 	phase, ok := f.phase[key]
 	if !ok {
-		phase = f.r.Int64N(int64(f.flush))
+		phase = f.r.Int64N(flush)
 		f.phase[key] = phase
 	}
-	due := (at-phase)/int64(f.flush)*int64(f.flush) + phase + int64(f.flush)
+	due := (at-phase)/flush*flush + phase + flush
 	if f.late > 0 && f.r.IntN(f.late) == 0 {
 		due += 3e9
 	}
@@ -255,6 +266,7 @@ func (f *faulty) deliver(at int64) {
 		}
 		return strings.Compare(a.pod, b.pod)
 	})
+	items = slices.DeleteFunc(items, f.away)
 	for len(items) > 0 {
 		n := 1
 		for n < len(items) && items[n].pod == items[0].pod && items[n].isLog == items[0].isLog {
@@ -266,13 +278,19 @@ func (f *faulty) deliver(at int64) {
 }
 
 func (f *faulty) consume(items []item) {
-	b := f.batch
-	b.Reset()
-	b.Received = f.now
 	service := items[0].service
 	if f.on("renamed", service) {
 		service += "-next"
 	}
+	f.take(f.now, service, items)
+	f.remember(f.now, service, items)
+}
+
+// take has the graph consume what a sender sent at a time.
+func (f *faulty) take(now int64, service string, items []item) {
+	b := f.batch
+	b.Reset()
+	b.Received = now
 	b.Resources = append(b.Resources, telemetry.Resource{Identity: telemetry.Identity{
 		Namespace: b.InternString("shop"), Service: b.InternString(service), Instance: b.InternString(items[0].pod), Version: b.InternString("v1"),
 	}})
@@ -373,8 +391,7 @@ func TestHealthyTwentyMinutes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := f
-			f.t, f.now, f.r = New(DefaultConfig()), storyStart, rand.New(rand.NewPCG(3, 9))
-			f.due, f.phase, f.batch = map[int64][]item{}, map[string]int64{}, telemetry.NewBatch()
+			f.begin(3)
 			for n := range 20 * 60 {
 				if f.second(); len(f.t.Findings(time.Time{})) > 0 {
 					t.Fatalf("after %d s: %s", n+1, f.found(true))

@@ -15,20 +15,24 @@ import (
 // floodFeed sends spans of many services in one batch.
 type floodFeed struct {
 	*feed
-	sent uint64
-	ids  uint64
+	sent  uint64
+	ids   uint64
+	names bool // of who is called nothing but a name is known
 }
 
 // calls sends a client span for each pair of names, a service and whom it calls.
 func (f *floodFeed) calls(pairs ...[2]string) {
 	b := telemetry.NewBatch()
 	b.Received = f.now
-	resources := map[string]uint32{}
+	resources, kind := map[string]uint32{}, telemetry.NodeExternal
+	if f.names {
+		kind = telemetry.NodeUnknown
+	}
 	for _, p := range pairs {
 		f.ids++
 		b.Spans = append(b.Spans, telemetry.Span{
 			TraceID: traceID("flood"), SpanID: id64(f.ids), Kind: telemetry.KindClient, Resource: addResource(b, resources, p[0]),
-			Protocol: telemetry.ProtocolHTTP, Peer: b.InternString(p[1]), PeerKind: telemetry.NodeExternal, Duration: 3e6, Start: f.now,
+			Protocol: telemetry.ProtocolHTTP, Peer: b.InternString(p[1]), PeerKind: kind, Duration: 3e6, Start: f.now,
 		})
 	}
 	f.sent += uint64(len(pairs))

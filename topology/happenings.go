@@ -51,6 +51,7 @@ func (t *Topology) Events(from, to time.Time) telemetry.GraphEvents {
 	told, since := t.events.annals.Events()
 	list := slices.Clone(told)
 	past, began := t.observant.verdict.judgements(t), t.observant.verdict.past.began
+	list = append(list, t.doubts.foundEvents()...)
 	t.mu.Unlock()
 	list = append(list, turns(past, began)...)
 	start, end := from.UnixNano(), to.UnixNano()

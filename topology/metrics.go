@@ -79,7 +79,7 @@ func (t *Topology) Register(r prometheus.Registerer) error {
 		ill:             prometheus.NewDesc("binnacle_topology_ill", "Nodes and edges of the live graph that are judged ill.", nil, nil),
 		culprits:        prometheus.NewDesc("binnacle_topology_culprits", "Nodes of the live graph that are ill by themselves.", nil, nil),
 		forgotten:       prometheus.NewDesc("binnacle_topology_judgements_forgotten_total", "Judgements that are over and were forgotten for want of room: past graphs do not have them.", nil, nil),
-		events:          prometheus.NewDesc("binnacle_graph_events_total", "What happened in the graph, by kind: dependency (a new one), vanished, outside (a first call), version (a new one), cycle, culprit, health.", []string{"kind"}, nil),
+		events:          prometheus.NewDesc("binnacle_graph_events_total", "What happened in the graph, by kind: dependency (a new one), vanished, outside (a first call), version (a new one), cycle, culprit, health, finding (why the graph may be wrong was found, or is found no longer).", []string{"kind"}, nil),
 		eventsLeftOut:   prometheus.NewDesc("binnacle_graph_events_left_out_total", "New dependencies and versions that no event tells of: one caller has too many of them in an hour, or they are part of a flood of names.", nil, nil),
 		eventsForgotten: prometheus.NewDesc("binnacle_graph_events_forgotten_total", "Events that are not remembered any more, for want of room.", nil, nil),
 		known:           prometheus.NewDesc("binnacle_graph_known_dependencies", "Pairs of caller and callee that are remembered, to tell what is new and what has vanished.", nil, nil),

@@ -13,7 +13,7 @@ import (
 // whom; which of its spans begin a trace, and whether it was answering a request then; what its operations are called. It costs a few additions a batch, and nothing for a span that
 // has a parent.
 //
-// None of it is part of what Save keeps: a fault that still is there after a restart is noticed again within seconds.
+// What cannot be noticed again within seconds is kept over a restart: see doubtsave.go.
 
 // noticed is what is kept of one service.
 type noticed struct {
@@ -55,10 +55,12 @@ func (k *noticed) sendsSpans(now int64) bool {
 // paceTerm is how long a term is. What a fault does to the pauses counts as usual after as long at the earliest.
 const paceTerm = int64(10e9)
 
-func (p *pace) came(now int64) {
-	if p.last == 0 {
+// came notes that something came. resumed is when the server last started: a pause across that is its own.
+func (p *pace) came(now, resumed int64) {
+	switch {
+	case p.last == 0:
 		p.term = now
-	} else {
+	case p.last >= resumed:
 		p.longest = max(p.longest, now-p.last)
 	}
 	p.last = now
@@ -82,16 +84,15 @@ func (t *Topology) heard(n *node, id *telemetry.Identity) {
 	if k == nil {
 		k = &noticed{}
 		n.noticed = k
-		phase := n.hash % phases
-		t.doubts.phases[phase] = append(t.doubts.phases[phase], n)
+		t.watchService(n)
 	}
 	b := t.scratch.b
 	if len(b.Spans) > 0 {
-		k.spans.came(t.now)
+		k.spans.came(t.now, t.doubts.resumed)
 		k.report(telemetry.EvidenceSpan, b.Str(id.Instance), t.now)
 	}
 	if len(b.Requests) > 0 {
-		k.logs.came(t.now)
+		k.logs.came(t.now, t.doubts.resumed)
 		k.report(telemetry.EvidenceLog, b.Str(id.Instance), t.now)
 	}
 }

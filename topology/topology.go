@@ -159,6 +159,9 @@ func (t *Topology) Tick(now int64) telemetry.Observed {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.observed.reclaim()
+	if !t.events.running && t.now > 0 {
+		t.resumeDoubts(now)
+	}
 	t.events.resume(t.now)
 	t.advance(now)
 	t.sweepEmptied()

@@ -165,7 +165,7 @@ func (a *App) restore(more []Follower) error {
 		return err
 	}
 	live := newLive(log, a.reg, ckpt, a.cfg.Storage.CheckpointInterval)
-	live.sections = []section{{"topology", a.topology}, {"annals", a.topology.Annals()}, {"aggregator", a.signals}}
+	live.sections = []section{{"topology", a.topology}, {"annals", a.topology.Annals()}, {"findings", a.topology.Doubts()}, {"aggregator", a.signals}}
 	live.derive, live.work, live.now = a.derive, a.periodic(), a.clock.Now
 	live.flush = func(now time.Time) error { return a.signals.Flush(context.Background(), now, a.series) }
 	if err := live.restore(); err != nil {

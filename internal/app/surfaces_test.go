@@ -40,6 +40,7 @@ type surfaces struct {
 	past   *aggregator.GraphReader
 	views  *views.Views
 	engine *promql.Engine
+	ahead  map[string]time.Duration // by how much services' clocks are
 }
 
 func newSurfaces(t *testing.T) *surfaces {
@@ -123,10 +124,11 @@ func (s *surfaces) send(n int, c call) {
 			attrs = append(attrs, attr{k, map[string]any{"stringValue": v}})
 		}
 	}
-	span := func(id, parent string, kind int) map[string]any {
+	span := func(service, id, parent string, kind int) map[string]any {
+		end := s.now.Add(s.ahead[service])
 		out := map[string]any{
 			"traceId": fmt.Sprintf("%032x", s.traces), "spanId": hex.EncodeToString([]byte(id)), "name": c.name, "kind": kind, "attributes": attrs,
-			"startTimeUnixNano": strconv.FormatInt(s.now.Add(-c.took).UnixNano(), 10), "endTimeUnixNano": strconv.FormatInt(s.now.UnixNano(), 10),
+			"startTimeUnixNano": strconv.FormatInt(end.Add(-c.took).UnixNano(), 10), "endTimeUnixNano": strconv.FormatInt(end.UnixNano(), 10),
 		}
 		if parent != "" {
 			out["parentSpanId"] = hex.EncodeToString([]byte(parent))
@@ -139,8 +141,8 @@ func (s *surfaces) send(n int, c call) {
 	var near, far []any
 	for range n {
 		s.traces++
-		near = append(near, span("caller01", "", 3))
-		far = append(far, span("callee01", "caller01", 2))
+		near = append(near, span(c.from, "caller01", "", 3))
+		far = append(far, span(c.to, "callee01", "caller01", 2))
 	}
 	of := func(service string, spans []any) map[string]any {
 		resource := []attr{{"service.name", map[string]any{"stringValue": service}}, {"service.namespace", map[string]any{"stringValue": "shop"}}}

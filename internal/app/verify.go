@@ -72,7 +72,7 @@ func verifyCheckpoints(_ context.Context, data string) (Verified, error) {
 	r, err := checkpoint.Verify(filepath.Join(data, "checkpoints"), func(_ telemetry.Position, saved []checkpoint.Section) error {
 		// States of their own, so that those of one checkpoint are not judged by another's.
 		graph := topology.New(cfg.Topology)
-		sections := []section{{"topology", graph}, {"annals", graph.Annals()}, {"aggregator", aggregator.New(cfg.Aggregator, prometheus.NewRegistry())}}
+		sections := []section{{"topology", graph}, {"annals", graph.Annals()}, {"findings", graph.Doubts()}, {"aggregator", aggregator.New(cfg.Aggregator, prometheus.NewRegistry())}}
 		for _, s := range sections {
 			for _, c := range saved {
 				if c.Name != s.name {

@@ -64,6 +64,14 @@ type Annals struct {
 	hour int64 // which the budget is of
 	all  int
 	by   map[string]int
+	left Left
+}
+
+// Left is the news of an hour that was left out for want of a budget.
+type Left struct {
+	Count uint64
+	Of    string // in whose name it was; "" if in more than one's, or that of all was spent
+	Since int64  // Unix ns of the first
 }
 
 // Stats count what became of news.
@@ -113,7 +121,7 @@ func (a *Annals) Begin(now, received int64) {
 	}
 	a.looked = now
 	if h := now / int64(time.Hour); h != a.hour {
-		a.hour, a.all = h, 0
+		a.hour, a.all, a.left = h, 0, Left{}
 		clear(a.by)
 	}
 }
@@ -153,7 +161,7 @@ func (a *Annals) Add(s Sight) (p *Pair, news bool) {
 	p = &Pair{source: s.Source, target: s.Target, first: s.First, last: s.Last, heard: max(0, a.heard-max(0, a.looked-s.Last)), junk: s.Junk}
 	a.pairs[s.Number] = p
 	if s.Junk {
-		a.stats.LeftOut++
+		a.Junk()
 	}
 	return p, !s.Junk && !a.learning()
 }
@@ -282,12 +290,12 @@ func btoi(b bool) int {
 func (a *Annals) Afford(of ...string) bool {
 	for _, s := range of {
 		if s != "" && a.by[s] >= newsOfOne {
-			a.stats.LeftOut++
+			a.leave(s)
 			return false
 		}
 	}
 	if a.all >= newsOfAll {
-		a.stats.LeftOut++
+		a.leave("")
 		return false
 	}
 	a.all++
@@ -298,6 +306,22 @@ func (a *Annals) Afford(of ...string) bool {
 	}
 	return true
 }
+
+func (a *Annals) leave(of string) {
+	a.stats.LeftOut++
+	if a.left.Count == 0 {
+		a.left.Of, a.left.Since = of, a.looked
+	}
+	if a.left.Count++; a.left.Of != of {
+		a.left.Of = ""
+	}
+}
+
+// LeftOut is what was left out in the present hour.
+func (a *Annals) LeftOut() Left { return a.left }
+
+// Junk counts news that is part of a flood of names, and left out.
+func (a *Annals) Junk() { a.stats.LeftOut++ }
 
 // Tell keeps an event.
 func (a *Annals) Tell(e telemetry.GraphEvent) {

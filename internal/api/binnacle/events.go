@@ -113,6 +113,9 @@ func writeEventObject(j *jsonout.Writer, e *telemetry.GraphEvent) {
 		j.Field("health", e.Health.String())
 		j.Field("ailment", e.Ailment.String())
 		j.Field("because", e.Because)
+	case telemetry.EventFinding:
+		j.Field("finding", e.Finding)
+		j.Key("ended").Bool(e.Ended)
 	default:
 	}
 	j.Close('}')

@@ -2,7 +2,16 @@ import type { Ailment, Health, NodeKind, Protocol, Signals, Unread } from './typ
 
 // What docs/api/http.md says of events and of the comparison of two ranges, as types.
 
-export const EVENT_KINDS = ['dependency', 'vanished', 'outside', 'version', 'cycle', 'culprit', 'health'] as const;
+export const EVENT_KINDS = [
+  'dependency',
+  'vanished',
+  'outside',
+  'version',
+  'cycle',
+  'culprit',
+  'health',
+  'finding',
+] as const;
 
 /** Something that happened to the mesh. */
 export interface MeshEvent {

@@ -24,6 +24,7 @@ const WORDS: Readonly<Record<Exclude<MeshEvent['kind'], 'culprit' | 'health'>, s
   outside: 'first call outside',
   version: 'version',
   cycle: 'cycle',
+  finding: 'finding',
   other: 'event',
 };
 
