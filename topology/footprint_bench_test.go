@@ -14,12 +14,12 @@ import (
 )
 
 // BenchmarkFootprint prints how many bytes an edge takes, by what they are for, when ten thousand requests a second, of each of which both spans came, have
-// been spread over the edges for five and a half minutes: some edges have forty a second, half of them less than one in seven seconds. How long
+// been spread over the edges for somewhat more than five minutes: some edges have forty a second, half of them less than one in seven seconds. How long
 // requests take is spread as it is in real services, over some twenty buckets an edge, and one in fifty fails.
 //
 // What is the nodes' is printed a node: a graph of a fifth of the edges on the same nodes is taken off.
 func BenchmarkFootprint(b *testing.B) {
-	const services, most, rate, seconds = 10_000, 50_000, 10_000, 330
+	const services, most, rate, seconds = 10_000, 50_000, 10_000, 310
 	for range b.N {
 		var of [2]footprint
 		for i, edges := range []int{most / 5, most} {

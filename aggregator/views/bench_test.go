@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
@@ -92,7 +93,7 @@ func BenchmarkPastGraph(b *testing.B) {
 // BenchmarkPastHour is the graph of the last hour, judged as it was, of as many edges as the shop of the other figures has, and of more.
 func BenchmarkPastHour(b *testing.B) {
 	for _, edges := range []int{120, 1000} {
-		b.Run(fmt.Sprint(edges), func(b *testing.B) {
+		b.Run(strconv.Itoa(edges), func(b *testing.B) {
 			m := busyMesh(b, edges, 75)
 			r := aggregator.NewGraphReader(m.db, health.DefaultConfig(), nil)
 			b.ResetTimer()

@@ -3,6 +3,7 @@ package binnacle
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/binnacle-mesh/binnacle/internal/query"
@@ -64,7 +65,7 @@ func BenchmarkSnapshot(b *testing.B) {
 func BenchmarkDelta(b *testing.B) {
 	before := meshOf(10_000, 50_000)
 	for _, changed := range []int{5, 500, 5_000, 50_000} {
-		b.Run(fmt.Sprint(changed), func(b *testing.B) {
+		b.Run(strconv.Itoa(changed), func(b *testing.B) {
 			after := *before
 			after.Edges = slices.Clone(before.Edges)
 			for i := 0; i < len(after.Edges); i += len(after.Edges) / changed {
