@@ -42,7 +42,7 @@ func (a Ailment) String() string { return ailmentNames[a] }
 type Judgement struct {
 	Kind    Ailment
 	Since   int64   // Unix nanoseconds
-	Because string  // GraphNode.ID of the culprit; of a node "" if it is ill by itself
+	Because string  // GraphNode.ID of the culprit; of a node "" if it is ill by itself; SharedCause if it is ill of what all share
 	Says    string  // one sentence with the figures
 	Score   float64 // how bad, above 0; culprits are ranked by it
 }
@@ -52,6 +52,10 @@ type Judgement struct {
 func (j *Judgement) Rank(o *Judgement) int {
 	return cmp.Or(cmp.Compare(o.Score, j.Score), cmp.Compare(j.Since, o.Since))
 }
+
+// SharedCause is the cause of what is ill because of what many share (a host, a network, a database that nobody reports), and not by its own doing or by
+// another node's. It is the id of no node.
+const SharedCause = "shared:what many share"
 
 // Judged is a judgement with the health that it gives, which is degraded or failing.
 type Judged struct {

@@ -91,6 +91,6 @@ func (n *node) unnamed(named bool) float64 {
 }
 
 // stepOf is what the rule takes in.
-func stepOf(t *signal.Taken, slow uint64) health.Step {
-	return health.Step{Requests: float64(t.Requests), Errors: float64(t.Errors), Throttled: float64(t.Throttled), Slow: float64(slow)}
+func stepOf(t *signal.Taken, slow, late uint64) health.Step {
+	return health.Step{Requests: float64(t.Requests), Errors: float64(t.Errors), Throttled: float64(t.Throttled), Slow: float64(slow), Late: float64(late)}
 }

@@ -37,6 +37,7 @@ func healthEvent(id string, was, is *telemetry.Judged, at int64) (x telemetry.Gr
 	case is.Kind == telemetry.AilmentNone:
 		x.Health = telemetry.HealthOK
 		x.Says = fmt.Sprintf("%s is judged ill no longer, after %s", id, time.Duration(at-was.Since).Round(time.Second))
+	case is.Because == telemetry.SharedCause:
 	case is.Because != "":
 		x.Nodes = append(x.Nodes, is.Because)
 	case was.Kind == telemetry.AilmentNone || was.Because != "":

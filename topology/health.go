@@ -90,25 +90,26 @@ func (t *Topology) lookAt(id nodeID, n *node) {
 			all.Add(&came)
 		}
 		if !e.fromUnknown { // that is no caller, and what it shows comes and goes
-			t.lookAtEdge(e, max(stretch.Began(), e.first), since, stepOf(&came, came.Slow))
+			t.lookAtEdge(e, max(stretch.Began(), e.first), since, stepOf(&came, came.Slow, came.Late))
 		}
 	}
 	if !stirs {
 		return
 	}
-	s := stepOf(&all, all.Slower)
+	s := stepOf(&all, all.Slower, all.Later)
 	if part := n.unnamed(named); part > 0 && waits.Requests > 0 {
 		s.Requests += part * float64(waits.Requests)
 		s.Errors += part * float64(waits.Errors)
 		s.Throttled += part * float64(waits.Throttled)
 		s.Slow += part * float64(waits.Slower)
+		s.Late += part * float64(waits.Later)
 	}
 	n.watch.Look(&t.cfg.Health, max(stretch.Began(), n.since), t.now, s)
 	if n.watch.Kind != telemetry.AilmentNone {
 		t.observant.verdict.unwellNode(id)
 	} else if due := n.watch.Due(&t.cfg.Health, t.now); due >= 0 {
 		ws := t.nodeWindows(n)
-		n.watch.Learn(t.now, &ws, due)
+		n.watch.Learn(&t.cfg.Health, t.now, &ws, due)
 	}
 }
 
@@ -125,7 +126,7 @@ func (t *Topology) lookAtEdge(e *edge, from, since int64, came health.Step) {
 		t.observant.verdict.unwell(t.edges.byKey[edgeKey{e.src, e.dst, e.protocol}])
 	} else if due := w.Due(&t.cfg.Health, t.now); due >= 0 {
 		ws := t.edgeWindows(e)
-		w.Learn(t.now, &ws, due)
+		w.Learn(&t.cfg.Health, t.now, &ws, due)
 	}
 }
 
@@ -215,6 +216,7 @@ func (d *durations) gathered() *signal.Dist {
 func (d *durations) Count() float64             { return d.gathered().Count() }
 func (d *durations) Quantile(q float64) float64 { return d.gathered().Quantile(q) }
 func (d *durations) Mean() float64              { return d.gathered().Mean() }
+func (d *durations) Above(ms float64) float64   { return d.gathered().Above(ms) }
 
 // busy is the activity of an edge's source as a part of its usual: of what it is asked; of one that nobody asks, of what it
 // asks others.

@@ -83,9 +83,12 @@ func (t *Topology) judge(before int64) {
 	}
 	c := t.summon()
 	if len(c.nodes)+len(v.nodes)+len(v.edges) == 0 {
+		t.noteShared(nil)
 		return
 	}
-	t.announce(c, blame.Judge(t.evidence(&c)))
+	found := blame.Judge(t.evidence(&c))
+	t.announce(c, found)
+	t.noteShared(found.Shared)
 }
 
 // evidence describes the nodes and edges of a court. What calls explain is compared in one window: that by which the caller is described.
@@ -93,6 +96,7 @@ func (t *Topology) evidence(c *court) ([]blame.Node, []blame.Edge) {
 	place := make(map[nodeID]int, len(c.nodes))
 	by := make([]int, len(c.nodes)) // the window of each node
 	nodes, edges := make([]blame.Node, len(c.nodes)), make([]blame.Edge, len(c.edges))
+	var asked survey
 	for i, id := range c.nodes {
 		place[id] = i
 		n := t.nodes.list[id]
@@ -119,10 +123,15 @@ func (t *Topology) evidence(c *court) ([]blame.Node, []blame.Edge) {
 	for i, id := range c.edges {
 		e := t.edges.list[id]
 		ws := t.edgeWindows(e)
-		edges[i].Below = e.watch.Figures(t.now, &ws, by[edges[i].Source])
+		edges[i].Below = t.figures(&e.watch, &ws, by[edges[i].Source])
 		edges[i].Told = e.meanTimes(signal.TenSeconds + signal.Window(by[edges[i].Source]))
 		if e.watch.Kind == telemetry.AilmentNone {
 			edges[i].Figures = edges[i].Below
+		}
+	}
+	for i := range nodes {
+		if k := nodes[i].Kind; k != telemetry.AilmentThrottled && k != telemetry.AilmentCutOff && nodes[i].Figures.Rate > 0 {
+			nodes[i].All = t.common(&asked, by[i])
 		}
 	}
 	return nodes, edges
@@ -143,8 +152,15 @@ func (j *judgement) by(n *node) string {
 // patient describes what is ill and has been there since Unix nanoseconds since, and says by which window.
 func (t *Topology) patient(w *health.Watch, since int64, ws *[health.Windows]health.Window) (blame.Patient, int) {
 	at := w.Telling(t.now, ws)
+	f := t.figures(w, ws, at)
+	return blame.Patient{Kind: w.Kind, Tail: w.InTail(), Since: w.Since, Age: time.Duration(max(0, t.now-w.Since)), Known: time.Duration(max(0, t.now-since)), Severe: w.Severe(&t.cfg.Health, &f), Figures: f}, at
+}
+
+// figures are those of a window, with what is late of it.
+func (t *Topology) figures(w *health.Watch, ws *[health.Windows]health.Window, at int) health.Figures {
 	f := w.Figures(t.now, ws, at)
-	return blame.Patient{Kind: w.Kind, Since: w.Since, Age: time.Duration(max(0, t.now-w.Since)), Known: time.Duration(max(0, t.now-since)), Severe: w.Severe(&t.cfg.Health, &f), Figures: f}, at
+	f.Late, f.Beyond = w.Late(&t.cfg.Health, t.now, &ws[at])
+	return f
 }
 
 // freezeEvery is how often, in nanoseconds, it is found out who is to learn nothing: less than health.Watch.Hold holds.
@@ -201,12 +217,20 @@ func (t *Topology) summon() court {
 		edges[id], nodes[e.src], nodes[e.dst] = true, true, true
 	}
 	suspects := map[nodeID]bool{}
+	var ask []nodeID // whose calls are to be looked at
+	suspect := func(id nodeID) {
+		if !suspects[id] {
+			suspects[id] = true
+			ask = append(ask, id)
+		}
+	}
 	for id := range v.illNodes {
 		if n := t.nodes.list[id]; n == nil || n.watch.Kind == telemetry.AilmentNone {
 			delete(v.illNodes, id)
 			continue
 		}
-		nodes[id], suspects[id] = true, true
+		nodes[id] = true
+		suspect(id)
 	}
 	for id := range v.illEdges {
 		e := t.edges.list[id]
@@ -214,13 +238,17 @@ func (t *Topology) summon() court {
 			delete(v.illEdges, id)
 			continue
 		}
-		suspects[e.dst] = true
+		suspect(e.dst)
 		add(id)
 	}
-	for id := range suspects {
-		for _, e := range t.nodes.list[id].out {
-			if e.src != caller {
-				add(t.edges.byKey[edgeKey{e.src, e.dst, e.protocol}])
+	for ; len(ask) > 0; ask = ask[1:] {
+		for _, e := range t.nodes.list[ask[0]].out {
+			if e.src == caller {
+				continue
+			}
+			add(t.edges.byKey[edgeKey{e.src, e.dst, e.protocol}])
+			if e.watch.Doubtful(&t.cfg.Health, t.now) {
+				suspect(e.dst) // it may explain what its caller is ill of before it is itself called ill
 			}
 		}
 	}

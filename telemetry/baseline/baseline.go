@@ -40,6 +40,9 @@ type Sample struct {
 	Errors    float64 // share, 0 to 1
 	Refused   float64 // share that a limit refused
 	P90, Mean float64 // milliseconds; 0 where there was no request
+	// Late is the share of the requests that took longer than a bound which follows from the usual; Judged says that it was known.
+	Late   float64
+	Judged bool
 }
 
 // Usual is what is usual. The zero Usual says that nothing is known.
@@ -50,22 +53,31 @@ type Usual struct {
 	Errors   float64 // share, of all requests
 	Refused  float64 // share, of all requests
 	P90      float64 // milliseconds, the median
-	Spread   float64 // by how many times the upper quartile of the samples' p90 exceeds their median, at least 1
-	Mean     float64 // milliseconds, the median
-	Samples  int
+	// Spread is by how many times the p90 of another such window may exceed P90 and be nothing unusual: by how much the samples differ, and how few they
+	// are. It is 5.6 of one sample, 2.4 of five, and 1.7 of sixteen that hardly differ.
+	Spread  float64
+	Mean    float64 // milliseconds, the median
+	Samples int
+	Timed   int     // samples that held requests
+	Late    float64 // share, of Judged requests
+	Judged  float64 // how many were held against the bound of Sample.Late, of the latest sixteen samples or so
 }
 
 // Baseline is the memory of one edge or node. The zero Baseline knows nothing.
 type Baseline struct {
 	hours  *hours // nil on the first day
 	usual  found
-	began  uint32 // Unix seconds of the first sample
-	taken  uint32 // samples, without those that were thrown away
-	usedAt uint32 // hour since the epoch for which usual was found
-	filled uint8
-	holds  bool
-	held   packed // the latest, which does not count yet
-	ring   [recent]packed
+	began  uint32  // Unix seconds of the first sample
+	taken  uint32  // samples, without those that were thrown away
+	usedAt uint32  // hour since the epoch for which usual was found
+	late   float32 // requests that were late, of judged ones
+	judged float32
+	// heldLate is the share of late requests of the sample that is held, packed; 0: not known.
+	heldLate uint16
+	filled   uint8
+	holds    bool
+	held     packed // the latest, which does not count yet
+	ring     [recent]packed
 }
 
 // packed is a sample in 10 bytes: logarithms, to 0.07 %. Of how many requests it is follows from its rate and its window.
@@ -80,7 +92,7 @@ type hours struct {
 // found is a Usual in less room.
 type found struct {
 	requests, rate, least, errors, refused, p90, spread, mean float32
-	samples                                                   uint8
+	samples, timed                                            uint8
 }
 
 const (
@@ -116,6 +128,9 @@ func (b *Baseline) Window() (window, every int64) {
 	}
 }
 
+// never is a share that stands for none, which is not the same as one that is not known.
+const never = 1e-9
+
 // windowOf is how long, in seconds, the window of a sample is that so many came before.
 func windowOf(before int64) int64 {
 	switch {
@@ -136,7 +151,10 @@ func (b *Baseline) Add(now int64, s Sample) {
 	if b.holds {
 		b.keep(now)
 	}
-	b.held, b.holds = s.pack(), true
+	b.held, b.holds, b.heldLate = s.pack(), true, 0
+	if s.Judged {
+		b.heldLate = pack(max(s.Late, never))
+	}
 	if b.taken < math.MaxUint32 {
 		b.taken++
 	}
@@ -145,7 +163,7 @@ func (b *Baseline) Add(now int64, s Sample) {
 // Discard throws away what does not count yet: it may be of an illness that had not been seen.
 func (b *Baseline) Discard() {
 	if b.holds {
-		b.held, b.holds = packed{}, false
+		b.held, b.holds, b.heldLate = packed{}, false, 0
 		b.taken--
 	}
 }
@@ -159,6 +177,13 @@ func (b *Baseline) keep(now int64) {
 	b.ring[b.filled] = b.held
 	b.filled++
 	b.holds = false
+	if b.heldLate != 0 {
+		n := unpack(b.held.rate) * float64(windowOf(int64(b.taken)-1))
+		b.late += float32(n * unpack(b.heldLate))
+		if b.judged += float32(n); float64(b.judged) > recent*n { // what is older counts less and less
+			b.late, b.judged = b.late*(1-1./recent), b.judged*(1-1./recent)
+		}
+	}
 	b.find(now)
 	if now-int64(b.began) >= hour && b.held.rate > 0 && (b.hours != nil || b.usual.requests >= frequent) {
 		if b.hours == nil {
@@ -204,7 +229,8 @@ func (b *Baseline) Usual(now int64) Usual {
 	u := &b.usual
 	return Usual{
 		Requests: float64(u.requests), Rate: float64(u.rate), Least: float64(u.least), Errors: float64(u.errors), Refused: float64(u.refused),
-		P90: float64(u.p90), Spread: float64(u.spread), Mean: float64(u.mean), Samples: int(u.samples),
+		P90: float64(u.p90), Spread: float64(u.spread), Mean: float64(u.mean), Samples: int(u.samples), Timed: int(u.timed),
+		Late: float64(b.late) / max(1, float64(b.judged)), Judged: float64(b.judged),
 	}
 }
 
@@ -243,17 +269,14 @@ func (b *Baseline) find(now int64) {
 	if u.Requests > 0 {
 		u.Errors, u.Refused = errors/u.Requests, refused/u.Requests
 		u.P90, u.Mean = quantile(p90, 2), quantile(means, 2)
-		u.Spread = 1
-		if u.P90 > 0 {
-			u.Spread = max(1, quantile(p90, 3)/u.P90)
-		}
+		u.Timed, u.Spread = len(p90), spread(p90)
 		if b.hours != nil && now-int64(b.began) >= day {
 			b.hours.widen(now/hour%24, &u)
 		}
 	}
 	b.usual = found{
 		requests: float32(u.Requests), rate: float32(u.Rate), least: float32(u.Least), errors: float32(u.Errors), refused: float32(u.Refused),
-		p90: float32(u.P90), spread: float32(u.Spread), mean: float32(u.Mean), samples: uint8(u.Samples), //nolint:gosec // sixteen at most
+		p90: float32(u.P90), spread: float32(u.Spread), mean: float32(u.Mean), samples: uint8(u.Samples), timed: uint8(u.Timed), //nolint:gosec // sixteen at most
 	}
 }
 
@@ -266,6 +289,21 @@ func (h *hours) widen(at int64, u *Usual) {
 	u.Rate, u.Least = min(u.Rate, unpack(p.rate)), min(u.Least, unpack(p.rate))
 	u.Errors, u.Refused = max(u.Errors, unpack(p.errors)), max(u.Refused, unpack(p.refused))
 	u.P90, u.Mean = max(u.P90, unpack(p.p90)), max(u.Mean, unpack(p.mean))
+}
+
+// What is known of how a p90 varies from window to window before any was seen: the logarithm's standard deviation, and of how many samples that is worth.
+const (
+	supposed = 0.5
+	worth    = 2.0
+)
+
+// spread is Usual.Spread of samples, which are in order: three standard deviations of another one about their median, where theirs is
+// estimated by their quartiles, which a few odd ones do not move, and by what is supposed before.
+func spread(p90 []uint16) float64 {
+	n := len(p90)
+	own := math.Ln2 / steps / 1.349 * float64(p90[(n-1)*3/4]-p90[(n-1)/4])
+	variance := (worth*supposed*supposed + float64(n)*own*own) / (worth + float64(n))
+	return math.Exp(3 * math.Sqrt(variance*(1+1/float64(n))))
 }
 
 // quantile is the quarters-th quartile of what it sorts.

@@ -4,12 +4,19 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"math"
 )
 
 // ErrEncoding says that bytes are no baseline.
 var ErrEncoding = errors.New("not a baseline's encoding")
 
 const packedSize = 16
+
+// lateFlag says that late requests follow, of which the first binaries that wrote baselines did not know.
+const (
+	lateFlag = 0x80
+	lateSize = 2 + 4 + 4
+)
 
 // append writes a sample; how many are in it is an hour's. Its requests and its p50 were written once.
 func (p *packed) append(b []byte, seen uint8) []byte {
@@ -39,7 +46,15 @@ func (b *Baseline) Append(dst []byte) []byte {
 	if b.hours != nil {
 		flags |= 2
 	}
+	if b.judged > 0 || b.heldLate != 0 {
+		flags |= lateFlag
+	}
 	dst = append(dst, flags)
+	if flags&lateFlag != 0 {
+		dst = binary.LittleEndian.AppendUint16(dst, b.heldLate)
+		dst = binary.LittleEndian.AppendUint32(dst, math.Float32bits(b.late))
+		dst = binary.LittleEndian.AppendUint32(dst, math.Float32bits(b.judged))
+	}
 	if b.holds {
 		dst = b.held.append(dst, 0)
 	}
@@ -67,7 +82,17 @@ func (b *Baseline) Read(src []byte, now int64) (rest []byte, err error) {
 	}
 	flags := src[n]
 	src = src[n+1:]
-	b.began, b.taken, b.filled, b.holds = uint32(began), uint32(taken), flags>>2, flags&1 != 0
+	b.began, b.taken, b.filled, b.holds = uint32(began), uint32(taken), flags&^lateFlag>>2, flags&1 != 0
+	if flags&lateFlag != 0 {
+		if len(src) < lateSize {
+			return nil, ErrEncoding
+		}
+		b.heldLate = binary.LittleEndian.Uint16(src)
+		b.late, b.judged = math.Float32frombits(binary.LittleEndian.Uint32(src[2:])), math.Float32frombits(binary.LittleEndian.Uint32(src[6:]))
+		if src = src[lateSize:]; !(b.late >= 0 && b.late <= b.judged && b.judged <= math.MaxFloat32) || b.heldLate != 0 && !b.holds {
+			return nil, ErrEncoding
+		}
+	}
 	size := int(b.filled) * packedSize
 	if b.holds {
 		size += packedSize

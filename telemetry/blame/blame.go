@@ -40,6 +40,7 @@ import (
 // A Patient is what is known of a node or an edge.
 type Patient struct {
 	Kind    telemetry.Ailment
+	Tail    bool          // of what is slow: only few of its requests are, and its p90 tells nothing
 	Since   int64         // Unix nanoseconds
 	Age     time.Duration // how long it has been ill
 	Known   time.Duration // how long there has been such a node or edge
@@ -49,9 +50,12 @@ type Patient struct {
 
 // A Node is a node with its inbound traffic. Before is by whom it was ill at the judgement before, by ID: another, or itself; "" where
 // it was well.
+//
+// All is what many have of their own in the window by which it is described; nil: nobody was asked.
 type Node struct {
 	Patient
 	ID, Name, Before string
+	All              *Common
 }
 
 // An Edge is a way by which one node calls another, both by their place among the nodes. Below is what it shows in the window by which its
@@ -74,6 +78,7 @@ func (e *Edge) called() *Patient {
 type Verdict struct {
 	Nodes, Edges []telemetry.Judged
 	Culprits     []string
+	Shared       *Shared // nil where nobody is ill of what all share
 }
 
 // explained is the share of what is beyond the usual that calls must explain.
@@ -89,15 +94,17 @@ type court struct {
 	out   [][]int // edges by their source
 	in    [][]int
 	cause []cause
-	root  []int  // the culprit, -1 where not ill
+	root  []int  // the culprit, or everybody; -1 where not ill
 	late  []bool // who reads all answers late; see caller.go
 	place map[string]int
+	rate  []float64 // of those that are not known to be ill, whose figures may become those of a caller's edge; else 0
 }
 
 // cause is why a node is ill: the edge that explains most, -1 for none.
 type cause struct {
 	edge        int
 	up          bool    // it is the edge's source that is the cause
+	awaited     bool    // it explains nothing by its errors, but is waited for in vain
 	more, below float64 // what is beyond the usual, and how much of it calls explain; of slow ones in milliseconds a request
 }
 
@@ -111,9 +118,11 @@ func Judge(nodes []Node, edges []Edge) Verdict {
 }
 
 func newCourt(nodes []Node, edges []Edge) *court {
-	c := &court{nodes: nodes, edges: edges, out: make([][]int, len(nodes)), in: make([][]int, len(nodes)), cause: make([]cause, len(nodes)), root: make([]int, len(nodes)), place: make(map[string]int, len(nodes))}
+	c := &court{nodes: nodes, edges: edges, out: make([][]int, len(nodes)), in: make([][]int, len(nodes)), cause: make([]cause, len(nodes)), root: make([]int, len(nodes)), place: make(map[string]int, len(nodes)), rate: make([]float64, len(nodes))}
 	for i := range nodes {
-		c.place[nodes[i].ID] = i
+		if c.place[nodes[i].ID] = i; nodes[i].Kind == telemetry.AilmentNone {
+			c.rate[i] = nodes[i].Figures.Rate
+		}
 	}
 	for i, e := range edges {
 		c.out[e.Source] = append(c.out[e.Source], i)
@@ -163,12 +172,11 @@ func (c *court) because(n int) cause {
 		if e := c.misread(n); e >= 0 {
 			return cause{edge: e, up: true, more: late(p)}
 		}
-		why.more, of = late(p), func(e *Patient) float64 {
-			if e.Figures.Mean < (1+noise)*e.Figures.Usual.Mean {
-				return 0
-			}
-			return late(e)
+		if p.Tail {
+			why.more, of = outlying(p), outlying
+			break
 		}
+		why.more, of = late(p), func(e *Patient) float64 { return waited(&e.Figures) }
 	case telemetry.AilmentFailing:
 		why.more, of = failed(p), func(e *Patient) float64 { return failed(e) + refused(e) }
 	case telemetry.AilmentThrottled:
@@ -194,6 +202,7 @@ func (c *court) because(n int) cause {
 		why.edge = -1
 		if p.Kind == telemetry.AilmentFailing {
 			why.edge = c.awaited(n)
+			why.awaited = why.edge >= 0
 		}
 	}
 	return why
@@ -240,18 +249,22 @@ func (c *court) follow(n int) int {
 		return -1
 	}
 	var way []int
+	alone := everybody // who fails, and waits for what is slow as all are
 	for at := n; ; {
 		if i := slices.Index(way, at); i >= 0 {
 			circle := way[i:]
-			return slices.MinFunc(circle, func(a, b int) int {
+			return c.named(alone, slices.MinFunc(circle, func(a, b int) int {
 				return cmp.Or(cmp.Compare(share(&c.cause[a]), share(&c.cause[b])), cmp.Compare(c.nodes[a].ID, c.nodes[b].ID))
-			})
+			}))
 		}
 		way = append(way, at)
 		to := c.next(at)
 		before, ok := c.place[c.nodes[at].Before]
 		if c.nodes[at].Before == c.nodes[at].ID {
 			before = at // and not another of that id
+		}
+		if c.nodes[at].Before == telemetry.SharedCause && spent(&c.nodes[at].Patient) {
+			return alone
 		}
 		if ok && spent(&c.nodes[at].Patient) {
 			if before == at || c.nodes[before].Kind == telemetry.AilmentNone {
@@ -260,15 +273,29 @@ func (c *court) follow(n int) int {
 			to = before
 		}
 		if to < 0 {
-			return at
+			return c.named(alone, at)
+		}
+		if c.cause[at].awaited && c.edges[c.cause[at].edge].Below.P90 < patience && !c.blameless(at) {
+			alone = at
 		}
 		if c.nodes[to].Kind == telemetry.AilmentNone { // its call explains it before it is itself called ill
 			c.nodes[to].Patient = c.edges[c.cause[at].edge].Patient
-			c.nodes[to].Kind, c.nodes[to].Since, c.nodes[to].Age, c.nodes[to].Known, c.nodes[to].Severe = c.nodes[at].Kind, c.nodes[at].Since, c.nodes[at].Age, c.nodes[at].Known, c.nodes[at].Severe
+			c.nodes[to].Kind, c.nodes[to].Tail, c.nodes[to].Since, c.nodes[to].Age, c.nodes[to].Known, c.nodes[to].Severe = c.nodes[at].Kind, c.nodes[at].Tail, c.nodes[at].Since, c.nodes[at].Age, c.nodes[at].Known, c.nodes[at].Severe
 			c.cause[to] = c.because(to)
 		}
 		at = to
 	}
+}
+
+// patience is for how long, in milliseconds, at least one waits who waits in vain.
+const patience = 1000
+
+// named is who is named for an illness that nothing below n explains: n, or, where it does not stand out of what many have, another or everybody.
+func (c *court) named(other, n int) int {
+	if c.blameless(n) {
+		return other
+	}
+	return n
 }
 
 // least and fewest are what share of the requests, and how many in ten seconds, must fail, or be refused, beyond the usual to be worth an explanation.
@@ -282,6 +309,9 @@ func spent(p *Patient) bool {
 	f := &p.Figures
 	switch p.Kind {
 	case telemetry.AilmentSlow:
+		if p.Tail {
+			return f.Late-f.Usual.Late < leastLate/2
+		}
 		return f.Mean < (1+noise)*f.Usual.Mean && f.P90 < (1+noise)*f.Usual.P90
 	case telemetry.AilmentFailing:
 		return few(p, f.Errors-f.Usual.Errors)
@@ -309,6 +339,11 @@ func late(p *Patient) float64 {
 		return 0
 	}
 	return max(0, f.Rate*(f.Mean-f.Usual.Mean))
+}
+
+// outlying is how many more than usual take much longer than usual, a second.
+func outlying(p *Patient) float64 {
+	return max(0, exact(p.Figures.Rate*(p.Figures.Late-p.Figures.Usual.Late)))
 }
 
 // failed is how many more than usual fail a second, refused how many more are refused.

@@ -38,6 +38,15 @@ func (t *times) Mean() float64 {
 	return sum / max(1, float64(len(t.all)))
 }
 
+func (t *times) Above(ms float64) (n float64) {
+	for _, v := range t.all {
+		if v > ms {
+			n++
+		}
+	}
+	return n
+}
+
 func (t *times) order() []float64 {
 	if !t.sorted {
 		slices.Sort(t.all)
@@ -70,6 +79,9 @@ func (w *watched) look(c *health.Config, now int64, s second) {
 			if ms > bound {
 				step.Slow++
 			}
+			if ms > health.Tail*bound {
+				step.Late++
+			}
 		}
 	}
 	if w.quiet++; step.Requests > 0 {
@@ -78,7 +90,7 @@ func (w *watched) look(c *health.Config, now int64, s second) {
 	w.Look(c, now-1e9, now, step)
 	if due := w.Due(c, now); due >= 0 {
 		ws := w.windows()
-		w.Learn(now, &ws, due)
+		w.Learn(c, now, &ws, due)
 	}
 }
 

@@ -27,7 +27,13 @@ func (c *court) verdict() Verdict {
 			c.root[n] = c.follow(n) // it was found guilty by a caller
 		}
 		j := telemetry.Judgement{Kind: p.Kind, Since: p.Since, Score: score(p, lossOf(p).by(p.Kind), 0)}
-		if r := c.root[n]; r != n {
+		if r := c.root[n]; r == everybody {
+			j.Because = telemetry.SharedCause
+			j.Says = c.nodes[n].Name + " is " + words(p.Kind) + " as many are at once: " + figures(p)
+			if all := c.nodes[n].All; all != nil {
+				j.Says += "; " + all.says(p)
+			}
+		} else if r != n {
 			j.Because = c.nodes[r].ID
 			j.Says = c.nodes[n].Name + " is " + words(p.Kind) + " because of " + c.nodes[r].Name + ": " + figures(p) + c.read(n)
 		} else {
@@ -50,7 +56,10 @@ func (c *court) verdict() Verdict {
 				why = " because of " + c.nodes[r].Name
 			}
 		}
-		if c.root[e.Target] < 0 { // it is called by others, and this one calls it no more
+		if c.root[e.Target] == everybody {
+			j.Because, why = telemetry.SharedCause, " as many are at once"
+		}
+		if c.root[e.Target] == -1 { // it is called by others, and this one calls it no more
 			j.Because = c.nodes[e.Source].ID
 		}
 		j.Says = "calls of " + c.nodes[e.Source].Name + " to " + c.nodes[e.Target].Name + " are " + words(e.Kind) + why + ": " + figures(&e.Patient)
@@ -63,6 +72,7 @@ func (c *court) verdict() Verdict {
 	for _, n := range culprits {
 		v.Culprits = append(v.Culprits, c.nodes[n].ID)
 	}
+	v.Shared = c.shared(culprits)
 	return v
 }
 
@@ -90,6 +100,9 @@ func figures(p *Patient) string {
 	}
 	switch p.Kind {
 	case telemetry.AilmentSlow:
+		if p.Tail {
+			return fmt.Sprintf("%s of %s take longer than %s%s", percent(f.Late), requests, millis(f.Beyond), usually(known, u.Late))
+		}
 		return fmt.Sprintf("p90 %s against its usual %s", millis(f.P90), millis(u.P90))
 	case telemetry.AilmentFailing:
 		return fmt.Sprintf("%s of %s fail%s", percent(f.Errors), requests, usually(known, u.Errors))
@@ -122,6 +135,8 @@ func (c *court) read(n int) string {
 func (c *court) own(n int) string {
 	p, why := &c.nodes[n].Patient, &c.cause[n]
 	switch {
+	case p.Kind == telemetry.AilmentSlow && p.Tail:
+		return ""
 	case p.Kind == telemetry.AilmentSlow && why.more > 0 && p.Figures.Rate > 0:
 		more := why.more / p.Figures.Rate
 		mine := max(0, more-why.below/p.Figures.Rate)
@@ -140,7 +155,12 @@ func millis(ms float64) string {
 	return number(ms) + " ms"
 }
 
-func percent(share float64) string { return number(100*share) + " %" }
+func percent(share float64) string {
+	if share < 5e-5 {
+		share = 0
+	}
+	return number(100*share) + " %"
+}
 
 // number has two digits where it is small, and none after the point where it is not.
 func number(f float64) string {

@@ -20,11 +20,13 @@ const (
 	AddressReused   Kind = "address_reused"
 	ReplicaSilent   Kind = "replica_silent"
 	ServiceRenamed  Kind = "service_renamed"
+	// CauseShared is that many services are ill at once of what they share: package blame finds it.
+	CauseShared Kind = "cause_shared"
 )
 
 // Kinds are all of them.
 func Kinds() []Kind {
-	return []Kind{HeadersDropped, NoTracer, SamplingDiffers, ClockOff, ReportedTwice, AddressReused, ReplicaSilent, ServiceRenamed}
+	return []Kind{HeadersDropped, NoTracer, SamplingDiffers, ClockOff, ReportedTwice, AddressReused, ReplicaSilent, ServiceRenamed, CauseShared}
 }
 
 // Opinion is what a look makes of a service.

@@ -2,9 +2,9 @@ package health
 
 import "math"
 
-// tail is the probability of at least k of n cases, each of probability p (a binomial's upper tail), by Chernoff's bound, which is never
+// chanceOf is the probability of at least k of n cases, each of probability p (a binomial's upper tail), by Chernoff's bound, which is never
 // below it: so it costs two logarithms and errs towards "may be chance".
-func tail(k, n, p float64) float64 {
+func chanceOf(k, n, p float64) float64 {
 	switch {
 	case n <= 0 || k <= n*p:
 		return 1

@@ -28,6 +28,12 @@ type counts struct{ n, errors, slow float64 }
 
 func (c counts) Count() float64 { return c.n }
 func (c counts) Mean() float64  { return (10*(c.n-c.slow) + 100*c.slow) / max(1, c.n) }
+func (c counts) Above(ms float64) float64 {
+	if ms < 100 {
+		return c.slow
+	}
+	return 0
+}
 func (c counts) Quantile(q float64) float64 {
 	if q*c.n > c.n-c.slow {
 		return 100
@@ -69,7 +75,7 @@ func (p *patient) second(fails, slow float64) {
 			}
 			ws[i] = health.Window{Requests: all.n, Errors: all.errors, Rate: all.n / float64(n), Times: all}
 		}
-		p.Learn(p.now, &ws, due)
+		p.Learn(&p.cfg, p.now, &ws, due)
 	}
 }
 

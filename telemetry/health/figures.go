@@ -28,6 +28,7 @@ type Times interface {
 	Count() float64
 	Quantile(q float64) float64 // 0 of an empty one
 	Mean() float64              // 0 of an empty one
+	Above(ms float64) float64   // how many took longer
 }
 
 // A Window is the traffic of one.
@@ -49,6 +50,8 @@ type Now struct {
 	Rate              float64 // requests a second
 	P90, Mean         float64 // milliseconds
 	Errors, Throttled float64 // shares of the requests
+	Late              float64 // and of those that took longer than Beyond; see Watch.Late
+	Beyond            float64 // milliseconds
 }
 
 // Telling is the window by which what is ill is best described: the shortest that holds enough of it, none that reaches far back behind its
@@ -67,6 +70,8 @@ func (w *Watch) Telling(now int64, ws *[Windows]Window) int {
 			enough = enough && ws[i].Errors >= describing
 		case telemetry.AilmentThrottled:
 			enough = enough && ws[i].Throttled >= describing
+		case telemetry.AilmentSlow:
+			enough = enough && (!w.InTail() || ws[i].Requests*tailShare >= describing)
 		default:
 		}
 		if enough {

@@ -25,7 +25,7 @@ func (w *Watch) Due(c *Config, now int64) int {
 		return -1
 	}
 	window, _ := w.period()
-	if now-w.Since < window*1e9 || w.doubtful(c, now) {
+	if now-w.Since < window*1e9 || w.Doubtful(c, now) {
 		return -1
 	}
 	i := Short
@@ -43,11 +43,18 @@ func (w *Watch) period() (window, every int64) {
 	return w.base.Window()
 }
 
-func (w *Watch) doubtful(c *Config, now int64) bool {
-	if w.trials == nil {
+// Doubtful says that what was seen of late is hardly chance, be it enough to call it ill or not.
+func (w *Watch) Doubtful(c *Config, now int64) bool {
+	if w.trials == nil && w.tail.none() {
 		return false
 	}
 	u := w.Usual(now)
+	if of, ok := tailShares(&u); ok && w.tail.doubtful(of) {
+		return true
+	}
+	if w.trials == nil {
+		return false
+	}
 	for i, s := range c.shares(&u) {
 		if w.trials[i].doubtful(s) {
 			return true
@@ -57,7 +64,7 @@ func (w *Watch) doubtful(c *Config, now int64) bool {
 }
 
 // Learn takes a sample of the window that is due.
-func (w *Watch) Learn(now int64, ws *[Windows]Window, due int) {
+func (w *Watch) Learn(c *Config, now int64, ws *[Windows]Window, due int) {
 	defer func() {
 		_, every := w.period()
 		w.next = unix(now) + uint32(every) //nolint:gosec // some minutes
@@ -75,6 +82,10 @@ func (w *Watch) Learn(now int64, ws *[Windows]Window, due int) {
 	}
 	if t.Times != nil && t.Times.Count() > 0 {
 		s.P90, s.Mean = t.Times.Quantile(Quantile), t.Times.Mean()
+		if w.Usual(now).Timed >= tailSamples { // its bound has settled
+			share, beyond := w.Late(c, now, t)
+			s.Late, s.Judged = share, beyond > 0
+		}
 	}
 	w.base.Add(now/1e9, s)
 }

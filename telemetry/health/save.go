@@ -16,10 +16,11 @@ var ErrEncoding = errors.New("not a watch's encoding")
 // time that is not negative, whose first byte is even.
 const withTrials = 1
 
-// The flags of a watch; from bit 2 on the kind.
+// The flags of a watch; bits 2 to 4 are the kind.
 const (
-	flagTrials = 1 << iota
-	flagBase
+	flagTrials = 1
+	flagBase   = 2
+	flagTail   = 32 // the first binaries that wrote trials never set it
 )
 
 // Append writes the watch. Equal watches are equal bytes.
@@ -31,6 +32,9 @@ func (w *Watch) Append(dst []byte) []byte {
 	if w.base != nil {
 		flags |= flagBase
 	}
+	if !w.tail.none() {
+		flags |= flagTail
+	}
 	dst = append(dst, withTrials, flags)
 	dst = binary.AppendVarint(dst, w.At)
 	dst = binary.AppendVarint(dst, w.Since)
@@ -41,6 +45,9 @@ func (w *Watch) Append(dst []byte) []byte {
 		for i := range w.trials {
 			dst = w.trials[i].append(dst)
 		}
+	}
+	if !w.tail.none() {
+		dst = w.tail.append(dst)
 	}
 	if w.base != nil {
 		dst = w.base.Append(dst)
@@ -121,6 +128,14 @@ func (r *reader) float64() float64 {
 	return v
 }
 
+func (r *reader) trial(t *trial) {
+	t.state, t.began, t.asked = r.byte(), r.second(), r.second()
+	for _, f := range t.counts() {
+		*f = r.float32()
+	}
+	r.bad = r.bad || t.state > ill || t.state == ill && !(t.n > 0) || t.k > t.n || t.j > t.m
+}
+
 // Read reads what Append wrote into an empty watch, and returns what follows.
 func (w *Watch) Read(b []byte) (rest []byte, err error) {
 	r := reader{b: b}
@@ -143,7 +158,7 @@ func (w *Watch) Read(b []byte) (rest []byte, err error) {
 func (w *Watch) read(r *reader) (based bool) {
 	r.byte()
 	flags := r.byte()
-	w.Kind = telemetry.Ailment(flags >> 2)
+	w.Kind = telemetry.Ailment(flags >> 2 & 7)
 	w.At, w.Since = r.time(), r.time()
 	for _, v := range w.times() {
 		*v = r.second()
@@ -151,14 +166,13 @@ func (w *Watch) read(r *reader) (based bool) {
 	if flags&flagTrials != 0 {
 		w.trials = new([trials]trial)
 		for i := range w.trials {
-			t := &w.trials[i]
-			t.state, t.began, t.asked = r.byte(), r.second(), r.second()
-			for _, f := range t.counts() {
-				*f = r.float32()
-			}
-			r.bad = r.bad || t.state > ill || t.state == ill && !(t.n > 0) || t.k > t.n || t.j > t.m
+			r.trial(&w.trials[i])
 		}
 	}
+	if flags&flagTail != 0 {
+		r.trial(&w.tail.trial)
+	}
+	r.bad = r.bad || flags > 2*flagTail-1
 	return flags&flagBase != 0
 }
 

@@ -105,12 +105,12 @@ func (t *trial) take(requests, bad float64, s shares, from, now uint32) {
 
 func (t *trial) evident(s shares) bool {
 	n, k := float64(t.n), float64(t.k)
-	return k >= 2 && k >= s.bad*n && tail(k, n, s.usual) < chance
+	return k >= 2 && k >= s.bad*n && chanceOf(k, n, s.usual) < chance
 }
 
 // doubtful says that what was seen of late is hardly chance.
 func (t *trial) doubtful(s shares) bool {
-	return t.state != calm || t.k >= 2 && tail(float64(t.k), float64(t.n), s.usual) < doubt
+	return t.state != calm || t.k >= 2 && chanceOf(float64(t.k), float64(t.n), s.usual) < doubt
 }
 
 // endure takes in a stretch of what is ill.

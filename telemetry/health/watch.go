@@ -17,7 +17,7 @@ import (
 //  1. A look takes in what came since the last one: requests, how many of them failed, were refused, were slow. Slow is a request
 //     that took longer than DegradedLatency times the usual p90, and LatencyFloor longer.
 //  2. Each of the three has a trial (see trial), which says whether the share is ill beyond chance, and when that is over. Of several
-//     that are, failing counts before slow and slow before throttled.
+//     that are, failing counts before slow and slow before throttled. A fourth is the tail's: see tail.go.
 //  3. What had its usual traffic and has none, though its source is busy, is cut off.
 //  4. The usual is learned while nothing is doubtful, and frozen otherwise, and while what it calls is ill: see Hold. What is slow for
 //     Adopted is so usually. More than FailingErrors is never usual, nor more than twice Throttled.
@@ -35,8 +35,8 @@ const (
 	idle = 300
 )
 
-// A Step is what came between two looks. Slow are the requests that took longer than Bound.
-type Step struct{ Requests, Errors, Throttled, Slow float64 }
+// A Step is what came between two looks. Slow are the requests that took longer than Bound, Late those that took longer than Tail times that.
+type Step struct{ Requests, Errors, Throttled, Slow, Late float64 }
 
 // Watch watches one edge or node. The zero Watch knows nothing.
 type Watch struct {
@@ -49,6 +49,7 @@ type Watch struct {
 	next   uint32         // when the next sample is due
 	held   uint32         // when it was last to learn nothing
 	Kind   telemetry.Ailment
+	tail   tail
 }
 
 // Look takes in what came from from to now, both Unix nanoseconds.
@@ -64,16 +65,16 @@ func (w *Watch) Look(c *Config, from, now int64, s Step) {
 			w.become(telemetry.AilmentNone, now)
 		}
 		if at-w.heard > idle && w.Kind == telemetry.AilmentNone {
-			w.trials = nil // what it did so long ago says nothing of now
+			w.trials, w.tail = nil, tail{} // what it did so long ago says nothing of now
 		}
 		w.heard = at
 	} else if w.Kind != telemetry.AilmentNone && w.Kind != telemetry.AilmentCutOff && at-w.heard >= idle {
-		w.trials = nil
+		w.trials, w.tail = nil, tail{}
 		w.become(telemetry.AilmentNone, now)
 	}
 	w.weigh(c, from, now, s)
 	if w.Kind == telemetry.AilmentSlow && now-w.Since >= int64(Adopted) {
-		w.base, w.trials = nil, nil
+		w.base, w.trials, w.tail = nil, nil, tail{}
 		w.become(telemetry.AilmentNone, now)
 	}
 }
@@ -87,30 +88,39 @@ var kinds = [trials]telemetry.Ailment{failing: telemetry.AilmentFailing, slow: t
 // weigh puts what came before the trials.
 func (w *Watch) weigh(c *Config, from, now int64, s Step) {
 	bad := [trials]float64{failing: s.Errors, slow: s.Slow, throttled: s.Throttled}
-	if w.trials == nil && bad == [trials]float64{} {
+	if w.trials == nil && bad == [trials]float64{} && (s.Late == 0 && w.tail.none() || s.Requests == 0 && !w.tail.ill()) {
 		return
 	}
 	u := w.Usual(now)
 	bars := c.shares(&u)
-	if w.trials == nil {
-		if !worth(&bars, &bad, s.Requests) {
-			return
-		}
-		w.trials = new([trials]trial)
-	}
 	at := unix(now)
 	began := at
-	kind, counted := telemetry.AilmentNone, false
+	kind := telemetry.AilmentNone
+	if begins := w.tail.weigh(&u, unix(from), at, s); w.tail.ill() {
+		kind, began = telemetry.AilmentSlow, min(began, begins)
+	}
+	if w.trials == nil && worth(&bars, &bad, s.Requests) {
+		w.trials = new([trials]trial)
+	}
+	if w.trials != nil {
+		kind, began = w.try(&bars, &bad, s.Requests, unix(from), at, kind, began)
+	}
+	w.turn(kind, int64(began)*1e9, now)
+}
+
+// try puts what came before the trials; kind and began are what the tail's has found.
+func (w *Watch) try(bars *[trials]shares, bad *[trials]float64, requests float64, from, at uint32, kind telemetry.Ailment, began uint32) (found telemetry.Ailment, since uint32) {
+	counted := false
 	for i, of := range bars {
 		t := &w.trials[i]
 		was := t.state
-		t.take(s.Requests, bad[i], of, unix(from), at)
+		t.take(requests, bad[i], of, from, at)
 		counted = counted || *t != trial{}
 		if t.state != ill {
 			continue
 		}
-		if kind == telemetry.AilmentNone {
-			kind = kinds[i]
+		if found == telemetry.AilmentNone {
+			found = kinds[i]
 		}
 		if was != ill {
 			began = min(began, t.began)
@@ -119,10 +129,18 @@ func (w *Watch) weigh(c *Config, from, now int64, s Step) {
 	if !counted {
 		w.trials = nil
 	}
+	if kind != telemetry.AilmentNone && (found == telemetry.AilmentNone || found == telemetry.AilmentThrottled) {
+		found = kind
+	}
+	return found, began
+}
+
+// turn has it be ill in a way, since a time.
+func (w *Watch) turn(kind telemetry.Ailment, began, now int64) {
 	switch {
 	case w.Kind == telemetry.AilmentCutOff || kind == w.Kind:
 	case w.Kind == telemetry.AilmentNone:
-		w.become(kind, int64(began)*1e9)
+		w.become(kind, began)
 	case kind == telemetry.AilmentNone:
 		w.become(kind, now)
 	default:
@@ -211,13 +229,14 @@ func (c *Config) shares(u *baseline.Usual) [trials]shares {
 	}
 }
 
-// slow is what a request takes, in milliseconds, that is times slower than nine of ten used to be; 0 where that is not known.
+// slow is what a request takes, in milliseconds, that is times slower than nine of ten used to be, and slower than nine of ten may be by chance
+// where little is known of them; 0 where that is not known.
 func (c *Config) slow(u *baseline.Usual, times float64) float64 {
 	if u.P90 <= 0 || u.Requests < BaselineEnough {
 		return 0
 	}
 	floor := float64(c.LatencyFloor) / 1e6
-	return max(u.P90*max(times, u.Spread*u.Spread), u.P90+floor*(times-1), floor)
+	return max(u.P90*max(times, u.Spread), u.P90+floor*(times-1), floor)
 }
 
 // unix is a time in whole seconds.

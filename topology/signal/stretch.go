@@ -1,6 +1,10 @@
 package signal
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"github.com/binnacle-mesh/binnacle/telemetry/bucket"
+)
 
 // A Stretch is some whole seconds that are over, ten at most: those between two looks. What is counted in a second
 // that is not over belongs to the next stretch.
@@ -29,9 +33,9 @@ func Between(before, now int64) Stretch {
 // Began is when the stretch began, in Unix nanoseconds.
 func (s *Stretch) Began() int64 { return s.first * levels[TenSeconds].width * Tick }
 
-// Taken is what was counted in a stretch. Slow and Slower took longer than a bucket each.
+// Taken is what was counted in a stretch. Slow and Slower took longer than a bucket each, Late and Later twice as long as that.
 type Taken struct {
-	Requests, Errors, Throttled, Slow, Slower uint64
+	Requests, Errors, Throttled, Slow, Slower, Late, Later uint64
 }
 
 // Add adds o to t.
@@ -41,6 +45,8 @@ func (t *Taken) Add(o *Taken) {
 	t.Throttled += o.Throttled
 	t.Slow += o.Slow
 	t.Slower += o.Slower
+	t.Late += o.Late
+	t.Later += o.Later
 }
 
 // In is what the accumulator counted in a stretch, which has not moved on from it by more than a second. Slow is
@@ -68,10 +74,14 @@ func (a *Acc) In(s *Stretch, slow, slower int) (t Taken) {
 			}
 			v := a.rows[i].of(cols)
 			if b > slow {
-				t.Slow += v
+				if t.Slow += v; b > slow+bucket.PerDoubling {
+					t.Late += v
+				}
 			}
 			if b > slower {
-				t.Slower += v
+				if t.Slower += v; b > slower+bucket.PerDoubling {
+					t.Later += v
+				}
 			}
 		case id == rowRequests:
 			if t.Requests += a.rows[i].of(cols); t.Requests == 0 && a.more(i) == 0 {

@@ -39,6 +39,7 @@ const WORDS: Readonly<Record<string, string>> = {
   replica_silent: 'a replica fell silent',
   service_renamed: 'was renamed',
   address_reused: 'address was reused',
+  cause_shared: 'ill of what many share',
 };
 
 /** Those of a node or an edge itself, warnings first. */

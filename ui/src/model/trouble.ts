@@ -20,6 +20,9 @@ import { signalsOf, tellingFigure, type GraphModel } from './graph';
 
 export type Trouble = Ailment;
 
+/** The cause of who is ill of what many share: no node has this id. */
+export const SHARED_CAUSE = 'shared:what many share';
+
 /** What part something has in what is wrong. */
 export type Part = 'well' | 'culprit' | 'victim' | 'accused';
 

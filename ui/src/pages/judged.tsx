@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import type { GraphEdge, GraphNode, Judgement } from '../api/types';
 import { age, clock } from '../base/format';
-import { blamed, blameOf, nameOf, type Blamed, type Trouble } from '../model/trouble';
+import { blamed, blameOf, nameOf, SHARED_CAUSE, type Blamed, type Trouble } from '../model/trouble';
 import { Sign, stateWords, TROUBLE_WORDS } from '../widgets/mark';
 import { Link } from '../widgets/parts';
 import { go, href, patch, route } from '../widgets/route';
@@ -52,7 +52,9 @@ export function Sentence(p: {
         {p.itself ? null : (
           <span>
             {p.victim ? 'because of ' : 'to blame: '}
-            {p.page === true ? (
+            {j.because === SHARED_CAUSE ? (
+              name
+            ) : p.page === true ? (
               <Link to="/service" params={{ id: j.because }} class="cause">
                 {name}
               </Link>
