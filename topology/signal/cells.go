@@ -258,12 +258,7 @@ func (a *Acc) cellsIn(set uint64, slow, slower int) (t Taken) {
 		switch id := a.ids[i]; {
 		case id >= counters:
 			t.Requests += n
-			if int(id-counters) > slow {
-				t.Slow += n
-			}
-			if int(id-counters) > slower {
-				t.Slower += n
-			}
+			t.count(int(id-counters), slow, slower, n)
 		case id == rowErrors:
 			t.Errors += n
 		case id == rowThrottled:

@@ -49,6 +49,20 @@ func (t *Taken) Add(o *Taken) {
 	t.Later += o.Later
 }
 
+// count counts so many of a bucket where they are slow.
+func (t *Taken) count(b, slow, slower int, n uint64) {
+	if b > slow {
+		if t.Slow += n; b > slow+bucket.PerDoubling {
+			t.Late += n
+		}
+	}
+	if b > slower {
+		if t.Slower += n; b > slower+bucket.PerDoubling {
+			t.Later += n
+		}
+	}
+}
+
 // In is what the accumulator counted in a stretch, which has not moved on from it by more than a second. Slow is
 // what is in buckets above slow, Slower what is in those above slower; Buckets and more: nothing. It need not have been advanced.
 func (a *Acc) In(s *Stretch, slow, slower int) (t Taken) {
@@ -73,16 +87,7 @@ func (a *Acc) In(s *Stretch, slow, slower int) (t Taken) {
 				continue
 			}
 			v := a.rows[i].of(cols)
-			if b > slow {
-				if t.Slow += v; b > slow+bucket.PerDoubling {
-					t.Late += v
-				}
-			}
-			if b > slower {
-				if t.Slower += v; b > slower+bucket.PerDoubling {
-					t.Later += v
-				}
-			}
+			t.count(b, slow, slower, v)
 		case id == rowRequests:
 			if t.Requests += a.rows[i].of(cols); t.Requests == 0 && a.more(i) == 0 {
 				return Taken{} // it is the first, and the others count some of them
