@@ -12,7 +12,7 @@ import (
 )
 
 // calls are who calls whom in a mall: services of a few milliseconds each, as in the demo.
-var calls = map[string][]string{ //nolint:gochecknoglobals // a table
+var calls = map[string][]string{
 	"gateway":   {"catalog", "search", "cart", "checkout"},
 	"catalog":   {"products", "pricing"},
 	"search":    {"index", "catalog"},

@@ -34,6 +34,7 @@ func (c counts) Above(ms float64) float64 {
 	}
 	return 0
 }
+
 func (c counts) Quantile(q float64) float64 {
 	if q*c.n > c.n-c.slow {
 		return 100
