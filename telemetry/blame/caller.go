@@ -76,6 +76,23 @@ func (c *court) callers(e *Edge) bool {
 	return c.late[e.Source] && e.unread() >= explained*max(0, e.Below.Mean-e.Below.Usual.Mean)
 }
 
+// misreads says that a node is late to read the answers of the one of that id, which so looks slow.
+func (c *court) misreads(n int, id string) bool {
+	to, ok := c.place[id]
+	return ok && slices.ContainsFunc(c.out[n], func(i int) bool { return c.edges[i].Target == to && to != n && c.callers(&c.edges[i]) })
+}
+
+// unread is by how much longer than usual a node's requests take, in milliseconds, because it reads answers late: its calls seem to take it.
+func (c *court) unread(n int) float64 {
+	sum := 0.0
+	for _, i := range c.out[n] {
+		if e := &c.edges[i]; e.Target != n && c.callers(e) {
+			sum += exact(e.Below.Rate * e.unread())
+		}
+	}
+	return sum / c.nodes[n].Figures.Rate
+}
+
 // misread is the call by which a slow node is slow because of who calls it, -1 for none: calls that are read late explain it.
 func (c *court) misread(n int) int {
 	best, edge, sum := 0.0, -1, 0.0

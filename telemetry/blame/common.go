@@ -149,8 +149,9 @@ func (c *Common) others(p *Patient) (of *parts, little float64) {
 	}
 }
 
-// excuses says that what one has of its own is what many have. before says that it was so before.
-func (c *Common) excuses(id string, patient *Patient, o own, before bool) bool {
+// excuses says that what one has of its own is what many have. before says that it was so before; those whom it harms itself, as harmed says of each, are none of
+// the many.
+func (c *Common) excuses(id string, patient *Patient, o own, before bool, harmed func(id string) bool) bool {
 	if c == nil {
 		return false
 	}
@@ -169,7 +170,7 @@ func (c *Common) excuses(id string, patient *Patient, o own, before bool) bool {
 	others := 0
 	for i := range of.all {
 		p := &of.all[i]
-		if p.id == id {
+		if p.id == id || harmed(p.id) {
 			continue
 		}
 		others++
@@ -225,7 +226,10 @@ func (c *court) blameless(n int) bool {
 		return false
 	}
 	o, ok := c.ownPart(n)
-	return ok && p.All.excuses(p.ID, &p.Patient, o, p.Before == telemetry.SharedCause)
+	if c.late[n] && p.Kind == telemetry.AilmentSlow && !p.Tail {
+		o.more += c.unread(n)
+	}
+	return ok && p.All.excuses(p.ID, &p.Patient, o, p.Before == telemetry.SharedCause, func(id string) bool { return c.misreads(n, id) })
 }
 
 // ownPart is what a node has of its own of what it is ill of.
