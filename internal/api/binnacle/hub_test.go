@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math"
 	"net/netip"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,37 +17,55 @@ import (
 
 // toldGraph is a graph that changes, and in which things happen, when the test says so.
 type toldGraph struct {
+	mu      sync.Mutex
 	now     *telemetry.Graph
 	events  []telemetry.GraphEvent
 	changed chan struct{}
 }
 
-func (g *toldGraph) Snapshot() *telemetry.Graph                            { return g.now }
-func (g *toldGraph) Changed() <-chan struct{}                              { return g.changed }
+func (g *toldGraph) Snapshot() *telemetry.Graph {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.now
+}
+
+func (g *toldGraph) Changed() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.changed
+}
+
 func (g *toldGraph) Events(time.Time, time.Time) (e telemetry.GraphEvents) { return e }
 
 func (g *toldGraph) News(after uint64) ([]telemetry.GraphEvent, uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	told := uint64(len(g.events))
 	return g.events[min(after, told):], told
 }
 
-func (g *toldGraph) wake() {
-	was := g.changed
+// change has do change it, and wakes who waits for that.
+func (g *toldGraph) change(do func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	do()
+	close(g.changed)
 	g.changed = make(chan struct{})
-	close(was)
 }
 
 func (g *toldGraph) grow(node string) {
-	next := *g.now
-	next.Version++
-	next.Nodes = append(next.Nodes[:len(next.Nodes):len(next.Nodes)], telemetry.GraphNode{ID: node})
-	g.now = &next
-	g.wake()
+	g.change(func() {
+		next := *g.now
+		next.Version++
+		next.Nodes = append(next.Nodes[:len(next.Nodes):len(next.Nodes)], telemetry.GraphNode{ID: node})
+		g.now = &next
+	})
 }
 
 func (g *toldGraph) happen(service string) {
-	g.events = append(g.events, telemetry.GraphEvent{Kind: telemetry.EventDependency, Service: service, Nodes: []string{service}})
-	g.wake()
+	g.change(func() {
+		g.events = append(g.events, telemetry.GraphEvent{Kind: telemetry.EventDependency, Service: service, Nodes: []string{service}})
+	})
 }
 
 // A delta follows a change at once, unless one was sent just before; that something else happened just before is no reason to wait.
