@@ -96,10 +96,10 @@ func (t *Topology) Snapshot() *telemetry.Graph {
 	return t.pub.current.Load()
 }
 
-// publishWatched makes a snapshot if one is due and anybody waits for it. To draw fifty thousand edges four times a second costs what a fifth of a
+// publishFor makes a snapshot if one is due and anybody waited for it. To draw fifty thousand edges four times a second costs what a fifth of a
 // busy server's spans do; where nobody looks, it is done when somebody does.
-func (t *Topology) publishWatched() {
-	if p := &t.pub; t.hub.watched() {
+func (t *Topology) publishFor(watched bool) {
+	if p := &t.pub; watched {
 		t.publish()
 	} else if p.due(t) {
 		p.owed.Store(true)

@@ -159,6 +159,7 @@ func (t *Topology) Tick(now int64) telemetry.Observed {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.observed.reclaim()
+	watched := t.hub.watched() // before anything is told, which wakes those who wait
 	if !t.events.running && t.now > 0 {
 		t.resumeDoubts(now)
 	}
@@ -174,7 +175,7 @@ func (t *Topology) Tick(now int64) telemetry.Observed {
 		t.happen(before)
 		t.doubt(before)
 	}
-	t.publishWatched()
+	t.publishFor(watched)
 	return t.observed.lend(t.applied, t.applied)
 }
 
