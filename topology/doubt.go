@@ -2,11 +2,7 @@ package topology
 
 import (
 	"slices"
-	"sort"
-	"strings"
 	"time"
-
-	"github.com/cespare/xxhash/v2"
 
 	"github.com/binnacle-mesh/binnacle/telemetry"
 	"github.com/binnacle-mesh/binnacle/telemetry/findings"
@@ -43,41 +39,6 @@ type tally struct {
 	in, out [telemetry.Witnesses]uint32
 	begun   [2]int32 // below 0 where halves that were counted before are counted elsewhere now
 	at      int64
-}
-
-// told is how many requests each witness told of in the last ten seconds and in the last minute, to which the edge has been advanced; met is how many of the
-// minute's, without those of the ten seconds, servers' spans told of whose caller's span came as well.
-func (e *edge) told() (tenSeconds, minute findings.Seen, met uint64) {
-	for slot, a := range e.acc {
-		if a == nil {
-			continue
-		}
-		ten, sixty := a.Recent()
-		w := slot
-		switch slot {
-		case aloneSlot:
-			w = int(telemetry.ServerSpan)
-		case int(telemetry.ServerSpan):
-			met = sixty - min(sixty, ten)
-		default:
-		}
-		tenSeconds[w] += ten
-		minute[w] += sixty
-	}
-	return tenSeconds, minute, met
-}
-
-func (e *edge) seen(count func(*signal.Acc) uint64) (n findings.Seen) {
-	for slot, a := range e.acc {
-		if a == nil {
-			continue
-		}
-		if slot == aloneSlot {
-			slot = int(telemetry.ServerSpan)
-		}
-		n[slot] += count(a)
-	}
-	return n
 }
 
 // totals is what was told of a service up to a look: of what came to it, and what it made.
@@ -381,122 +342,3 @@ func (t *Topology) doubt(before int64) {
 
 // maxNewcomers is how many new services are compared with those that fell silent.
 const maxNewcomers = 256
-
-// renamed compares those that fell silent with those that appeared then.
-func (t *Topology) renamed() {
-	var olds, news []*node
-	for _, of := range t.doubts.phases {
-		for _, n := range of {
-			switch {
-			case n.noticed == nil:
-			case t.now-n.reported >= 3e9 && n.reported-n.since >= 30e9:
-				olds = append(olds, n)
-			case t.now-n.since < 3600e9 && len(news) < maxNewcomers:
-				news = append(news, n)
-			}
-		}
-	}
-	var best best
-	for _, id := range t.doubts.book.Subjects(findings.ServiceRenamed) {
-		if !slices.ContainsFunc(olds, func(n *node) bool { return n.drawnID() == id }) {
-			best.add(&findings.Opined{Kind: findings.ServiceRenamed, Opinion: findings.Well, Finding: telemetry.Finding{Subject: id}})
-		}
-	}
-	byID := func(ns []*node) { sort.Slice(ns, func(i, j int) bool { return ns[i].drawnID() < ns[j].drawnID() }) }
-	byID(olds)
-	byID(news)
-	for _, o := range olds {
-		var was *findings.Place
-		for _, n := range news {
-			if between := n.since - o.reported; between > 20e9 || between < -20e9 {
-				continue
-			}
-			if was == nil {
-				was = t.placeOf(o)
-			}
-			opined := findings.Renamed(was, t.placeOf(n), t.now)
-			best.add(&opined)
-		}
-	}
-	best.note(t)
-}
-
-// placeOf is where a node stands, or stood in the minute before its last report.
-func (t *Topology) placeOf(n *node) *findings.Place {
-	k := n.noticed
-	p := &findings.Place{
-		ID: n.drawnID(), Name: n.key.Name, Since: n.since, Reported: n.reported, Operations: k.operations,
-		Pause: time.Duration(max(k.spans.usual, k.logs.usual)),
-	}
-	recent := k.recent()
-	for w := range recent.In {
-		p.Requests = max(p.Requests, recent.In[w], recent.Out[w])
-	}
-	after := n.reported - 60e9
-	for _, e := range n.in {
-		if e.last >= after && e.src != nowhere && !e.fromUnknown {
-			p.Callers = append(p.Callers, t.nodes.list[e.src].drawnID())
-			p.Edges = append(p.Edges, t.drawnID(e))
-		}
-	}
-	for _, e := range n.out {
-		if e.last >= after {
-			p.Callees = append(p.Callees, t.nodes.list[e.dst].drawnID())
-			p.Edges = append(p.Edges, t.drawnID(e))
-		}
-	}
-	slices.Sort(p.Callers)
-	slices.Sort(p.Callees)
-	p.Callers, p.Callees = slices.Compact(p.Callers), slices.Compact(p.Callees)
-	slices.Sort(p.Edges)
-	return p
-}
-
-// tellFindings has the graph tell what is found. What is found no longer is returned.
-func (t *Topology) tellFindings() (ended []pastFinding) {
-	d := &t.doubts
-	ended = d.turnFindings(d.book.List(), t.now)
-	t.pub.changed, t.pub.judged = true, true
-	where := xxhash.New()
-	for i := range d.told {
-		f := &d.told[i]
-		_, _ = where.WriteString(f.Kind + " " + strings.Join(f.Nodes, " ") + ">" + strings.Join(f.Edges, " ") + "\n") // a hash takes all
-	}
-	if sum := where.Sum64(); sum != d.where {
-		d.where = sum
-		t.markFindings()
-	}
-	return ended
-}
-
-// markFindings marks the nodes and edges where something is found.
-func (t *Topology) markFindings() {
-	d := &t.doubts
-	nodes, edges := telemetry.Places(d.told)
-	mark := func(found *string, kinds []string) bool {
-		now := strings.Join(kinds, " ")
-		if *found == now {
-			return false
-		}
-		*found = now
-		return true
-	}
-	for id, n := range t.nodes.list {
-		if n != nil && id != nowhere && (n.found != "" || len(nodes) > 0) && mark(&n.found, nodes[n.drawnID()]) {
-			t.markNodeDirty(nodeID(id)) //nolint:gosec // an index
-		}
-	}
-	for id, e := range t.edges.list {
-		if e != nil && (e.found != "" || len(edges) > 0) && mark(&e.found, edges[t.drawnID(e)]) {
-			t.markEdgeDirty(edgeID(id)) //nolint:gosec // an index
-		}
-	}
-}
-
-// kindsOf takes apart what markFindings puts together.
-func kindsOf(found string) []string {
-	if found == "" {
-		return nil
-	}
-	return strings.Fields(found)
-}
